@@ -1,0 +1,162 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Rotations as batched torch tensors of any dtype on any device, differentiable where defined.
+
+Convention: a rotation ``R`` (..., 3, 3) maps object directions to camera directions; columns are
+the object's axes as seen in the camera frame (x right, y down, z forward). Angles are radians,
+quaternions (..., 4) are x y z w.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# Below this length in the image, the object's axis has no direction there.
+POLE = 1e-3
+
+
+def exp_so3(w: Tensor) -> Tensor:
+    """Rotation matrices (..., 3, 3) of rotation vectors ``w`` (..., 3), smooth at 0 (Rodrigues)."""
+    x, y, z = w.unbind(-1)
+    o = torch.zeros_like(x)
+    skew = torch.stack([o, -z, y, z, o, -x, -y, x, o], -1).unflatten(-1, (3, 3))
+    square = (w * w).sum(-1)[..., None, None]
+    small = square < 1e-8
+    # The unused branch of a `where` still takes part in the gradient, so its input is kept safe.
+    angle = torch.where(small, torch.ones_like(square), square).sqrt()
+    sine = torch.where(small, 1.0 - square / 6.0, torch.sin(angle) / angle)
+    # (1 - cos) / angle^2 through the half angle, which does not cancel.
+    half = torch.sin(0.5 * angle) / angle
+    cosine = torch.where(small, 0.5 - square / 24.0, 2.0 * half * half)
+    identity = torch.eye(3, dtype=w.dtype, device=w.device)
+    return identity + sine * skew + cosine * (skew @ skew)
+
+
+def quaternion_from_matrix(R: Tensor) -> Tensor:
+    """Unit quaternions (..., 4), xyzw with w >= 0, of rotation matrices (..., 3, 3)."""
+    m = R.flatten(-2).unbind(-1)
+    xw, yw, zw = m[7] - m[5], m[2] - m[6], m[3] - m[1]
+    xy, xz, yz = m[1] + m[3], m[2] + m[6], m[5] + m[7]
+    rows = torch.stack([
+        1.0 + m[0] - m[4] - m[8], xy, xz, xw,
+        xy, 1.0 - m[0] + m[4] - m[8], yz, yw,
+        xz, yz, 1.0 - m[0] - m[4] + m[8], zw,
+        xw, yw, zw, 1.0 + m[0] + m[4] + m[8],
+    ], -1).unflatten(-1, (4, 4))
+    # The rows are 4 q_i q; the one of the largest q_i is the best conditioned (Shepperd 1978).
+    best = rows.diagonal(dim1=-2, dim2=-1).argmax(-1)
+    row = torch.gather(rows, -2, best[..., None, None].expand(*best.shape, 1, 4)).squeeze(-2)
+    q = row / torch.linalg.vector_norm(row, dim=-1, keepdim=True)
+    return torch.where(q[..., 3:] < 0, -q, q)
+
+
+def matrix_from_quaternion(q: Tensor) -> Tensor:
+    """Rotation matrices (..., 3, 3) of quaternions (..., 4), xyzw; ``q`` need not be unit."""
+    x, y, z, w = (q / torch.linalg.vector_norm(q, dim=-1, keepdim=True)).unbind(-1)
+    return torch.stack([
+        1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w),
+        2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w),
+        2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y),
+    ], -1).unflatten(-1, (3, 3))
+
+
+def log_so3(R: Tensor) -> Tensor:
+    """Rotation vectors (..., 3) with length in [0, pi], so that ``exp_so3`` gives ``R`` back."""
+    q = quaternion_from_matrix(R)
+    v, w = q[..., :3], q[..., 3:]
+    square = (v * v).sum(-1, keepdim=True)
+    small = square < 1e-10
+    sine = torch.where(small, torch.ones_like(square), square).sqrt()
+    # angle / sin(angle / 2); its series at the identity is 2 + sin^2(angle / 2) / 3.
+    factor = torch.where(small, 2.0 + square / 3.0, 2.0 * torch.atan2(sine, w) / sine)
+    return factor * v
+
+
+def geodesic_angle(A: Tensor, B: Tensor) -> Tensor:
+    """Angle (...) in [0, pi] of the rotation between ``A`` and ``B`` (..., 3, 3)."""
+    D = A.transpose(-1, -2) @ B
+    m = D.flatten(-2).unbind(-1)
+    twice_sine = torch.linalg.vector_norm(
+        torch.stack([m[7] - m[5], m[2] - m[6], m[3] - m[1]], -1), dim=-1)
+    # atan2 stays exact at 0 and at pi, where an arc cosine of the trace loses half its digits.
+    return torch.atan2(twice_sine, m[0] + m[4] + m[8] - 1.0)
+
+
+def rotation_z(angle: Tensor) -> Tensor:
+    """Rotations (..., 3, 3) about z by ``angle`` (...)."""
+    c, s = torch.cos(angle), torch.sin(angle)
+    o, i = torch.zeros_like(c), torch.ones_like(c)
+    return torch.stack([c, -s, o, s, c, o, o, o, i], -1).unflatten(-1, (3, 3))
+
+
+def split_in_plane(R: Tensor) -> tuple[Tensor, Tensor]:
+    """Split ``R`` (..., 3, 3) into an in-image turn and the rest: R = rotation_z(psi) @ R_view.
+
+    In ``R_view`` the object's z axis points upwards in the image: its x component is 0 and its y
+    component not positive. Where the axis points along the view (its image is shorter than
+    ``POLE``), up has no meaning and psi is 0. Returns psi (...) and R_view (..., 3, 3).
+    """
+    x, y = R[..., 0, 2], R[..., 1, 2]
+    pole = x * x + y * y < POLE * POLE
+    zero = torch.zeros_like(x)
+    psi = torch.atan2(torch.where(pole, zero, x), torch.where(pole, zero + 1.0, -y))
+    return psi, rotation_z(-psi) @ R
+
+
+def _swing(axis: Tensor) -> Tensor:
+    """Smallest rotation (..., 3, 3) that takes (0, 0, -1) to the unit vectors ``axis``."""
+    x, y, z = axis.unbind(-1)
+    near = z < 0.0
+    square = x * x + y * y
+    # R = 1 + [k] + [k]^2 g with k = (y, -x, 0), g = 1 / (1 - z) = (1 + z) / (x^2 + y^2): the
+    # first form is exact towards the camera, the second away from it, where the first cancels.
+    lost = square < torch.finfo(axis.dtype).tiny * 1e3
+    g = torch.where(near, 1.0 / (1.0 - torch.where(near, z, torch.zeros_like(z))),
+                    (1.0 + z) / torch.where(lost, torch.ones_like(square), square))
+    # Straight away from the camera every half turn about an axis in the image will do: about x.
+    gyy = torch.where(lost & ~near, torch.full_like(y, 2.0), g * y * y)
+    gxx, gxy = g * x * x, g * x * y
+    return torch.stack([1.0 - gxx, -gxy, -x, -gxy, 1.0 - gyy, -y, x, y, -z], -1).unflatten(
+        -1, (3, 3))
+
+
+def _flip_yz(R: Tensor) -> Tensor:
+    """``R @ diag(1, -1, -1)``: the base rotation takes object z to (0, 0, -1) and keeps x."""
+    return R * R.new_tensor([1.0, -1.0, -1.0])
+
+
+def rotation_from_axis_azimuth(axis: Tensor, azimuth: Tensor) -> Tensor:
+    """Rotations from where the object's z axis points and the turn about it (swing and twist).
+
+    Convention: R = swing(axis) @ diag(1, -1, -1) @ rotation_z(azimuth). At axis (0, 0, -1) the
+    object is seen from above and azimuth is the angle of its x axis in the image, from the right
+    and anticlockwise; elsewhere that frame is carried along the shortest way. Continuous but for
+    an axis straight away from the camera (seen from below).
+
+    axis: (..., 3), unit length, in the camera frame. azimuth: (...), broadcastable. Returns
+    (..., 3, 3).
+    """
+    return _flip_yz(_swing(axis)) @ rotation_z(azimuth)
+
+
+def axis_azimuth_from_rotation(R: Tensor) -> tuple[Tensor, Tensor]:
+    """Inverse of ``rotation_from_axis_azimuth``: axis (..., 3) and azimuth (...) in (-pi, pi]."""
+    axis = R[..., :, 2]
+    twist = _flip_yz(_swing(axis)).transpose(-1, -2) @ R
+    return axis, torch.atan2(twist[..., 1, 0], twist[..., 0, 0])
+
+
+def mean_rotation(R: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Chordal mean (3, 3) of ``R`` (N, 3, 3) with ``weights`` (N,), not negative, not all 0.
+
+    The rotation with the least weighted sum of squared matrix distances (Hartley et al. 2013,
+    Rotation Averaging, section 5.3).
+    """
+    if weights is None:
+        weights = R.new_ones(R.shape[0])
+    total = (weights[:, None, None] * R).sum(0)
+    U, _, Vh = torch.linalg.svd(total)
+    sign = torch.ones(3, dtype=R.dtype, device=R.device)
+    sign[2] = torch.sign(torch.linalg.det(U @ Vh))
+    return (U * sign) @ Vh

@@ -1,0 +1,156 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Rotations: round trips, values known by hand, and gradients at the awkward places."""
+
+import math
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+import torch
+
+from ros2_nabs_pose.core import rotations
+
+COMPONENT = st.floats(-1.0, 1.0)
+ANGLE = st.floats(-math.pi, math.pi)
+
+
+@st.composite
+def rotation_vectors(draw, max_angle=math.pi):
+    """Rotation vectors of every length up to ``max_angle``, short ones included."""
+    direction = np.array([draw(COMPONENT) for _ in range(3)])
+    norm = np.linalg.norm(direction)
+    direction = direction / norm if norm > 1e-3 else np.array([0.0, 0.0, 1.0])
+    angle = draw(st.one_of(st.floats(0.0, max_angle), st.floats(0.0, 1e-4),
+                           st.floats(max_angle - 1e-6, max_angle)))
+    return torch.from_numpy(direction * angle)
+
+
+def random_rotations(n, seed=0, dtype=torch.float64):
+    matrices = Rotation.random(n, random_state=seed).as_matrix()
+    return torch.from_numpy(matrices).to(dtype)
+
+
+@given(rotation_vectors())
+@settings(max_examples=80, deadline=None)
+def test_exp_agrees_with_scipy_and_log_goes_back(w):
+    R = rotations.exp_so3(w)
+    np.testing.assert_allclose(R, Rotation.from_rotvec(w.numpy()).as_matrix(), atol=1e-12)
+    np.testing.assert_allclose(rotations.exp_so3(rotations.log_so3(R)), R, atol=1e-9)
+    assert float(rotations.log_so3(R).norm()) == pytest.approx(float(w.norm()), abs=1e-7)
+    assert float(rotations.geodesic_angle(torch.eye(3, dtype=w.dtype), R)) == pytest.approx(
+        float(w.norm()), abs=1e-9)
+
+
+@given(rotation_vectors())
+@settings(max_examples=60, deadline=None)
+def test_quaternions_agree_with_scipy_and_go_back(w):
+    R = rotations.exp_so3(w)
+    q = rotations.quaternion_from_matrix(R)
+    expected = Rotation.from_matrix(R.numpy()).as_quat()
+    assert float(q[3]) >= 0
+    assert abs(float(q @ torch.from_numpy(expected))) == pytest.approx(1.0, abs=1e-12)
+    np.testing.assert_allclose(rotations.matrix_from_quaternion(3.0 * q), R, atol=1e-12)
+
+
+@given(rotation_vectors())
+@settings(max_examples=60, deadline=None)
+def test_split_in_plane(w):
+    R = rotations.exp_so3(w)
+    psi, R_view = rotations.split_in_plane(R)
+    np.testing.assert_allclose(rotations.rotation_z(psi) @ R_view, R, atol=1e-12)
+    if float(R[:2, 2].norm()) >= rotations.POLE:
+        assert float(R_view[0, 2]) == pytest.approx(0.0, abs=1e-12)
+        assert float(R_view[1, 2]) <= 0.0
+    else:
+        assert float(psi) == 0.0
+
+
+def test_split_in_plane_of_an_object_lying_to_the_right():
+    # Object z points right in the image: a quarter turn from up towards right, y being down.
+    R = torch.tensor([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.8, 0.6, 0.0]])
+    psi, R_view = rotations.split_in_plane(R)
+    assert float(psi) == pytest.approx(math.pi / 2)
+    np.testing.assert_allclose(R_view[:, 2], [0.0, -1.0, 0.0], atol=1e-6)
+
+
+@given(rotation_vectors(), ANGLE)
+@settings(max_examples=80, deadline=None)
+def test_axis_azimuth_round_trip(w, azimuth):
+    axis = rotations.exp_so3(w)[:, 2]
+    R = rotations.rotation_from_axis_azimuth(axis, torch.tensor(azimuth, dtype=w.dtype))
+    np.testing.assert_allclose(R.T @ R, np.eye(3), atol=1e-9)
+    assert float(torch.linalg.det(R)) == pytest.approx(1.0)
+    np.testing.assert_allclose(R[:, 2], axis, atol=1e-12)
+    again = rotations.rotation_from_axis_azimuth(*rotations.axis_azimuth_from_rotation(R))
+    np.testing.assert_allclose(again, R, atol=1e-9)
+
+
+def test_axis_azimuth_seen_from_above_and_from_below():
+    quarter = torch.tensor(math.pi / 2)
+    above = rotations.rotation_from_axis_azimuth(torch.tensor([0.0, 0.0, -1.0]), quarter)
+    # Anticlockwise from the right: object x points up in the image, which is -y.
+    np.testing.assert_allclose(above[:, 0], [0.0, -1.0, 0.0], atol=1e-6)
+    below = rotations.rotation_from_axis_azimuth(torch.tensor([0.0, 0.0, 1.0]), quarter)
+    np.testing.assert_allclose(below.T @ below, np.eye(3), atol=1e-6)
+    assert float(torch.linalg.det(below)) == pytest.approx(1.0)
+
+
+def test_axis_azimuth_is_continuous_away_from_its_one_singular_direction():
+    # Around the top view the axis goes once round the pole in a small circle: nothing may jump.
+    turn = torch.linspace(0, 2 * math.pi, 361, dtype=torch.float64)
+    for tilt in (1e-3, 0.5, 2.0):
+        axis = torch.stack([math.sin(tilt) * torch.cos(turn), math.sin(tilt) * torch.sin(turn),
+                            torch.full_like(turn, -math.cos(tilt))], -1)
+        R = rotations.rotation_from_axis_azimuth(axis, torch.zeros_like(turn))
+        step = rotations.geodesic_angle(R[:-1], R[1:])
+        assert float(step.max()) < 2.0 * math.radians(1.0)
+
+
+def test_mean_rotation_follows_the_weights_and_stays_a_rotation():
+    w = torch.tensor([[0.0, 0.0, 0.2], [0.0, 0.0, -0.2]], dtype=torch.float64)
+    R = rotations.exp_so3(w)
+    np.testing.assert_allclose(rotations.mean_rotation(R), np.eye(3), atol=1e-12)
+    only_first = rotations.mean_rotation(R, torch.tensor([1.0, 0.0], dtype=torch.float64))
+    np.testing.assert_allclose(only_first, R[0], atol=1e-12)
+    scattered = rotations.mean_rotation(random_rotations(5, seed=3))
+    assert float(torch.linalg.det(scattered)) == pytest.approx(1.0)
+
+
+def test_geodesic_angle_keeps_its_digits_in_float32():
+    w = torch.tensor([0.0, 1e-4, 0.0])
+    angle = rotations.geodesic_angle(torch.eye(3), rotations.exp_so3(w))
+    assert float(angle) == pytest.approx(1e-4, rel=1e-3)
+
+
+@pytest.mark.parametrize('length', [0.0, 1e-5, 1e-3, 1.0, 3.0])
+def test_gradients_of_exp_and_log(length):
+    w = torch.tensor([[2.0, -1.0, 2.0]], dtype=torch.float64) / 3.0 * length
+    w.requires_grad_()
+    assert torch.autograd.gradcheck(rotations.exp_so3, (w,))
+    assert torch.autograd.gradcheck(lambda v: rotations.log_so3(rotations.exp_so3(v)), (w,))
+
+
+@pytest.mark.parametrize('axis', [[0.0, 0.0, -1.0], [0.6, 0.0, 0.8], [0.8, 0.6, 0.0]])
+def test_gradients_of_axis_azimuth_and_split(axis):
+    axis = torch.tensor(axis, dtype=torch.float64, requires_grad=True)
+    azimuth = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+
+    def build(a, b):
+        return rotations.rotation_from_axis_azimuth(a / a.norm(), b)
+
+    assert torch.autograd.gradcheck(build, (axis, azimuth))
+    assert torch.autograd.gradcheck(
+        lambda a, b: rotations.axis_azimuth_from_rotation(build(a, b)), (axis, azimuth))
+    if abs(float(axis[2].detach())) < 1:
+        assert torch.autograd.gradcheck(
+            lambda a, b: rotations.split_in_plane(build(a, b)), (axis, azimuth))
+
+
+def test_gradient_at_the_pole_of_the_split_is_finite():
+    R = torch.eye(3, requires_grad=True)
+    psi, R_view = rotations.split_in_plane(R)
+    (psi + R_view.sum()).backward()
+    assert bool(torch.isfinite(R.grad).all())
