@@ -1,0 +1,126 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""A category's weights on disk: one .safetensors file that says by itself what it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from .encoder import Encoder, EncoderConfig
+from .generator import Generator, GeneratorConfig
+from .types import PoseError
+
+FORMAT = '1'
+
+
+@dataclass(frozen=True)
+class SizePrior:
+    """What is known of a category's size before looking: mean box (m), mean and spread of the
+    radius (m), the largest distance of the surface from the origin.
+    """
+
+    size_m: tuple[float, float, float]
+    radius_m: float
+    radius_std_m: float
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What the file says beside its weights; ``training`` and ``figures`` are free-form records.
+
+    symmetry: 'none', or 'free_z' where the object spins freely about z. front_part: name of the
+    part that gives the front, or '' where the whole shape does.
+    """
+
+    category: str
+    symmetry: str
+    front_part: str
+    size: SizePrior
+    training: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
+    licence: str = 'Apache-2.0'
+
+
+class CategoryModel(nn.Module):
+    """A category's generator and encoder, with the card that describes them."""
+
+    def __init__(self, generator: Generator, encoder: Encoder, card: ModelCard) -> None:
+        super().__init__()
+        self.generator = generator
+        self.encoder = encoder
+        self.card = card
+
+
+def save_model(model: CategoryModel, path: Path, half: bool = True) -> None:
+    """Write weights (in half precision unless told otherwise) and card; atomic."""
+    dtype = torch.float16 if half else torch.float32
+    tensors: dict[str, Tensor] = {}
+    for name, value in model.state_dict().items():
+        tensors[name] = (value.to(dtype) if value.is_floating_point() else value).contiguous()
+    metadata = {
+        'format': FORMAT,
+        'card': json.dumps(dataclasses.asdict(model.card)),
+        'generator': json.dumps(dataclasses.asdict(model.generator.config)),
+        'encoder': json.dumps(dataclasses.asdict(model.encoder.config)),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix('.partial')
+    save_file(tensors, str(partial), metadata=metadata)
+    partial.replace(path)
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    with safe_open(str(path), framework='pt') as file:
+        metadata = dict(file.metadata() or {})
+        return metadata, {name: file.get_tensor(name) for name in file.keys()}
+
+
+def load_model(path: Path) -> CategoryModel:
+    """Read a model file, in float32 and evaluation mode.
+
+    Raises PoseError, in one sentence, where the file is missing, damaged or of another format.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise PoseError(f'There are no weights at {path}: train them with "nabs-pose train" or '
+                        'give another models folder.')
+    try:
+        metadata, tensors = _read(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise PoseError(f'The weights in {path} are damaged ({error}): fetch the file again or '
+                        'train it with "nabs-pose train".') from error
+    if metadata.get('format') != FORMAT:
+        raise PoseError(f'The weights in {path} have format {metadata.get("format")!r}, this '
+                        f'version reads {FORMAT!r}: use the models of the same release.')
+    try:
+        card_values = json.loads(metadata['card'])
+        card_values['size'] = SizePrior(**_tuples(card_values['size']))
+        card = ModelCard(**card_values)
+        generator = Generator(GeneratorConfig(**_tuples(json.loads(metadata['generator']))))
+        encoder = Encoder(EncoderConfig(**_tuples(json.loads(metadata['encoder']))))
+        model = CategoryModel(generator, encoder, card)
+        model.load_state_dict({k: v.float() if v.is_floating_point() else v
+                               for k, v in tensors.items()})
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise PoseError(f'The weights in {path} do not fit their own description ({reason}): '
+                        'fetch the file again.') from error
+    if not all(torch.isfinite(p).all() for p in model.state_dict().values()):
+        raise PoseError(f'The weights in {path} hold values that are not numbers: fetch the file '
+                        'again or train it anew.')
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    return model.eval()

@@ -1,0 +1,173 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""The encoder: a cluttered crop in; latent posterior, mask and weighted pose proposals out.
+
+The azimuth about the object's own axis is a histogram, because a hidden handle or a round body
+leaves it undecided; its modes are the proposals. The axis itself is one direction.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .generator import channels_last
+from .rotations import rotation_from_axis_azimuth
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """Sizes of the encoder; the defaults are the compact variant."""
+
+    latent_dim: int = 24
+    channels: tuple[int, int, int, int] = (32, 64, 112, 160)
+    hidden: int = 256
+    azimuth_bins: int = 24
+    resolution: int = 64
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What the encoder reads from crops; batch B, K azimuth bins.
+
+    mean, logvar: (B, D) posterior of the latent code. mask_logits: (B, 1, S, S).
+    axis: (B, 3) the object's z axis in the (allocentric) crop camera, unit length.
+    azimuth_logits: (B, K); azimuth_offset: (B, K) rad from each bin's centre.
+    t: (B, 2), log_scale: (B,) place and apparent radius in the crop, see ``lift``.
+    front_logit: (B,) whether the front part (a mug's handle) is seen.
+    """
+
+    mean: Tensor
+    logvar: Tensor
+    mask_logits: Tensor
+    axis: Tensor
+    azimuth_logits: Tensor
+    azimuth_offset: Tensor
+    t: Tensor
+    log_scale: Tensor
+    front_logit: Tensor
+
+    def proposals(self, count: int) -> tuple[Tensor, Tensor]:
+        """Rotations (B, count, 3, 3) at the histogram's strongest bins, and weights (B, count).
+
+        Neighbours of a chosen bin are passed over, so that proposals are different hypotheses;
+        weights add up the neighbours' probability.
+        """
+        probability = functional.softmax(self.azimuth_logits, 1)
+        bins = probability.shape[1]
+        spread = (probability + probability.roll(1, 1) + probability.roll(-1, 1))
+        left = probability.clone()
+        chosen, weights = [], []
+        for _ in range(count):
+            best = left.argmax(1)
+            chosen.append(best)
+            weights.append(spread.gather(1, best[:, None])[:, 0])
+            for shift in (-1, 0, 1):
+                left = left.scatter(1, ((best + shift) % bins)[:, None], -1.0)
+        index = torch.stack(chosen, 1)
+        azimuth = bin_centers(bins, index.device)[index] + self.azimuth_offset.gather(1, index)
+        axis = self.axis.unsqueeze(1).expand(-1, count, -1)
+        return rotation_from_axis_azimuth(axis, azimuth), torch.stack(weights, 1)
+
+
+def bin_centers(bins: int, device: torch.device | None = None) -> Tensor:
+    """Centres of the azimuth bins, (bins,) rad in [-pi, pi)."""
+    return (torch.arange(bins, device=device) + 0.5) * (2.0 * math.pi / bins) - math.pi
+
+
+class ResidualBlock(nn.Module):
+    """Two 3 x 3 convolutions beside the identity."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv0 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm0 = nn.BatchNorm2d(channels)
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels)
+        nn.init.zeros_(self.norm1.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = functional.relu(self.norm0(self.conv0(x)))
+        return functional.relu(x + self.norm1(self.conv1(y)))
+
+
+class Down(nn.Module):
+    """Halve the resolution, then one residual block."""
+
+    def __init__(self, channels_in: int, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels, 3, stride=2, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+        self.block = ResidualBlock(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.block(functional.relu(self.norm(self.conv(x))))
+
+
+class Up(nn.Module):
+    """Double the resolution and join the features of the way down."""
+
+    def __init__(self, channels_in: int, channels: int) -> None:
+        super().__init__()
+        self.lateral = nn.Conv2d(channels_in, channels, 1)
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        x = functional.interpolate(self.lateral(x), scale_factor=2, mode='nearest') + skip
+        return functional.relu(self.norm(self.conv(x)))
+
+
+class Encoder(nn.Module):
+    """Residual network over a 64 x 64 crop with a mask decoder and one linear pose head."""
+
+    def __init__(self, config: EncoderConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or EncoderConfig()
+        c0, c1, c2, c3 = config.channels
+        self.down0 = Down(3, c0)
+        self.down1 = Down(c0, c1)
+        self.down2 = Down(c1, c2)
+        self.down3 = Down(c2, c3)
+        self.up2 = Up(c3, c2)
+        self.up1 = Up(c2, c1)
+        self.up0 = Up(c1, c0)
+        self.to_mask = nn.Conv2d(c0, 4, 3, padding=1)
+        cells = (config.resolution // 16) ** 2
+        self.hidden = nn.Sequential(
+            nn.Linear((c3 + c2 // 4 * 4) * cells, config.hidden), nn.LeakyReLU(0.1),
+            nn.Linear(config.hidden, config.hidden), nn.LeakyReLU(0.1))
+        self.squeeze = nn.Conv2d(c2, c2 // 4, 1)
+        self.head = nn.Linear(config.hidden, 2 * config.latent_dim + 7 + 2 * config.azimuth_bins)
+        channels_last(self)
+
+    def features(self, crop: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Feature maps at 1/2, 1/4, 1/8 and 1/16 of the crop's size; crop (B, 3, S, S)."""
+        f0 = self.down0((crop * 4.0 - 2.0).contiguous(memory_format=torch.channels_last))
+        f1 = self.down1(f0)
+        f2 = self.down2(f1)
+        return f0, f1, f2, self.down3(f2)
+
+    def forward(self, crop: Tensor) -> Encoding:
+        """Read crops (B, 3, S, S), RGB in [0, 1]."""
+        f0, f1, f2, f3 = self.features(crop)
+        g2 = self.up2(f3, f2)
+        mask = self.to_mask(self.up0(self.up1(g2, f1), f0))
+        # The pose head sees the coarse features and, cell by cell, the finer ones after the mask
+        # decoder has told object from clutter.
+        fine = functional.pixel_unshuffle(self.squeeze(g2), 2)
+        joint = torch.cat((f3, fine), 1).flatten(1)
+        out = self.head(self.hidden(joint))
+        d, k = self.config.latent_dim, self.config.azimuth_bins
+        mean, logvar, axis, place, front, logits, offset = out.split((d, d, 3, 3, 1, k, k), 1)
+        half_bin = math.pi / k
+        return Encoding(
+            mean=mean, logvar=logvar.clamp(-8.0, 4.0),
+            mask_logits=functional.pixel_shuffle(mask, 2),
+            axis=functional.normalize(axis + axis.new_tensor((0.0, -0.7, -0.7)), dim=1),
+            azimuth_logits=logits, azimuth_offset=1.5 * half_bin * torch.tanh(offset),
+            t=0.5 * place[:, :2], log_scale=place[:, 2] - 0.5, front_logit=front[:, 0])

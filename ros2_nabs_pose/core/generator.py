@@ -1,0 +1,235 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""The pose-aware image generator: latent code and rotation in, RGBA and depth out.
+
+The structure follows Chen et al., ECCV 2020 (arXiv 2008.08145), section 3: a learned constant
+grows into a 3D feature volume under adaptive instance normalisation by the latent code; the
+volume is turned by the out-of-plane rotation and projected; a 2D decoder draws the image; in-plane
+rotation, translation and scale are a warp of that image. Three things are added: alpha and depth
+beside colour, the perspective of the crop (the volume is sampled along converging rays), and the
+object's proportions, read from the code.
+
+Convention. Lengths are in units of the object's radius, the largest distance of a surface point
+from the object's origin. The *upright view* is the image of an object whose origin lies on the
+optical axis and whose z axis projects upwards; it spans +-FRAME_MARGIN radii at the origin's
+depth, over normalised coordinates [-1, 1] (edges, not pixel centres), v down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+FRAME_MARGIN = 1.1
+"""Half width of the upright view and of the feature volume, in radii."""
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """Sizes of the generator; the defaults are the compact variant for CPUs."""
+
+    latent_dim: int = 24
+    style_dim: int = 96
+    volume_channels: tuple[int, int, int] = (64, 32, 16)
+    image_channels: tuple[int, int, int] = (64, 32, 20)
+    volume_size: int = 16
+    resolution: int = 64
+
+    def __post_init__(self) -> None:
+        if self.resolution != 4 * self.volume_size:
+            raise ValueError('resolution must be four times volume_size')
+
+
+@dataclass(frozen=True)
+class UprightViews:
+    """What the generator draws; all (B, ., S, S).
+
+    rgb: (B, 3, S, S) in [0, 1], not multiplied by alpha. alpha: (B, 1, S, S) coverage in [0, 1].
+    depth: (B, 1, S, S) offset of the surface from the origin's depth, radii, positive away.
+    """
+
+    rgb: Tensor
+    alpha: Tensor
+    depth: Tensor
+
+    def stacked(self) -> Tensor:
+        """(B, 5, S, S): colour times alpha, alpha, depth times alpha: what may be interpolated."""
+        return torch.cat((self.rgb * self.alpha, self.alpha, self.depth * self.alpha), 1)
+
+
+@dataclass(frozen=True)
+class Proportions:
+    """Size read from the code: box size and centre in radii (B, 3), log of the radius in m (B,)."""
+
+    size: Tensor
+    center: Tensor
+    log_radius_m: Tensor
+
+
+class Modulation(nn.Module):
+    """Scale and shift of features by the style, after instance normalisation if asked (AdaIN)."""
+
+    def __init__(self, style_dim: int, channels: int, normalise: bool) -> None:
+        super().__init__()
+        self.affine = nn.Linear(style_dim, 2 * channels)
+        nn.init.normal_(self.affine.weight, std=0.05)
+        nn.init.zeros_(self.affine.bias)
+        self.normalise = normalise
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        if self.normalise:
+            axes = tuple(range(2, x.dim()))
+            x = x - x.mean(axes, keepdim=True)
+            x = x * (x.square().mean(axes, keepdim=True) + 1e-5).rsqrt()
+        scale, shift = self.affine(style).chunk(2, 1)
+        shape = scale.shape + (1,) * (x.dim() - 2)
+        return torch.addcmul(shift.view(shape), x, 1.0 + scale.view(shape))
+
+
+def _activate(x: Tensor) -> Tensor:
+    return functional.leaky_relu(x, 0.1)
+
+
+def channels_last(module: nn.Module) -> None:
+    """Store 2D convolutions channels-last, which CPUs (and tensor cores) run a third faster."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d):
+            part.to(memory_format=torch.channels_last)
+
+
+class Generator(nn.Module):
+    """Latent code -> feature volume -> rotated, projected, decoded upright view."""
+
+    def __init__(self, config: GeneratorConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or GeneratorConfig()
+        v0, v1, v2 = config.volume_channels
+        i0, i1, i2 = config.image_channels
+        style = config.style_dim
+        start = config.volume_size // 4
+
+        self.style = nn.Sequential(
+            nn.Linear(config.latent_dim, style), nn.LeakyReLU(0.1),
+            nn.Linear(style, style), nn.LeakyReLU(0.1))
+        self.constant = nn.Parameter(torch.randn(1, v0, start, start, start))
+        self.conv_v0 = nn.Conv3d(v0, v0, 3, padding=1)
+        self.conv_v1 = nn.Conv3d(v0, v1, 3, padding=1)
+        self.conv_v2 = nn.Conv3d(v1, v2, 3, padding=1)
+        self.mod_const = Modulation(style, v0, True)
+        self.mod_v0 = Modulation(style, v0, True)
+        self.mod_v1 = Modulation(style, v1, True)
+        self.mod_v2 = Modulation(style, v2, True)
+
+        self.project = nn.Conv2d(v2 * config.volume_size, 2 * i0, 1)
+        self.project_out = nn.Conv2d(2 * i0, i0, 1)
+        self.conv_i0 = nn.Conv2d(i0, i0, 3, padding=1)
+        self.conv_i1 = nn.Conv2d(i0, i1, 3, padding=1)
+        self.conv_i2 = nn.Conv2d(i1, i2, 3, padding=1)
+        self.mod_i0 = Modulation(style, i0, False)
+        self.mod_i1 = Modulation(style, i1, False)
+        self.mod_i2 = Modulation(style, i2, False)
+        self.to_image = nn.Conv2d(i2, 5, 3, padding=1)
+
+        self.proportions_head = nn.Sequential(
+            nn.Linear(style, 64), nn.LeakyReLU(0.1), nn.Linear(64, 7))
+
+        self._register_sampling_grid()
+        channels_last(self)
+
+    def _register_sampling_grid(self) -> None:
+        """Homogeneous sample points of the view frustum, (D*H*W, 3): x right, y down, z away."""
+        n = self.config.volume_size
+        line = (torch.arange(n, dtype=torch.float32) + 0.5) / n * 2.0 - 1.0
+        z, y, x = torch.meshgrid(line, line, line, indexing='ij')
+        points = torch.stack((x, y, z), -1).reshape(-1, 3) * FRAME_MARGIN
+        self.register_buffer('frustum', points, persistent=False)
+
+    def volume(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """Feature volume (B, C, N, N, N) and style (B, E) of a code (B, latent_dim).
+
+        They depend on the code alone: while a fit holds the code, compute them once.
+        """
+        style = self.style(latent)
+        x = self.constant.expand(latent.shape[0], -1, -1, -1, -1)
+        x = self.mod_const(x, style)
+        x = _activate(self.mod_v0(self.conv_v0(x), style))
+        x = functional.interpolate(x, scale_factor=2, mode='nearest')
+        x = _activate(self.mod_v1(self.conv_v1(x), style))
+        x = functional.interpolate(x, scale_factor=2, mode='nearest')
+        x = _activate(self.mod_v2(self.conv_v2(x), style))
+        return x, style
+
+    def render(self, volume: Tensor, style: Tensor, R_view: Tensor,
+               perspective: Tensor) -> UprightViews:
+        """Upright views of volumes.
+
+        volume, style: as from ``volume``, batch V. R_view: (B, 3, 3) rotation object -> camera
+        with the object's z axis projecting upwards. perspective: (B,) radius over distance, 0 is
+        an orthographic view. B must be a multiple of V: view b shows volume b // (B / V).
+        """
+        batch = R_view.shape[0]
+        repeat = batch // volume.shape[0]
+        n = self.config.volume_size
+        points = self.frustum.unsqueeze(0)
+        widen = 1.0 + perspective.view(-1, 1, 1) * points[..., 2:]
+        points_cam = torch.cat((points[..., :2] * widen, points[..., 2:].expand(batch, -1, 1)), 2)
+        points_obj = points_cam @ R_view / FRAME_MARGIN
+        if repeat > 1:
+            # One volume seen from several sides: side by side in one sampling grid, so that the
+            # volume is not copied.
+            grid = points_obj.view(volume.shape[0], repeat * n, n, n, 3)
+        else:
+            grid = points_obj.view(batch, n, n, n, 3)
+        seen = functional.grid_sample(volume, grid, mode='bilinear', padding_mode='zeros',
+                                      align_corners=False)
+        channels = volume.shape[1]
+        if repeat > 1:
+            seen = seen.view(volume.shape[0], channels, repeat, n, n, n).transpose(1, 2)
+            style = style.repeat_interleave(repeat, 0)
+        flat = seen.reshape(batch, channels * n, n, n)
+        flat = flat.contiguous(memory_format=torch.channels_last)
+
+        x = _activate(self.project(flat))
+        x = _activate(self.project_out(x))
+        x = _activate(self.mod_i0(self.conv_i0(x), style))
+        x = functional.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
+        x = _activate(self.mod_i1(self.conv_i1(x), style))
+        x = functional.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
+        x = _activate(self.mod_i2(self.conv_i2(x), style))
+        out = self.to_image(x)
+        return UprightViews(rgb=torch.sigmoid(out[:, :3]), alpha=torch.sigmoid(2.0 * out[:, 3:4]),
+                            depth=out[:, 4:5])
+
+    def proportions(self, style: Tensor) -> Proportions:
+        """Size, box centre and radius that go with a style (B, E)."""
+        out = self.proportions_head(style)
+        return Proportions(size=functional.softplus(out[:, :3] + 0.5), center=0.5 * out[:, 3:6],
+                           log_radius_m=0.2 * out[:, 6] - 2.5)
+
+    def forward(self, latent: Tensor, R_view: Tensor, perspective: Tensor) -> UprightViews:
+        """Upright views (B) of codes (B, latent_dim) at rotations (B, 3, 3)."""
+        volume, style = self.volume(latent)
+        return self.render(volume, style, R_view, perspective)
+
+
+def warp_to_crop(stacked: Tensor, in_plane_rad: Tensor, t: Tensor, scale: Tensor,
+                 size_px: int) -> Tensor:
+    """Place upright views in a crop by in-plane rotation, translation and scale.
+
+    stacked: (B, C, S, S). in_plane_rad: (B,) rotation about the optical axis, x towards y (clockwise
+    as seen, because v points down). t: (B, 2) the origin's place in the crop, normalised. scale:
+    (B,) apparent radius in half crop widths. Returns (B, C, size_px, size_px); zero outside.
+    """
+    cos, sin = torch.cos(in_plane_rad), torch.sin(in_plane_rad)
+    inv = 1.0 / (scale * FRAME_MARGIN)
+    a, b = cos * inv, sin * inv
+    theta = torch.stack((
+        torch.stack((a, b, -(a * t[:, 0] + b * t[:, 1])), 1),
+        torch.stack((-b, a, b * t[:, 0] - a * t[:, 1]), 1)), 1)
+    grid = functional.affine_grid(theta, [stacked.shape[0], 1, size_px, size_px],
+                                  align_corners=False)
+    return functional.grid_sample(stacked, grid, mode='bilinear', padding_mode='zeros',
+                                  align_corners=False)

@@ -1,0 +1,93 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Rendered instances in memory, and random batches of their views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..core.checkpoint import ModelCard, SizePrior
+from ..data.backgrounds import load_backgrounds
+from ..data.categories import CATEGORIES
+from ..data.dataset import load_instances
+from .compose import Views
+
+
+@dataclass(frozen=True)
+class InstanceSet:
+    """N instances with V views of S x S pixels each; see data/dataset.py for the fields.
+
+    rgba: (N, V, S, S, 4) uint8. depth: (N, V, S, S) float16, radii. front: (N, V, S, S) uint8.
+    R_view: (N, V, 3, 3). perspective, front_visible: (N, V). size, center: (N, 3) radii.
+    log_radius: (N,) log metres. backgrounds: (M, 3, H, W) uint8 or None.
+    """
+
+    rgba: Tensor
+    depth: Tensor
+    front: Tensor
+    R_view: Tensor
+    perspective: Tensor
+    front_visible: Tensor
+    size: Tensor
+    center: Tensor
+    log_radius: Tensor
+    backgrounds: Tensor | None
+    fingerprint: str
+    recipe: dict[str, Any]
+
+    @classmethod
+    def load(cls, folder: Path, backgrounds: Path | None, split: str,
+             device: str = 'cpu') -> InstanceSet:
+        """Read a rendered category; ``split`` is 'train' or 'validation' (other instances)."""
+        found = load_instances(folder, split)
+        radius = np.asarray([m['radius_m'] for m in found.meta], np.float32)
+        size = np.asarray([m['size_m'] for m in found.meta], np.float32) / radius[:, None]
+        center = np.asarray([m['box_center_m'] for m in found.meta], np.float32) / radius[:, None]
+
+        def tensor(array: np.ndarray) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+        pool = None
+        if backgrounds is not None:
+            pool = tensor(load_backgrounds(backgrounds, split).transpose(0, 3, 1, 2))
+        return cls(
+            rgba=tensor(found.rgba), depth=tensor(found.depth), front=tensor(found.part),
+            R_view=tensor(found.R_cam_obj), perspective=tensor(found.kappa),
+            front_visible=tensor(found.front_visible), size=tensor(size), center=tensor(center),
+            log_radius=tensor(np.log(radius)), backgrounds=pool, fingerprint=found.fingerprint,
+            recipe=found.recipe)
+
+    def card(self, category: str) -> ModelCard:
+        """The model card's fixed part: the category's symmetry and these instances' sizes."""
+        radius = self.log_radius.exp().cpu().numpy()
+        size = (self.size * self.log_radius.exp()[:, None]).mean(0).cpu().numpy()
+        known = CATEGORIES[category]
+        return ModelCard(
+            category=category, symmetry=known.symmetry, front_part=known.front_part,
+            size=SizePrior(size_m=(float(size[0]), float(size[1]), float(size[2])),
+                           radius_m=float(radius.mean()), radius_std_m=float(radius.std())))
+
+    def batch(self, instances: int, views: int) -> tuple[Tensor, Views]:
+        """Random instances (I,) and ``views`` random views of each, I * views in a row."""
+        count, per = self.rgba.shape[:2]
+        device = self.rgba.device
+        index = torch.randperm(count, device=device)[:instances]
+        if len(index) < instances:
+            index = torch.randint(count, (instances,), device=device)
+        seen = torch.rand(instances, per, device=device).argsort(1)[:, :views]
+        i = index[:, None].expand(-1, views).reshape(-1)
+        v = seen.reshape(-1)
+        rgba = self.rgba[i, v].permute(0, 3, 1, 2).float() / 255.0
+        alpha = rgba[:, 3:]
+        stacked = torch.cat((rgba[:, :3] * alpha, alpha,
+                             self.depth[i, v].float().unsqueeze(1) * alpha), 1)
+        return index, Views(
+            stacked=stacked, front=self.front[i, v].float().unsqueeze(1) / 255.0,
+            R_view=self.R_view[i, v], perspective=self.perspective[i, v],
+            front_visible=self.front_visible[i, v])

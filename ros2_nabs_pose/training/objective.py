@@ -1,0 +1,118 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""What training minimises: the VAE's reconstruction across views, and the encoder's readings."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..core.encoder import Encoding, bin_centers
+from ..core.generator import Proportions, UprightViews
+from ..core.rotations import axis_azimuth_from_rotation
+from .compose import Crops, Views
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights of the terms; the front part is thin, so its pixels count several times."""
+
+    colour: float = 4.0
+    alpha: float = 3.0
+    depth: float = 2.0
+    edges: float = 4.0
+    front: float = 5.0
+    kl: float = 2e-4
+    agreement: float = 0.02
+    mask: float = 1.0
+    axis: float = 3.0
+    azimuth: float = 0.5
+    place: float = 2.0
+    front_seen: float = 0.2
+    proportions: float = 1.0
+
+
+def _slopes(x: Tensor) -> tuple[Tensor, Tensor]:
+    return x[..., :, 1:] - x[..., :, :-1], x[..., 1:, :] - x[..., :-1, :]
+
+
+def reconstruction(drawn: UprightViews, views: Views, weights: Weights) -> dict[str, Tensor]:
+    """Terms of the generator: colour, alpha and depth of the clean upright views."""
+    target_alpha = views.stacked[:, 3:4]
+    # Where the front part is, and around it: a missing handle and its filled-in hole both cost.
+    near_front = functional.max_pool2d(views.front, 5, 1, 2)
+    weight = 1.0 + weights.front * near_front
+    weight = weight / weight.mean((2, 3), keepdim=True)
+    painted = drawn.rgb * drawn.alpha
+    colour = ((painted - views.stacked[:, :3]).abs() * weight).mean()
+    alpha = ((drawn.alpha - target_alpha).abs() * weight).mean()
+    depth = ((drawn.depth * target_alpha - views.stacked[:, 4:5]).abs() * weight).mean()
+    edges = colour.new_zeros(())
+    stacked = torch.cat((painted, drawn.alpha), 1)
+    goal = views.stacked[:, :4]
+    for level in range(2):
+        if level:
+            stacked, goal = functional.avg_pool2d(stacked, 2), functional.avg_pool2d(goal, 2)
+        for a, b in zip(_slopes(stacked), _slopes(goal), strict=True):
+            edges = edges + 0.5 * (a - b).abs().mean()
+    return {'colour': weights.colour * colour, 'alpha': weights.alpha * alpha,
+            'depth': weights.depth * depth, 'edges': weights.edges * edges}
+
+
+def soft_bins(azimuth: Tensor, bins: int) -> Tensor:
+    """Azimuth (B,) shared out between its two nearest bins, (B, bins)."""
+    place = (azimuth + math.pi) / (2.0 * math.pi) * bins - 0.5
+    low = torch.floor(place)
+    share = (place - low)[:, None]
+    index = low.long()[:, None]
+    target = azimuth.new_zeros(len(azimuth), bins)
+    target.scatter_(1, index % bins, 1.0 - share)
+    return target.scatter_add(1, (index + 1) % bins, share)
+
+
+def readings(said: Encoding, crops: Crops, weights: Weights,
+             free_about_z: bool = False) -> dict[str, Tensor]:
+    """Terms of the encoder: mask, axis, azimuth, place, and whether the front is seen."""
+    axis, azimuth = axis_azimuth_from_rotation(crops.R)
+    mask = functional.binary_cross_entropy_with_logits(said.mask_logits, crops.mask)
+    seen = torch.sigmoid(said.mask_logits)
+    overlap = 1.0 - (2.0 * (seen * crops.mask).sum((1, 2, 3)) + 1.0) / (
+        seen.sum((1, 2, 3)) + crops.mask.sum((1, 2, 3)) + 1.0)
+    terms = {
+        'mask': weights.mask * (mask + 0.5 * overlap.mean()),
+        'axis': weights.axis * torch.linalg.vector_norm(said.axis - axis, dim=1).mean(),
+        'place': weights.place * ((said.t - crops.t).abs().sum(1).mean()
+                                  + (said.log_scale - crops.log_scale).abs().mean()),
+    }
+    if free_about_z:
+        return terms
+    bins = said.azimuth_logits.shape[1]
+    target = soft_bins(azimuth, bins)
+    log_p = functional.log_softmax(said.azimuth_logits, 1)
+    terms['azimuth'] = weights.azimuth * -(target * log_p).sum(1).mean()
+    missed = azimuth[:, None] - bin_centers(bins, azimuth.device) - said.azimuth_offset
+    missed = torch.remainder(missed + math.pi, 2.0 * math.pi) - math.pi
+    terms['offset'] = weights.azimuth * 6.0 * (target * missed.abs()).sum(1).mean()
+    seen_front = (crops.front_visible > 0.15).to(said.front_logit.dtype)
+    terms['front'] = weights.front_seen * functional.binary_cross_entropy_with_logits(
+        said.front_logit, seen_front)
+    return terms
+
+
+def divergence(said: Encoding, together: Tensor, weights: Weights) -> dict[str, Tensor]:
+    """KL to the unit normal, and the agreement of an instance's single views with their mean."""
+    kl = 0.5 * (said.mean.square() + said.logvar.exp() - 1.0 - said.logvar).sum(1).mean()
+    apart = (said.mean - together).square().sum(1).mean()
+    return {'kl': weights.kl * kl, 'agreement': weights.agreement * apart}
+
+
+def proportions(read: Proportions, size: Tensor, center: Tensor, log_radius: Tensor,
+                weights: Weights) -> dict[str, Tensor]:
+    """How far size and centre (I, 3; in radii) and the log radius (I,) are from the truth."""
+    return {'proportions': weights.proportions * (
+        (read.size - size).abs().mean() + (read.center - center).abs().mean()
+        + (read.log_radius_m - log_radius).abs().mean())}

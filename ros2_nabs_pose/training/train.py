@@ -1,0 +1,248 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Train a category's generator and encoder from rendered instances.
+
+Each step takes a few instances with a few views of each. All views, composed into cluttered
+crops, are encoded; the code of an instance is the mean of a random part of its views' posteriors,
+sampled; from that code all its views are drawn at their true poses (Chen et al., section 3.2, with
+several target views instead of one, so that the 3D volume is computed once for them).
+
+A run is a folder: ``state.pt`` (everything a resume needs), ``log.csv``, ``samples/*.png`` and,
+at the end, the model file.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import math
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..core.checkpoint import CategoryModel, ModelCard, save_model
+from ..core.encoder import Encoder, EncoderConfig
+from ..core.generator import Generator, GeneratorConfig
+from .compose import Views, compose, recolour
+from .instances import InstanceSet
+from .objective import Weights, divergence, proportions, readings, reconstruction
+from .validate import sample_sheet, validate
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run; written into the weights' metadata."""
+
+    category: str
+    data: str
+    backgrounds: str | None
+    run: str
+    out: str
+    steps: int = 8000
+    instances: int = 8
+    views: int = 4
+    learning_rate: float = 2e-3
+    warmup: int = 200
+    ema: float = 0.998
+    seed: int = 1
+    device: str = 'cpu'
+    threads: int = 0
+    validate_every: int = 500
+    command: str = ''
+
+
+def learning_rate(step: int, config: TrainConfig) -> float:
+    """Linear warm-up, then half a cosine down to 2 % of the peak."""
+    if step < config.warmup:
+        return config.learning_rate * (step + 1) / config.warmup
+    done = (step - config.warmup) / max(1, config.steps - config.warmup)
+    return config.learning_rate * (0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done))))
+
+
+class Trainer:
+    """Holds the two models (trained and averaged), the optimiser and the data of one run."""
+
+    def __init__(self, config: TrainConfig, data: InstanceSet, card: ModelCard,
+                 generator: GeneratorConfig | None = None,
+                 encoder: EncoderConfig | None = None) -> None:
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.data = data
+        self.weights = Weights()
+        self.device = torch.device(config.device)
+        self.model = CategoryModel(Generator(generator), Encoder(encoder), card).to(self.device)
+        self.average = CategoryModel(Generator(generator), Encoder(encoder), card).to(self.device)
+        self.average.load_state_dict(self.model.state_dict())
+        self.average.requires_grad_(False)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.learning_rate,
+                                          betas=(0.9, 0.99))
+        self.free_about_z = card.symmetry == 'free_z'
+        self.step = 0
+
+    def losses(self, index: Tensor, views: Views) -> dict[str, Tensor]:
+        """All weighted terms for instances ``index`` (I,) and their views (I * V)."""
+        count, group = len(index), len(views.R_view) // len(index)
+        views = recolour(views, group)
+        crops = compose(views, self.data.backgrounds)
+        said = self.model.encoder(crops.image)
+
+        mean = said.mean.view(count, group, -1)
+        use = torch.rand(count, group, device=self.device)
+        use = (use <= use.sort(1).values.gather(
+            1, torch.randint(group, (count, 1), device=self.device))).to(mean.dtype)
+        use = (use / use.sum(1, keepdim=True)).unsqueeze(-1)
+        code = (use * mean).sum(1)
+        spread = (use * (0.5 * said.logvar.view(count, group, -1)).exp()).sum(1)
+        code = code + spread * torch.randn_like(code)
+
+        volume, style = self.model.generator.volume(code)
+        drawn = self.model.generator.render(volume, style, views.R_view, views.perspective)
+        together = mean.mean(1).detach().repeat_interleave(group, 0)
+        return {
+            **reconstruction(drawn, views, self.weights),
+            **readings(said, crops, self.weights, self.free_about_z),
+            **divergence(said, together, self.weights),
+            **proportions(self.model.generator.proportions(style), self.data.size[index],
+                          self.data.center[index], self.data.log_radius[index], self.weights),
+        }
+
+    def train_step(self) -> dict[str, float]:
+        """One optimiser step; returns the terms."""
+        config = self.config
+        rate = learning_rate(self.step, config)
+        for group in self.optimizer.param_groups:
+            group['lr'] = rate
+        index, views = self.data.batch(config.instances, config.views)
+        self.model.train()
+        terms = self.losses(index, views)
+        loss = torch.stack(list(terms.values())).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
+        if torch.isfinite(norm):
+            self.optimizer.step()
+        self._update_average()
+        self.step += 1
+        return {'loss': float(loss), **{k: float(v) for k, v in terms.items()}}
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        keep = min(self.config.ema, (1.0 + self.step) / (10.0 + self.step))
+        for mean, now in zip(self.average.state_dict().values(),
+                             self.model.state_dict().values(), strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(now, 1.0 - keep)
+            else:
+                mean.copy_(now)
+
+    def save_state(self, path: Path) -> None:
+        """Everything a resumed run needs to go on as if it had never stopped; atomic."""
+        partial = path.with_suffix('.partial')
+        torch.save({
+            'step': self.step, 'model': self.model.state_dict(),
+            'average': self.average.state_dict(), 'optimizer': self.optimizer.state_dict(),
+            'random': torch.get_rng_state(),
+            'random_device': (torch.cuda.get_rng_state() if self.device.type == 'cuda' else None),
+        }, partial)
+        os.replace(partial, path)
+
+    def load_state(self, path: Path) -> None:
+        """Take up a run where ``save_state`` left it."""
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        self.model.load_state_dict(state['model'])
+        self.average.load_state_dict(state['average'])
+        self.optimizer.load_state_dict(state['optimizer'])
+        self.step = state['step']
+        torch.set_rng_state(state['random'].cpu())
+        if state['random_device'] is not None:
+            torch.cuda.set_rng_state(state['random_device'].cpu())
+
+    def finish(self, figures: dict[str, Any]) -> None:
+        """Write the averaged model with its card."""
+        card = dataclasses.replace(
+            self.average.card, figures=figures,
+            training={**dataclasses.asdict(self.config), 'step': self.step,
+                      'data_hash': self.data.fingerprint,
+                      'recipe': self.data.recipe, 'torch': str(torch.__version__)})
+        self.average.card = card
+        self.average.eval()
+        save_model(self.average, Path(self.config.out))
+
+
+def train(config: TrainConfig) -> dict[str, Any]:
+    """Run (or resume) a training; returns the validation figures of the last model.
+
+    Ctrl-C saves the state and a usable model before it leaves.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    run = Path(config.run)
+    run.mkdir(parents=True, exist_ok=True)
+    data = InstanceSet.load(Path(config.data), config.backgrounds and Path(config.backgrounds),
+                            'train', config.device)
+    held_out = InstanceSet.load(Path(config.data),
+                                config.backgrounds and Path(config.backgrounds), 'validation',
+                                config.device)
+    trainer = Trainer(config, data, data.card(config.category))
+    state = run / 'state.pt'
+    if state.exists():
+        trainer.load_state(state)
+        print(f'Resuming {run} at step {trainer.step} of {config.steps}.')
+    (run / 'config.json').write_text(json.dumps(dataclasses.asdict(config), indent=2))
+
+    stop = {'asked': False}
+
+    def ask_to_stop(number: int, frame: object) -> None:
+        stop['asked'] = True
+
+    previous = [(s, signal.signal(s, ask_to_stop)) for s in (signal.SIGINT, signal.SIGTERM)]
+    figures: dict[str, Any] = {}
+    recent: list[dict[str, float]] = []
+    log = run / 'log.csv'
+    progress = tqdm(total=config.steps, initial=trainer.step, unit='step', dynamic_ncols=True)
+    try:
+        while trainer.step < config.steps and not stop['asked']:
+            recent.append(trainer.train_step())
+            progress.update()
+            if trainer.step % 50 == 0:
+                means = {k: float(np.mean([r[k] for r in recent])) for k in recent[0]}
+                recent.clear()
+                _append(log, {'step': trainer.step, 'time': round(time.time()), **means})
+                progress.set_postfix(loss=f'{means["loss"]:.3f}')
+            if trainer.step % config.validate_every == 0 or trainer.step == config.steps:
+                figures = validate(trainer.average, held_out, trainer.free_about_z)
+                _append(run / 'validation.csv', {'step': trainer.step, **figures})
+                tqdm.write(f'step {trainer.step}: ' + ', '.join(
+                    f'{k} {v:.3g}' for k, v in figures.items()))
+                sample_sheet(trainer.average, held_out, run / f'samples/{trainer.step:06d}.png')
+                trainer.save_state(state)
+                trainer.finish(figures)
+    finally:
+        progress.close()
+        for number, handler in previous:
+            signal.signal(number, handler)
+    trainer.save_state(state)
+    if not figures:
+        figures = validate(trainer.average, held_out, trainer.free_about_z)
+    trainer.finish(figures)
+    if stop['asked']:
+        print(f'Stopped at step {trainer.step}; the same command goes on from here.')
+    return figures
+
+
+def _append(path: Path, row: dict[str, Any]) -> None:
+    new = not path.exists()
+    with path.open('a', newline='') as file:
+        writer = csv.DictWriter(file, fieldnames=list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)

@@ -1,0 +1,112 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Figures and a picture of a model on instances that training does not see."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..core.checkpoint import CategoryModel
+from ..core.encoder import Encoding
+from ..core.rotations import geodesic_angle
+from .compose import Crops, Views, compose
+from .instances import InstanceSet
+
+BATCHES = 12
+SEED = 20
+
+
+def _draw(model: CategoryModel, said: Encoding, views: Views) -> Tensor:
+    """Every view drawn from its own crop's code at its true rotation, stacked (B, 5, S, S)."""
+    return model.generator(said.mean, views.R_view, views.perspective).stacked()
+
+
+@torch.no_grad()
+def _examples(model: CategoryModel, data: InstanceSet, batches: int) -> list[
+        tuple[Views, Crops, Encoding, Tensor]]:
+    """The same crops every time: the global random state is kept as it was."""
+    model.eval()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        found = []
+        for _ in range(batches):
+            _, views = data.batch(8, 4)
+            crops = compose(views, data.backgrounds)
+            said = model.encoder(crops.image)
+            found.append((views, crops, said, _draw(model, said, views)))
+        return found
+
+
+def _median(values: list[Tensor]) -> float:
+    joined = torch.cat(values)
+    return float(joined.median()) if len(joined) else math.nan
+
+
+def _share(values: list[Tensor], limit: float) -> float:
+    joined = torch.cat(values)
+    return float((joined <= limit).float().mean()) if len(joined) else math.nan
+
+
+def validate(model: CategoryModel, data: InstanceSet, free_about_z: bool) -> dict[str, float]:
+    """Encoder's proposals, masks and the synthesis at the true pose, on fresh cluttered crops.
+
+    Rotation counts where the front part is seen (or always the axis, where the object spins
+    freely); degrees. psnr_db is over the object's pixels; depth_error is relative to the diameter.
+    """
+    rotation, best4, axis, iou, alpha_iou, psnr, depth = [], [], [], [], [], [], []
+    for views, crops, said, drawn in _examples(model, data, BATCHES):
+        axis_error = torch.rad2deg(torch.arccos(
+            (said.axis * crops.R[:, :, 2]).sum(1).clamp(-1.0, 1.0)))
+        axis.append(axis_error)
+        proposals, _ = said.proposals(4)
+        errors = torch.rad2deg(geodesic_angle(proposals, crops.R[:, None].expand_as(proposals)))
+        if free_about_z:
+            errors = axis_error[:, None].expand(-1, 4)
+        seen = crops.front_visible > 0.15
+        rotation.append(errors[seen, 0])
+        best4.append(errors[seen].amin(1))
+        mask, truth = said.mask_logits > 0.0, crops.mask > 0.5
+        iou.append((mask & truth).sum((1, 2, 3)) / (mask | truth).sum((1, 2, 3)).clamp_min(1))
+        a, b = drawn[:, 3:4] > 0.5, views.stacked[:, 3:4] > 0.5
+        alpha_iou.append((a & b).sum((1, 2, 3)) / (a | b).sum((1, 2, 3)).clamp_min(1))
+        both = (a & b).to(drawn.dtype)
+        pixels = both.sum((1, 2, 3)).clamp_min(1.0)
+        mse = ((drawn[:, :3] - views.stacked[:, :3]).square() * both).sum((1, 2, 3)) / (3 * pixels)
+        psnr.append(-10.0 * torch.log10(mse.clamp_min(1e-8)))
+        depth.append(((drawn[:, 4:] - views.stacked[:, 4:]).abs() * both).sum((1, 2, 3)) / pixels
+                     / 2.0)
+    return {
+        'rotation_median_deg': _median(rotation), 'within_10_deg': _share(rotation, 10.0),
+        'within_20_deg': _share(rotation, 20.0), 'best4_within_20_deg': _share(best4, 20.0),
+        'axis_median_deg': _median(axis), 'mask_iou_median': _median(iou),
+        'alpha_iou_median': _median(alpha_iou), 'psnr_db_median': _median(psnr),
+        'depth_error_median': _median(depth),
+    }
+
+
+def _tile(image: Tensor) -> np.ndarray:
+    """(3, S, S) in [0, 1] -> (2 S, 2 S, 3) uint8 BGR."""
+    array = (image.clamp(0.0, 1.0).permute(1, 2, 0).cpu().numpy() * 255.0).astype(np.uint8)
+    return cv2.resize(array[..., ::-1], None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+
+
+def sample_sheet(model: CategoryModel, data: InstanceSet, path: Path) -> None:
+    """Rows of crop, mask, true view, synthesised view and its depth, for 24 held-out crops."""
+    rows: list[list[np.ndarray]] = []
+    for views, crops, said, drawn in _examples(model, data, 1):
+        for b in range(24):
+            white = views.stacked[b, :3] + 1.0 - views.stacked[b, 3:4]
+            ours = drawn[b, :3] + 1.0 - drawn[b, 3:4]
+            depth = (0.5 - 0.5 * drawn[b, 4:]).expand(3, -1, -1) * drawn[b, 3:4]
+            mask = torch.sigmoid(said.mask_logits[b]).expand(3, -1, -1)
+            rows.append([_tile(x) for x in (crops.image[b], mask, white, ours, depth)])
+    strips = [np.hstack(row) for row in rows]
+    columns = [np.vstack(strips[i::3]) for i in range(3)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.hstack(columns))
