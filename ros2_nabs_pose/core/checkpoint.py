@@ -85,7 +85,8 @@ def _tuples(values: dict[str, Any]) -> dict[str, Any]:
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     with safe_open(str(path), framework='pt') as file:
         metadata = dict(file.metadata() or {})
-        return metadata, {name: file.get_tensor(name) for name in file.keys()}
+        names = file.keys()
+        return metadata, {name: file.get_tensor(name) for name in names}
 
 
 def load_model(path: Path) -> CategoryModel:

@@ -132,7 +132,7 @@ class Trainer:
             self.optimizer.step()
         self._update_average()
         self.step += 1
-        return {'loss': float(loss), **{k: float(v) for k, v in terms.items()}}
+        return {'loss': float(loss.detach()), **{k: float(v.detach()) for k, v in terms.items()}}
 
     @torch.no_grad()
     def _update_average(self) -> None:

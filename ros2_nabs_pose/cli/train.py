@@ -1,0 +1,56 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""``nabs-pose train``: weights of a category from its rendered instances."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+EXAMPLES = """examples:
+  nabs-pose train mug --data data/mug --backgrounds data/backgrounds
+  nabs-pose train mug --data data/mug --steps 40000 --device cuda --instances 64
+The same command after a stop goes on where the last one ended (see --run).
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Declare the subcommand."""
+    parser = subparsers.add_parser(
+        'train', help="train a category's generator and encoder", epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('category', help='name of the category, as rendered')
+    parser.add_argument('--data', required=True, type=Path,
+                        help='folder that "nabs-pose render CATEGORY" wrote')
+    parser.add_argument('--backgrounds', type=Path,
+                        help='folder that "nabs-pose render backgrounds" wrote (default: noise)')
+    parser.add_argument('--run', type=Path,
+                        help='folder for state, log and samples (default: runs/CATEGORY)')
+    parser.add_argument('--out', type=Path,
+                        help='weights to write (default: models/CATEGORY.safetensors)')
+    parser.add_argument('--steps', type=int, default=8000)
+    parser.add_argument('--instances', type=int, default=8, help='instances in a step')
+    parser.add_argument('--views', type=int, default=4, help='views of each instance in a step')
+    parser.add_argument('--learning-rate', type=float, default=2e-3)
+    parser.add_argument('--validate-every', type=int, default=500, metavar='STEPS')
+    parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument('--device', default='cpu', help='cpu or cuda')
+    parser.add_argument('--threads', type=int, default=0, help='CPU threads (0: all)')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train until done or stopped; returns the exit status."""
+    from ..training.train import TrainConfig, train
+
+    train(TrainConfig(
+        category=args.category, data=str(args.data),
+        backgrounds=str(args.backgrounds) if args.backgrounds else None,
+        run=str(args.run or Path('runs') / args.category),
+        out=str(args.out or Path('models') / f'{args.category}.safetensors'),
+        steps=args.steps, instances=args.instances, views=args.views,
+        learning_rate=args.learning_rate, seed=args.seed, device=args.device,
+        threads=args.threads, validate_every=args.validate_every,
+        command=shlex.join(['nabs-pose', *sys.argv[1:]])))
+    return 0

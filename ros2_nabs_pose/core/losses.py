@@ -1,0 +1,160 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""What a fit minimises: how badly a synthesised view explains an observed crop.
+
+Every term takes the same two arguments and returns one value a hypothesis, so that they can be
+chosen by name and summed with weights. The background is never fitted: terms look at the object
+the mask shows, or paint the synthesis over the observed background.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .encoder import Encoder
+from .types import PoseError
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Crops to explain, one row a hypothesis (H).
+
+    rgb: (H, 3, S, S) in [0, 1]. mask: (H, 1, S, S) probability that a pixel shows the object.
+    valid: (H, 1, S, S) 0 where the crop reaches beyond the image.
+    """
+
+    rgb: Tensor
+    mask: Tensor
+    valid: Tensor
+
+    def pick(self, index: Tensor) -> Observed:
+        """Rows ``index`` (H',)."""
+        return Observed(self.rgb[index], self.mask[index], self.valid[index])
+
+
+@dataclass(frozen=True)
+class Synthesised:
+    """Placed synthesis: premultiplied colour (H, 3, S, S), alpha (H, 1, S, S), and depth relative
+    to the origin's in radii, multiplied by alpha (H, 1, S, S).
+    """
+
+    rgb: Tensor
+    alpha: Tensor
+    depth: Tensor
+
+
+Term = Callable[[Synthesised, Observed], Tensor]
+
+
+def gain_and_bias(source: Tensor, target: Tensor, weight: Tensor,
+                  stiffness: float = 0.02) -> tuple[Tensor, Tensor]:
+    """Per-channel gain and bias (H, 3, 1, 1) that bring ``source`` nearest to ``target``.
+
+    Weighted least squares in closed form, with the gain held towards 1 by ``stiffness`` so that a
+    flat source does not become a free colour. Images (H, 3, S, S), weight (H, 1, S, S).
+    """
+    total = weight.sum((2, 3), keepdim=True).clamp_min(1e-6)
+    mean_s = (source * weight).sum((2, 3), keepdim=True) / total
+    mean_t = (target * weight).sum((2, 3), keepdim=True) / total
+    ds, dt = source - mean_s, target - mean_t
+    cov = (ds * dt * weight).sum((2, 3), keepdim=True) / total
+    var = (ds * ds * weight).sum((2, 3), keepdim=True) / total
+    gain = ((cov + stiffness) / (var + stiffness)).clamp(0.5, 2.0)
+    return gain, mean_t - gain * mean_s
+
+
+def photometric(made: Synthesised, seen: Observed) -> Tensor:
+    """Robust colour difference where mask and synthesis agree that the object is, (H,).
+
+    A darker room is not another pose: gain and bias are removed first, and the bias is charged
+    a little, so that among equal shapes the true colour wins.
+    """
+    alpha = made.alpha.clamp_min(1e-4)
+    colour = made.rgb / alpha
+    weight = made.alpha * seen.mask * seen.valid
+    gain, bias = gain_and_bias(colour.detach(), seen.rgb, weight.detach())
+    difference = gain * colour + bias - seen.rgb
+    robust = torch.sqrt(difference.square() + 1e-4) - 1e-2
+    total = weight.sum((1, 2, 3)).clamp_min(1.0)
+    charge = 0.05 * (bias.abs().mean((1, 2, 3)) + (gain - 1.0).abs().mean((1, 2, 3)))
+    return (robust.mean(1, keepdim=True) * weight).sum((1, 2, 3)) / total + charge
+
+
+def silhouette(made: Synthesised, seen: Observed) -> Tensor:
+    """Squared difference of alpha and mask over the object's area, (H,)."""
+    difference = (made.alpha - seen.mask).square() * seen.valid
+    area = (seen.mask * seen.valid).sum((1, 2, 3)).clamp_min(16.0)
+    return difference.sum((1, 2, 3)) / area
+
+
+class EncoderFeatures:
+    """Perceptual term from the category's own encoder: needs no download.
+
+    The synthesis is painted over the observed background, so that only the object differs;
+    feature maps at 1/2 and 1/4 of the crop are compared, each scaled by its own spread.
+    """
+
+    def __init__(self, encoder: Encoder, levels: int = 2) -> None:
+        self.encoder = encoder
+        self.levels = levels
+        self._seen: tuple[Observed, list[Tensor]] | None = None
+
+    def _maps(self, image: Tensor) -> list[Tensor]:
+        maps: list[Tensor] = []
+        x = (image * 4.0 - 2.0).contiguous(memory_format=torch.channels_last)
+        for stage in (self.encoder.down0, self.encoder.down1)[:self.levels]:
+            x = stage(x)
+            maps.append(x)
+        return maps
+
+    def __call__(self, made: Synthesised, seen: Observed) -> Tensor:
+        if self._seen is None or self._seen[0] is not seen:
+            with torch.no_grad():
+                self._seen = (seen, self._maps(seen.rgb))
+        painted = made.rgb + (1.0 - made.alpha) * seen.rgb
+        total = made.alpha.new_zeros(len(made.alpha))
+        near = functional.max_pool2d(torch.maximum(made.alpha.detach(), seen.mask), 5, 1, 2)
+        for ours, theirs in zip(self._maps(painted), self._seen[1], strict=True):
+            weight = functional.adaptive_avg_pool2d(near * seen.valid, ours.shape[-1])
+            spread = theirs.flatten(2).std(2).mean(1).clamp_min(1e-3)
+            apart = ((ours - theirs).abs().mean(1, keepdim=True) * weight).sum((1, 2, 3))
+            total = total + apart / weight.sum((1, 2, 3)).clamp_min(1.0) / spread
+        return total / self.levels
+
+
+class Lpips:
+    """The LPIPS distance (Zhang et al., CVPR 2018) through the ``lpips`` package."""
+
+    def __init__(self, backbone: str = 'alex') -> None:
+        try:
+            import lpips
+            self.network = lpips.LPIPS(net=backbone, verbose=False).eval()
+        except Exception as error:  # the package raises whatever its download raised
+            raise PoseError(
+                f'The LPIPS backbone "{backbone}" could not be loaded ({error}): install lpips '
+                'and let it download once with internet, or use the loss "features", which '
+                'needs no download.') from error
+        self.network.requires_grad_(False)
+
+    def __call__(self, made: Synthesised, seen: Observed) -> Tensor:
+        painted = made.rgb + (1.0 - made.alpha) * seen.rgb
+        distance: Tensor = self.network(painted, seen.rgb, normalize=True)
+        return distance.flatten(1).mean(1)
+
+
+def build_terms(weights: Mapping[str, float], encoder: Encoder) -> list[tuple[float, Term]]:
+    """Terms by name ('photometric', 'silhouette', 'features', 'lpips') with their weights."""
+    makers: dict[str, Callable[[], Term]] = {
+        'photometric': lambda: photometric, 'silhouette': lambda: silhouette,
+        'features': lambda: EncoderFeatures(encoder), 'lpips': Lpips,
+    }
+    unknown = set(weights) - set(makers)
+    if unknown:
+        raise PoseError(f'There is no loss "{min(unknown)}": choose from '
+                        f'{", ".join(makers)}.')
+    return [(weight, makers[name]()) for name, weight in weights.items() if weight > 0.0]

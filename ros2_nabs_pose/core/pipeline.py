@@ -1,0 +1,261 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""From an image and boxes to poses: ``PosePipeline.load(...)``, then ``.estimate(...)``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import belief
+from .checkpoint import CategoryModel, load_model
+from .crop import check_box, make_view, take_crop, take_crop_nearest, take_depth_crop
+from .encoder import Encoding, bin_centers
+from .fit import PRESETS, FitResult, Preset, fit, synthesise
+from .lift import lift, scale_from_depth
+from .losses import Observed
+from .rotations import axis_azimuth_from_rotation
+from .starts import Remembered, make_starts
+from .tracks import Track, Tracks
+from .types import (SCALE_CATEGORY_MEAN, SCALE_DEPTH, SCALE_KNOWN_SIZE, Box, CropView, Failure,
+                    FrameResult, Intrinsics, PoseError, PoseEstimate)
+
+MIN_CONTRAST = 0.004
+"""Standard deviation of a crop's colours below which there is nothing to see in it."""
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A box's crop: its view, picture, and what the user measured there."""
+
+    place: int
+    box: Box
+    view: CropView
+    rgb: np.ndarray
+    valid: np.ndarray
+    mask: np.ndarray | None
+    depth_m: np.ndarray | None
+    track: Track | None
+
+
+class PosePipeline:
+    """Category models, tracks, and the way from image to poses. One thread at a time."""
+
+    def __init__(self, models: Mapping[str, CategoryModel], preset: str = 'cold',
+                 device: str = 'cpu', seed: int = 0,
+                 known_radius_m: Mapping[str, float] | None = None) -> None:
+        if preset not in PRESETS:
+            raise PoseError(f'There is no preset "{preset}": choose from {", ".join(PRESETS)}.')
+        self.models = dict(models)
+        self.preset = PRESETS[preset]
+        self.warm_preset = PRESETS['warm'] if preset == 'cold' else self.preset
+        self.device = torch.device(device)
+        self.seed = seed
+        self.known_radius_m = dict(known_radius_m or {})
+        self._tracks = Tracks()
+
+    @classmethod
+    def load(cls, categories: Sequence[str] | None = None, device: str = 'cpu',
+             preset: str = 'cold', models_dir: Path | str | None = None,
+             seed: int = 0) -> PosePipeline:
+        """Read the models of ``categories`` (default: all there are) and get ready.
+
+        Raises PoseError where a model is missing or damaged or the device is not there.
+        """
+        from ..resources import find_model, models_dir as default_dir
+
+        folder = Path(models_dir) if models_dir is not None else default_dir()
+        if categories is None:
+            categories = sorted(p.stem for p in folder.glob('*.safetensors'))
+            if not categories:
+                raise PoseError(f'There are no models in {folder}: train one with '
+                                '"nabs-pose train" or give another models folder.')
+        if device.startswith('cuda') and not torch.cuda.is_available():
+            raise PoseError('The device "cuda" was asked for, but torch finds no GPU: use '
+                            '"cpu", or install a CUDA build of torch.')
+        models = {}
+        for category in categories:
+            path = (folder / f'{category}.safetensors' if models_dir is not None
+                    else find_model(category))
+            models[category] = load_model(path).to(device)
+        return cls(models, preset=preset, device=device, seed=seed)
+
+    def reset(self) -> None:
+        """Forget all tracks: the next frame starts cold."""
+        self._tracks.reset()
+
+    def estimate(self, image: np.ndarray, intrinsics: Intrinsics, boxes: Sequence[Box],
+                 stamp_s: float | None = None, depth_m: np.ndarray | None = None,
+                 masks: Sequence[np.ndarray | None] | None = None) -> list[PoseEstimate]:
+        """Poses of the boxes that could be explained; see ``estimate_frame`` for the others."""
+        return list(self.estimate_frame(image, intrinsics, boxes, stamp_s, depth_m,
+                                        masks).estimates)
+
+    def estimate_frame(self, image: np.ndarray, intrinsics: Intrinsics, boxes: Sequence[Box],
+                       stamp_s: float | None = None, depth_m: np.ndarray | None = None,
+                       masks: Sequence[np.ndarray | None] | None = None) -> FrameResult:
+        """Poses of the boxes in one image, and a reason for every box without one.
+
+        image: (H, W, 3) uint8 RGB. boxes: at most one an object. stamp_s: the image's time, for
+        tracking; None: every frame follows the last. depth_m: (H, W) metres along z, 0 unknown,
+        registered to the image. masks: (H, W) of each box, non-zero on the object, or None.
+        """
+        began = time.perf_counter()
+        torch.manual_seed(self.seed)
+        cuts, failures = self._cut(image, intrinsics, boxes, stamp_s, depth_m, masks)
+        estimates: list[tuple[int, PoseEstimate]] = []
+        tracks: list[Track] = []
+        for category, model in self.models.items():
+            mine = [c for c in cuts if c.box.category == category]
+            if not mine:
+                continue
+            # Fresh and tracked objects are fitted apart: the tracked ones need fewer steps.
+            for known in (True, False):
+                group = [c for c in mine if (c.track is not None) == known]
+                if group:
+                    self._explain(model, group, stamp_s, estimates, tracks, failures)
+        self._tracks.update(tracks)
+        seconds = time.perf_counter() - began
+        return FrameResult(tuple(e for _, e in sorted(estimates, key=lambda pair: pair[0])),
+                           tuple(failures), seconds)
+
+    def _cut(self, image: np.ndarray, intrinsics: Intrinsics, boxes: Sequence[Box],
+             stamp_s: float | None, depth_m: np.ndarray | None,
+             masks: Sequence[np.ndarray | None] | None) -> tuple[list[_Cut], list[Failure]]:
+        tracked = self._tracks.match(boxes, stamp_s)
+        cuts: list[_Cut] = []
+        failures: list[Failure] = []
+        for i, box in enumerate(boxes):
+            try:
+                if box.category not in self.models:
+                    raise PoseError(f'There is no model for the class "{box.category}": loaded '
+                                    f'are {", ".join(sorted(self.models)) or "none"}.')
+                inside = check_box(box, intrinsics)
+                size = self.models[box.category].encoder.config.resolution
+                view = make_view(intrinsics, inside, size)
+                rgb, valid = take_crop(image, intrinsics, view)
+                if not np.isfinite(rgb).all() or rgb.std() < MIN_CONTRAST:
+                    raise PoseError('The crop of the box shows nothing (it is flat): check the '
+                                    'exposure and the box.')
+            except PoseError as error:
+                failures.append(Failure(box, str(error)))
+                continue
+            mask = masks[i] if masks is not None else None
+            if mask is not None:
+                mask = take_crop_nearest((mask > 0).astype(np.float32), intrinsics, view)
+            depth = None if depth_m is None else take_depth_crop(depth_m, intrinsics, view)
+            cuts.append(_Cut(i, box, view, rgb, valid, mask, depth, tracked[i]))
+        return cuts, failures
+
+    def _explain(self, model: CategoryModel, cuts: list[_Cut], stamp_s: float | None,
+                 estimates: list[tuple[int, PoseEstimate]], tracks: list[Track],
+                 failures: list[Failure]) -> None:
+        began = time.perf_counter()
+        preset: Preset = self.preset if cuts[0].track is None else self.warm_preset
+        rgb = self._tensor([c.rgb for c in cuts]).permute(0, 3, 1, 2)
+        valid = self._tensor([c.valid for c in cuts]).unsqueeze(1)
+        focal = torch.tensor([c.view.focal for c in cuts], dtype=torch.float32,
+                             device=self.device)
+        with torch.no_grad():
+            said = model.encoder(rgb)
+            mask = torch.sigmoid(said.mask_logits)
+            for i, cut in enumerate(cuts):
+                if cut.mask is not None:
+                    mask[i, 0] = self._tensor(cut.mask)
+            starts = make_starts(said, [self._remember(c.track) for c in cuts],
+                                 preset.cold_starts, preset.warm_starts)
+        result = fit(model, starts, Observed(rgb, mask, valid), focal, preset)
+        seconds = (time.perf_counter() - began) / len(cuts)
+        for i, cut in enumerate(cuts):
+            try:
+                estimate = self._estimate(model, cut, i, said, mask, result, seconds)
+            except PoseError as error:
+                failures.append(Failure(cut.box, str(error)))
+                continue
+            estimates.append((cut.place, estimate))
+            tracks.append(Track(
+                track_id=estimate.track_id, box=cut.box, stamp_s=stamp_s,
+                R_allocentric=result.best.R[i].double().cpu().numpy(), latent=estimate.latent))
+
+    def _estimate(self, model: CategoryModel, cut: _Cut, i: int, said: Encoding, mask: Tensor,
+                  result: FitResult, seconds: float) -> PoseEstimate:
+        loss = float(result.loss[i])
+        R, t = result.best.R[i], result.best.t[i].double().cpu().numpy()
+        scale = float(torch.exp(result.best.log_scale[i]))
+        synthesis = result.synthesis[i].permute(1, 2, 0).cpu().numpy()
+        if not (np.isfinite(loss) and np.isfinite(t).all() and bool(torch.isfinite(R).all())):
+            raise PoseError('The fit did not converge to numbers: check the image for damage.')
+        outline = belief.outline_overlap(synthesis[..., 3], mask[i, 0].cpu().numpy(), cut.valid)
+        if outline < belief.MIN_OUTLINE:
+            raise PoseError(f'No {cut.box.category} explains the crop (outline overlap '
+                            f'{outline:.2f}): the box may show something else.')
+        yaw_std = 0.0
+        if model.card.symmetry != 'free_z':
+            _, yaw = axis_azimuth_from_rotation(R)
+            probability = torch.softmax(said.azimuth_logits[i], 0)
+            centers = bin_centers(len(probability)).numpy()
+            yaw_std = belief.yaw_spread(probability.cpu().numpy(), centers, float(yaw))
+        radius, source, size, center = self._size(model, cut, result, i, t, scale, synthesis)
+        T_cam_obj = lift(cut.view, R.double().cpu().numpy(), t, scale, radius)
+        prior = model.card.size
+        radius_std = prior.radius_std_m / prior.radius_m if source == SCALE_CATEGORY_MEAN else 0.02
+        track_id = cut.box.track_id or (cut.track.track_id if cut.track else self._tracks.new_id())
+        return PoseEstimate(
+            category=cut.box.category, track_id=track_id, box=cut.box, T_cam_obj=T_cam_obj,
+            size_m=size, box_center_m=center, confidence=belief.confidence(outline, yaw_std),
+            covariance=belief.pose_covariance(T_cam_obj, yaw_std, radius_std),
+            scale_source=source, loss=loss, iterations=result.iterations,
+            warm=bool(result.best.previous[i]), seconds=seconds,
+            latent=result.best.latent[i].cpu().numpy(), view=cut.view, crop_rgb=cut.rgb,
+            synthesis_rgba=_straight(synthesis))
+
+    @torch.no_grad()
+    def _size(self, model: CategoryModel, cut: _Cut, result: FitResult, i: int, t: np.ndarray,
+              scale: float, synthesis: np.ndarray) -> tuple[float, str, np.ndarray, np.ndarray]:
+        """Radius (m), where it came from, bounding box and its centre (m)."""
+        prior = model.card.size
+        _, style = model.generator.volume(result.best.latent[i:i + 1])
+        read = model.generator.proportions(style)
+        spread = 2.0 * prior.radius_std_m
+        radius = float(np.clip(float(read.log_radius_m.exp()), prior.radius_m - spread,
+                               prior.radius_m + spread))
+        source = SCALE_CATEGORY_MEAN
+        if cut.box.category in self.known_radius_m:
+            radius, source = self.known_radius_m[cut.box.category], SCALE_KNOWN_SIZE
+        elif cut.depth_m is not None:
+            relative = self._relative_depth(model, cut, result, i)
+            measured = scale_from_depth(cut.view, t, scale, cut.depth_m, synthesis[..., 3] > 0.7,
+                                        relative)
+            if measured is not None:
+                radius, source = measured, SCALE_DEPTH
+        return (radius, source, radius * read.size[0].double().cpu().numpy(),
+                radius * read.center[0].double().cpu().numpy())
+
+    def _relative_depth(self, model: CategoryModel, cut: _Cut, result: FitResult,
+                        i: int) -> np.ndarray:
+        best = result.best.pick(torch.tensor([i], device=self.device))
+        focal = torch.tensor([cut.view.focal], dtype=torch.float32, device=self.device)
+        made = synthesise(model, *model.generator.volume(best.latent), best.R, best.t,
+                          best.log_scale, focal, cut.view.size_px)
+        return (made.depth / made.alpha.clamp_min(1e-3))[0, 0].cpu().numpy()
+
+    def _remember(self, track: Track | None) -> Remembered | None:
+        if track is None:
+            return None
+        return Remembered(self._tensor(track.R_allocentric), self._tensor(track.latent))
+
+    def _tensor(self, values: np.ndarray | list[np.ndarray]) -> Tensor:
+        return torch.from_numpy(np.asarray(values, np.float32)).to(self.device)
+
+
+def _straight(premultiplied: np.ndarray) -> np.ndarray:
+    """RGBA whose colour is no longer multiplied by alpha."""
+    alpha = premultiplied[..., 3:]
+    colour = premultiplied[..., :3] / np.maximum(alpha, 1e-3)
+    return np.concatenate((np.clip(colour, 0.0, 1.0), alpha), 2).astype(np.float32)

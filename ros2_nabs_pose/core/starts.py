@@ -1,0 +1,68 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Start hypotheses of a fit: the encoder's proposals, and what the previous frame believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .encoder import Encoding
+
+
+@dataclass(frozen=True)
+class Hypotheses:
+    """Poses and codes in the crop, one row a hypothesis (H), see ``lift`` for the state.
+
+    owner: (H,) index of the crop. R: (H, 3, 3). t: (H, 2). log_scale: (H,). latent: (H, D).
+    previous: (H,) True for the start that came from the previous frame.
+    """
+
+    owner: Tensor
+    R: Tensor
+    t: Tensor
+    log_scale: Tensor
+    latent: Tensor
+    previous: Tensor
+
+    def pick(self, index: Tensor) -> Hypotheses:
+        """Rows ``index`` (H',)."""
+        return Hypotheses(self.owner[index], self.R[index], self.t[index], self.log_scale[index],
+                          self.latent[index], self.previous[index])
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What a track hands to the next fit: rotation (3, 3) in the crop and code (D,)."""
+
+    R: Tensor
+    latent: Tensor
+
+
+def make_starts(said: Encoding, remembered: list[Remembered | None],
+                cold_count: int, warm_count: int) -> Hypotheses:
+    """Hypotheses of all crops, grouped by owner.
+
+    A crop without a memory gets ``cold_count`` proposals. One with a memory gets that and
+    ``warm_count`` proposals, so that a lost track can find back. Place and scale always come from
+    the new crop: the detector's box moved with the object.
+    """
+    most = max(cold_count, warm_count, 1)
+    rotations, _ = said.proposals(most)
+    owner, R, latent, previous = [], [], [], []
+    for i, memory in enumerate(remembered):
+        if memory is not None:
+            owner.append(i)
+            R.append(memory.R)
+            latent.append(memory.latent)
+            previous.append(True)
+        for k in range(warm_count if memory is not None else cold_count):
+            owner.append(i)
+            R.append(rotations[i, k])
+            latent.append(said.mean[i])
+            previous.append(False)
+    index = torch.tensor(owner, device=said.mean.device)
+    return Hypotheses(index, torch.stack(R), said.t[index], said.log_scale[index],
+                      torch.stack(latent), torch.tensor(previous, device=said.mean.device))

@@ -1,0 +1,92 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Who is who from frame to frame, and what is remembered of each object for the next fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .types import Box
+
+MAX_AGE_S = 1.0
+MAX_MISSES = 10
+MIN_OVERLAP = 0.3
+
+
+@dataclass
+class Track:
+    """One object as last believed in. R_allocentric: rotation about the viewing ray's camera."""
+
+    track_id: str
+    box: Box
+    R_allocentric: np.ndarray
+    latent: np.ndarray
+    stamp_s: float | None
+    misses: int = 0
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes."""
+    width = min(a.x1, b.x1) - max(a.x0, b.x0)
+    height = min(a.y1, b.y1) - max(a.y0, b.y0)
+    if width <= 0.0 or height <= 0.0:
+        return 0.0
+    inner = width * height
+    return inner / (a.width_px * a.height_px + b.width_px * b.height_px - inner)
+
+
+class Tracks:
+    """Matches boxes to tracks: by the detector's id where there is one, else by overlap."""
+
+    def __init__(self) -> None:
+        self._tracks: list[Track] = []
+        self._next = 0
+
+    def reset(self) -> None:
+        """Forget everything; the next frame is a cold start."""
+        self._tracks.clear()
+
+    def match(self, boxes: Sequence[Box], stamp_s: float | None) -> list[Track | None]:
+        """The track of each box, or None for a new object; no track serves two boxes.
+
+        Tracks older than MAX_AGE_S, or from the future (a bag that starts again), are dropped.
+        """
+        if stamp_s is not None:
+            self._tracks = [t for t in self._tracks if t.stamp_s is None
+                            or -1e-6 <= stamp_s - t.stamp_s <= MAX_AGE_S]
+        found: list[Track | None] = [None] * len(boxes)
+        free = list(self._tracks)
+        for i, box in enumerate(boxes):
+            for track in free:
+                if (box.track_id and track.track_id == box.track_id
+                        and track.box.category == box.category):
+                    found[i] = track
+                    free.remove(track)
+                    break
+        pairs = sorted(((overlap(box, track.box), i, k) for i, box in enumerate(boxes)
+                        for k, track in enumerate(free)
+                        if found[i] is None and box.category == track.box.category
+                        and not (box.track_id and not track.track_id.startswith('#'))),
+                       reverse=True)
+        taken: set[int] = set()
+        for share, i, k in pairs:
+            if share >= MIN_OVERLAP and found[i] is None and k not in taken:
+                found[i] = free[k]
+                taken.add(k)
+        return found
+
+    def new_id(self) -> str:
+        """An id for an object whose detector gives none; '#' tells it from a detector's ids."""
+        self._next += 1
+        return f'#{self._next}'
+
+    def update(self, seen: Sequence[Track]) -> None:
+        """Store the tracks believed in this frame; the others grow old."""
+        ids = {t.track_id for t in seen}
+        others = [t for t in self._tracks if t.track_id not in ids]
+        for track in others:
+            track.misses += 1
+        self._tracks = list(seen) + [t for t in others if t.misses <= MAX_MISSES]
