@@ -1,0 +1,226 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Messages <-> plain data, as pure functions (pictures: ``image_encodings``).
+
+Incoming messages are read by attribute. Outgoing ones are built through ``make(type_name,
+**fields)``: ``ros_message`` makes rclpy's classes, ``bags.BagTypes.make`` the same messages for a
+bag file, so that a node and a bag carry the same poses.
+"""
+
+from __future__ import annotations
+
+import array
+import importlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from .core.camera import from_camera_info_values, scaled_to
+from .core.rotations import matrix_from_quaternion, quaternion_from_matrix
+from .core.types import Box, Intrinsics, PoseEstimate
+
+MakeMessage = Callable[..., Any]
+
+AXIS_COLORS = ((0.9, 0.1, 0.1), (0.1, 0.8, 0.1), (0.2, 0.3, 1.0))
+BOX_COLOR = (0.2, 0.8, 0.9, 0.35)
+
+
+@lru_cache(maxsize=None)
+def _ros_class(type_name: str) -> Any:
+    package, _, name = type_name.split('/')
+    return getattr(importlib.import_module(f'{package}.msg'), name)
+
+
+def ros_message(type_name: str, **fields: Any) -> Any:
+    """An rclpy message of a type such as 'geometry_msgs/msg/Pose'; unnamed fields are default."""
+    return _ros_class(type_name)(**fields)
+
+
+def intrinsics_from_camera_info(message: Any, width: int, height: int,
+                                rectified: bool) -> Intrinsics:
+    """Intrinsics of an image of ``width`` x ``height`` pixels that comes with this CameraInfo.
+
+    rectified: the image is rectified, so P holds and the lens does not. Raises PoseError where
+    the camera is uncalibrated, its model unknown, or the image of another shape.
+    """
+    roi = message.roi
+    intrinsics = from_camera_info_values(
+        message.p if rectified else message.k, int(message.width), int(message.height),
+        tuple(float(k) for k in message.d),
+        (int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height)),
+        (int(message.binning_x), int(message.binning_y)),
+        rectified=rectified, distortion_model=message.distortion_model)
+    return scaled_to(intrinsics, width, height)
+
+
+def boxes_from_detections(message: Any, categories_by_class: Mapping[str, str],
+                          min_score: float) -> tuple[list[Box], list[str]]:
+    """Boxes of a Detection2DArray, and one sentence for each detection of an unknown class.
+
+    categories_by_class: the detector's class ids -> categories. Of several hypotheses the best
+    scored one of a known class counts; below ``min_score`` it is passed over in silence. A
+    rotated box becomes the upright one around it. An empty id stays '' for the tracker to choose.
+    Whether a box can be fitted at all is the pipeline's to say.
+    """
+    boxes, problems = [], []
+    for detection in message.detections:
+        hypotheses = [result.hypothesis for result in detection.results]
+        known = [h for h in hypotheses if h.class_id in categories_by_class]
+        if not known:
+            seen = ', '.join(repr(h.class_id) for h in hypotheses) or 'none'
+            problems.append(f'no category for the detected class (seen: {seen}): add it to '
+                            f'class_map, which knows {", ".join(sorted(categories_by_class))}')
+            continue
+        best = max(known, key=lambda h: h.score)
+        if best.score < min_score:
+            continue
+        center, size = detection.bbox.center, (detection.bbox.size_x, detection.bbox.size_y)
+        half_x, half_y = _half_extents(*size, center.theta)
+        x, y = center.position.x, center.position.y
+        boxes.append(Box(x - half_x, y - half_y, x + half_x, y + half_y,
+                         categories_by_class[best.class_id], detection.id, best.score))
+    return boxes, problems
+
+
+def _half_extents(size_x: float, size_y: float, theta: float) -> tuple[float, float]:
+    """Half width and height of the upright box around one turned by ``theta``."""
+    if theta == 0.0 or not math.isfinite(theta):
+        return 0.5 * size_x, 0.5 * size_y
+    cos, sin = abs(math.cos(theta)), abs(math.sin(theta))
+    return 0.5 * (cos * size_x + sin * size_y), 0.5 * (sin * size_x + cos * size_y)
+
+
+def frame_name(namespace: str, category: str, track_id: str) -> str:
+    """Child frame ``<class>_<id>``, under the node's namespace so that two nodes never clash."""
+    own = category if not track_id else (
+        track_id if track_id.startswith(f'{category}_') else f'{category}_{track_id}')
+    return '/'.join(part for part in (namespace.strip('/'), own) if part)
+
+
+def pose_message(make: MakeMessage, T_cam_obj: np.ndarray) -> Any:
+    """geometry_msgs/Pose of a (4, 4) transform, object to camera."""
+    x, y, z = (float(v) for v in T_cam_obj[:3, 3])
+    return make('geometry_msgs/msg/Pose', position=make('geometry_msgs/msg/Point', x=x, y=y, z=z),
+                orientation=_quaternion(make, T_cam_obj))
+
+
+def transform_from_pose(message: Any) -> np.ndarray:
+    """(4, 4) transform of a geometry_msgs/Pose."""
+    p, q = message.position, message.orientation
+    transform = np.eye(4)
+    transform[:3, :3] = matrix_from_quaternion(
+        torch.tensor((q.x, q.y, q.z, q.w), dtype=torch.float64)).numpy()
+    transform[:3, 3] = p.x, p.y, p.z
+    return transform
+
+
+def pose_stamped(make: MakeMessage, header: Any, estimate: PoseEstimate) -> Any:
+    """geometry_msgs/PoseStamped of an estimate."""
+    return make('geometry_msgs/msg/PoseStamped', header=header,
+                pose=pose_message(make, estimate.T_cam_obj))
+
+
+def detection3d(make: MakeMessage, header: Any, estimate: PoseEstimate) -> Any:
+    """vision_msgs/Detection3D: one hypothesis with pose and covariance, and the metric box."""
+    hypothesis = make(
+        'vision_msgs/msg/ObjectHypothesisWithPose',
+        hypothesis=make('vision_msgs/msg/ObjectHypothesis', class_id=estimate.category,
+                        score=float(estimate.confidence)),
+        pose=make('geometry_msgs/msg/PoseWithCovariance',
+                  pose=pose_message(make, estimate.T_cam_obj),
+                  covariance=np.ascontiguousarray(estimate.covariance, np.float64).reshape(36)))
+    bbox = make('vision_msgs/msg/BoundingBox3D',
+                center=pose_message(make, _box_transform(estimate)),
+                size=_vector(make, estimate.size_m))
+    return make('vision_msgs/msg/Detection3D', header=header, results=[hypothesis], bbox=bbox,
+                id=estimate.track_id)
+
+
+def detection3d_array(make: MakeMessage, header: Any, estimates: Sequence[PoseEstimate]) -> Any:
+    """vision_msgs/Detection3DArray of a frame; empty where nothing is believed in."""
+    return make('vision_msgs/msg/Detection3DArray', header=header,
+                detections=[detection3d(make, header, estimate) for estimate in estimates])
+
+
+def tf_message(make: MakeMessage, header: Any, estimates: Sequence[PoseEstimate],
+               namespace: str) -> Any:
+    """tf2_msgs/TFMessage with the transforms of all objects of a frame."""
+    return make('tf2_msgs/msg/TFMessage', transforms=[
+        make('geometry_msgs/msg/TransformStamped', header=header,
+             child_frame_id=frame_name(namespace, estimate.category, estimate.track_id),
+             transform=make('geometry_msgs/msg/Transform',
+                            translation=_vector(make, estimate.T_cam_obj[:3, 3]),
+                            rotation=_quaternion(make, estimate.T_cam_obj)))
+        for estimate in estimates])
+
+
+def marker_array(make: MakeMessage, header: Any, estimates: Sequence[PoseEstimate]) -> Any:
+    """visualization_msgs/MarkerArray: the last frame's markers go; box, axes and name come."""
+    marker_type = 'visualization_msgs/msg/Marker'
+    clear = make(marker_type, header=header, action=3)  # DELETEALL
+    markers = [clear]
+    for index, estimate in enumerate(estimates):
+        common = {'header': header, 'id': index, 'action': 0}
+        length = 0.75 * float(np.max(estimate.size_m))
+        tips = length * np.eye(3)
+        markers += [
+            make(marker_type, ns='box', type=1, pose=pose_message(make, _box_transform(estimate)),
+                 scale=_vector(make, estimate.size_m), color=_color(make, *BOX_COLOR), **common),
+            make(marker_type, ns='axes', type=5, pose=pose_message(make, estimate.T_cam_obj),
+                 scale=_vector(make, (0.05 * length, 0.0, 0.0)), color=_color(make, 1.0, 1.0, 1.0),
+                 points=[_point(make, end) for tip in tips for end in (np.zeros(3), tip)],
+                 colors=[_color(make, *rgb) for rgb in AXIS_COLORS for _ in range(2)], **common),
+            make(marker_type, ns='name', type=9, color=_color(make, 1.0, 1.0, 1.0),
+                 pose=pose_message(make, _above(estimate)),
+                 scale=_vector(make, (0.0, 0.0, 0.2 * length)),
+                 text=f'{frame_name("", estimate.category, estimate.track_id)} '
+                      f'{estimate.confidence:.2f}', **common)]
+    return make('visualization_msgs/msg/MarkerArray', markers=markers)
+
+
+def image_message(header: Any, rgb: np.ndarray) -> Any:
+    """sensor_msgs/Image (rclpy) of an RGB array (H, W, 3) uint8."""
+    height, width = rgb.shape[:2]
+    # From an array.array rclpy copies the block; from a list or an ndarray it goes by element.
+    data = array.array('B')
+    data.frombytes(np.ascontiguousarray(rgb).tobytes())
+    return ros_message('sensor_msgs/msg/Image', header=header, height=height, width=width,
+                       encoding='rgb8', step=3 * width, data=data)
+
+
+def _box_transform(estimate: PoseEstimate) -> np.ndarray:
+    """Pose (4, 4) of the bounding box: the object's rotation about the box's own centre."""
+    transform = estimate.T_cam_obj.copy()
+    transform[:3, 3] += transform[:3, :3] @ estimate.box_center_m
+    return transform
+
+
+def _above(estimate: PoseEstimate) -> np.ndarray:
+    """Pose (4, 4) a little above the bounding box, along the object's z."""
+    transform = _box_transform(estimate)
+    transform[:3, 3] += 0.7 * float(estimate.size_m[2]) * transform[:3, 2]
+    return transform
+
+
+def _quaternion(make: MakeMessage, transform: np.ndarray) -> Any:
+    rotation = torch.from_numpy(np.ascontiguousarray(transform[:3, :3], np.float64))
+    x, y, z, w = quaternion_from_matrix(rotation).tolist()
+    return make('geometry_msgs/msg/Quaternion', x=x, y=y, z=z, w=w)
+
+
+def _vector(make: MakeMessage, values: Any) -> Any:
+    x, y, z = (float(v) for v in values)
+    return make('geometry_msgs/msg/Vector3', x=x, y=y, z=z)
+
+
+def _point(make: MakeMessage, values: Any) -> Any:
+    x, y, z = (float(v) for v in values)
+    return make('geometry_msgs/msg/Point', x=x, y=y, z=z)
+
+
+def _color(make: MakeMessage, r: float, g: float, b: float, a: float = 1.0) -> Any:
+    return make('std_msgs/msg/ColorRGBA', r=r, g=g, b=b, a=a)

@@ -1,0 +1,117 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""One matched frame from messages to messages: what a node and a bag converter have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .conversions import (MakeMessage, boxes_from_detections, detection3d_array,
+                          intrinsics_from_camera_info, marker_array, pose_stamped, tf_message)
+from .core.types import Box, FrameResult, Intrinsics, PoseEstimate
+from .image_encodings import rgb_from_message
+from .matching import Match
+from .parameters import Parameters
+from .visualization import PALETTE, crop_panel, draw_box, draw_estimate
+
+PANEL_HEIGHT_PX = 128
+
+
+@dataclass(frozen=True)
+class FrameInput:
+    """What the pipeline needs of one frame, and why some of its detections gave no box.
+
+    image: (H, W, 3) uint8 RGB.
+    """
+
+    image: np.ndarray
+    intrinsics: Intrinsics
+    boxes: tuple[Box, ...]
+    stamp_s: float
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FrameOutput:
+    """The messages of one frame; ``pose`` is None where the target has none."""
+
+    pose: Any | None
+    poses: Any
+    markers: Any
+    transforms: Any
+
+
+def read_frame(match: Match[Any], parameters: Parameters) -> FrameInput:
+    """Decode a match; raises PoseError where the picture or its calibration gives nothing."""
+    image = rgb_from_message(match.image)
+    height, width = image.shape[:2]
+    intrinsics = intrinsics_from_camera_info(match.camera_info, width, height,
+                                             parameters.image_is_rectified)
+    boxes, problems = boxes_from_detections(
+        match.detections, parameters.categories_by_class, parameters.min_score)
+    return FrameInput(image, intrinsics, tuple(boxes), match.stamp_ns * 1e-9, tuple(problems))
+
+
+def header_of(make: MakeMessage, match: Match[Any]) -> Any:
+    """The header of all that a frame gives: the image's stamp and frame.
+
+    A driver that leaves the image's frame empty but names it in camera_info means that one.
+    """
+    stamp = match.image.header.stamp
+    frame = match.image.header.frame_id or match.camera_info.header.frame_id
+    return make('std_msgs/msg/Header', frame_id=frame, stamp=make(
+        'builtin_interfaces/msg/Time', sec=int(stamp.sec), nanosec=int(stamp.nanosec)))
+
+
+def believed(result: FrameResult, min_confidence: float,
+             ) -> tuple[tuple[PoseEstimate, ...], tuple[str, ...]]:
+    """The estimates to publish, and a sentence for each object that gets none."""
+    kept = tuple(e for e in result.estimates if e.confidence >= min_confidence)
+    doubted = tuple(
+        f'the pose of {e.category} {e.track_id} has a confidence of {e.confidence:.2f}, below '
+        f'min_confidence, {min_confidence:g}' for e in result.estimates
+        if e.confidence < min_confidence)
+    return kept, tuple(failure.reason for failure in result.failures) + doubted
+
+
+def write_frame(make: MakeMessage, header: Any, estimates: Sequence[PoseEstimate],
+                parameters: Parameters, namespace: str) -> FrameOutput:
+    """Messages of one frame's estimates, under ``header``."""
+    target = _target(estimates, parameters)
+    return FrameOutput(
+        pose=None if target is None else pose_stamped(make, header, target),
+        poses=detection3d_array(make, header, estimates),
+        markers=marker_array(make, header, estimates),
+        transforms=tf_message(make, header, estimates, namespace))
+
+
+def debug_picture(frame: FrameInput, estimates: Sequence[PoseEstimate]) -> np.ndarray:
+    """The image with boxes, 3D boxes and axes, over a strip of crops and what was synthesised.
+
+    Returns (H + PANEL_HEIGHT_PX, W, 3) uint8 RGB; panels that do not fit beside each other are cut.
+    """
+    height, width = frame.image.shape[:2]
+    picture = np.zeros((height + PANEL_HEIGHT_PX, width, 3), np.uint8)
+    drawn = picture[:height]
+    drawn[...] = frame.image
+    for box in frame.boxes:
+        draw_box(drawn, box, (128, 128, 128))
+    for index, estimate in enumerate(estimates):
+        draw_estimate(drawn, frame.intrinsics, estimate, PALETTE[index % len(PALETTE)])
+        panel = crop_panel(estimate, PANEL_HEIGHT_PX)
+        left = index * panel.shape[1]
+        shown = picture[height:, left:left + panel.shape[1]]
+        shown[...] = panel[:, :shown.shape[1]]
+    return picture
+
+
+def _target(estimates: Sequence[PoseEstimate], parameters: Parameters) -> PoseEstimate | None:
+    """The object that ~/pose follows: of those asked for, the most confident one."""
+    wanted = [e for e in estimates
+              if parameters.target_class in ('', e.category)
+              and parameters.target_id in ('', e.track_id)]
+    return max(wanted, key=lambda e: e.confidence, default=None)

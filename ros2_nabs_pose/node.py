@@ -1,0 +1,278 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""The ROS 2 node: parameters, subscriptions and publishers around a worker; no maths.
+
+Callbacks only pair messages by stamp and leave them in the worker's mailbox; the worker's thread
+owns the model, decodes, fits and publishes. Every stamp and frame is the image's.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import traceback
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from geometry_msgs.msg import PoseStamped
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.task import Future
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_srvs.srv import Trigger
+from tf2_msgs.msg import TFMessage
+from vision_msgs.msg import Detection2DArray, Detection3DArray
+from visualization_msgs.msg import MarkerArray
+
+from . import parameters as node_parameters
+from .conversions import image_message, ros_message
+from .core.types import PoseError, PoseEstimate
+from .frames import FrameInput, believed, debug_picture, header_of, read_frame, write_frame
+from .matching import Match, Matcher
+from .status import Explainer, FrameStatistics, LogThrottle, Topics
+from .worker import Worker
+
+TRANSPORT_PERIOD_S = 0.2
+DIAGNOSTICS_PERIOD_S = 1.0
+STOP_TIMEOUT_S = 0.8
+# Best effort matches reliable publishers as well as best-effort ones.
+DETECTIONS_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10,
+                            reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+class NabsPoseNode(Node):
+    """Images, calibrations and boxes in; poses out. ``finished`` is done when the worker failed."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__('nabs_pose', **kwargs)
+        self._settings = node_parameters.declare(self)
+        self.add_on_set_parameters_callback(self._on_parameters)
+        self.finished: Future = Future()
+
+        self._matcher: Matcher[Any] = Matcher(self._settings.slop_s, self._settings.queue_size)
+        self._statistics = FrameStatistics()
+        self._throttle = LogThrottle()
+        self._reset_wanted = threading.Event()
+        self._ready = False
+        self._topics = Topics(self.resolve_topic_name('image'),
+                              self.resolve_topic_name('camera_info'),
+                              self.resolve_topic_name('detections'))
+        self._explainer = Explainer(self._topics, self._settings.slop_s)
+
+        self._pose = self.create_publisher(PoseStamped, '~/pose', 10)
+        self._poses = self.create_publisher(Detection3DArray, '~/poses', 10)
+        self._markers = self.create_publisher(MarkerArray, '~/markers', 10)
+        self._debug_image = self.create_publisher(Image, '~/debug_image', 2)
+        self._tf = self.create_publisher(TFMessage, '/tf', 100)
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self.create_service(Trigger, '~/reset', self._on_reset)
+
+        self._subscribe(CameraInfo, 'camera_info', self._on_camera_info, qos_profile_sensor_data)
+        self._subscribe(Detection2DArray, 'detections', self._on_detections, DETECTIONS_QOS)
+        self._transport = self._settings.image_transport
+        self._transport_timer = self.create_timer(TRANSPORT_PERIOD_S, self._choose_transport)
+        self._choose_transport()
+        self.create_timer(DIAGNOSTICS_PERIOD_S, self._on_diagnostics)
+
+        self._worker: Worker[Match[Any], Any] = Worker(
+            self._load, self._process, self._on_ready, self._on_failure)
+        self._worker.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """End the worker after its frame in hand; whether it was gone within ``timeout_s``."""
+        return self._worker.stop(timeout_s)
+
+    # Subscriptions: executor thread, they only pair and enqueue.
+
+    def _subscribe(self, message_type: Any, topic: str, callback: Any, qos: QoSProfile) -> None:
+        self.create_subscription(message_type, topic, callback, qos,
+                                 qos_overriding_options=QoSOverridingOptions.with_default_policies())
+
+    def _compressed_topic(self) -> str:
+        """``image/compressed`` as remapped, else beside wherever ``image`` was remapped to."""
+        remapped = self.resolve_topic_name('image/compressed')
+        plain = self.resolve_topic_name('image/compressed', only_expand=True)
+        return remapped if remapped != plain else f'{self._topics.image}/compressed'
+
+    def _image_publishers(self) -> tuple[int, int]:
+        """How many publish raw and compressed images."""
+        return (self.count_publishers(self._topics.image),
+                self.count_publishers(self._compressed_topic()))
+
+    def _choose_transport(self) -> None:
+        if self._transport == 'auto':
+            raw, compressed = self._image_publishers()
+            if not raw and not compressed:
+                return
+            self._transport = 'raw' if raw else 'compressed'
+        self._transport_timer.cancel()
+        if self._transport == 'raw':
+            self._subscribe(Image, 'image', self._on_image, qos_profile_sensor_data)
+        else:
+            self._subscribe(CompressedImage, self._compressed_topic(), self._on_image,
+                            qos_profile_sensor_data)
+
+    def _on_image(self, message: Any) -> None:
+        self._enqueue(self._matcher.add_image(message, time.monotonic()))
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        self._enqueue(self._matcher.add_camera_info(message))
+
+    def _on_detections(self, message: Detection2DArray) -> None:
+        self._enqueue(self._matcher.add_detections(message))
+
+    def _enqueue(self, match: Match[Any] | None) -> None:
+        if match is not None:
+            self._worker.put(match)
+
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._matcher.clear()
+        self._reset_wanted.set()
+        response.success = True
+        response.message = 'tracks are forgotten before the next frame'
+        return response
+
+    def _on_parameters(self, changes: list[Any]) -> SetParametersResult:
+        values = {**vars(self._settings), **{p.name: p.value for p in changes}}
+        try:
+            self._settings = node_parameters.Parameters.from_values(values)
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    # Worker thread.
+
+    def _load(self) -> Any:
+        # Imported here, so that the node answers while torch loads.
+        import torch
+
+        from .core.pipeline import PosePipeline
+
+        parameters = self._settings
+        if parameters.num_threads:
+            torch.set_num_threads(parameters.num_threads)
+        return PosePipeline.load(
+            parameters.categories, device=parameters.device, preset=parameters.preset,
+            models_dir=parameters.models_dir or None, seed=parameters.seed)
+
+    def _on_ready(self) -> None:
+        self._ready = True
+        self.get_logger().info(
+            f'Ready: poses of {", ".join(self._settings.categories)} from {self._topics.image}, '
+            f'{self._topics.camera_info} and {self._topics.detections}.')
+
+    def _on_failure(self, error: Exception) -> None:
+        if isinstance(error, PoseError):
+            self.get_logger().fatal(str(error))
+        else:
+            trace = ''.join(traceback.format_exception(error))
+            self.get_logger().fatal(f'The worker ended: {trace}')
+        self.finished.set_result(False)
+
+    def _process(self, pipeline: Any, match: Match[Any]) -> None:
+        """One frame: decode, fit, publish; whatever the frame holds, the node lives on."""
+        parameters = self._settings
+        if match.first or self._reset_wanted.is_set():
+            self._reset_wanted.clear()
+            pipeline.reset()
+        frame: FrameInput | None = None
+        estimates: tuple[PoseEstimate, ...] = ()
+        try:
+            frame = read_frame(match, parameters)
+            result = pipeline.estimate_frame(frame.image, frame.intrinsics, frame.boxes,
+                                             stamp_s=frame.stamp_s)
+            estimates, reasons = believed(result, parameters.min_confidence)
+            reasons = frame.problems + reasons
+        except PoseError as error:
+            reasons = (str(error),)
+        except Exception as error:  # a fault of this frame must not silence the next ones
+            reasons = (f'the frame failed: {type(error).__name__}: {error}',)
+            self.get_logger().debug(traceback.format_exc())
+        if self.context.ok():
+            self._publish(match, frame, estimates, parameters)
+        self._statistics.add_frame(len(estimates), reasons, time.monotonic() - match.received_s)
+        self._warn('; '.join(dict.fromkeys(reasons)))
+
+    def _publish(self, match: Match[Any], frame: FrameInput | None,
+                 estimates: tuple[PoseEstimate, ...],
+                 parameters: node_parameters.Parameters) -> None:
+        header = header_of(ros_message, match)
+        output = write_frame(ros_message, header, estimates, parameters, self.get_namespace())
+        self._poses.publish(output.poses)
+        if output.pose is not None:
+            self._pose.publish(output.pose)
+        if parameters.publish_tf and estimates:
+            self._tf.publish(output.transforms)
+        if parameters.publish_markers:
+            self._markers.publish(output.markers)
+        if frame is not None and self._debug_image.get_subscription_count():
+            self._debug_image.publish(image_message(header, debug_picture(frame, estimates)))
+
+    # Diagnostics: executor thread.
+
+    def _warn(self, sentence: str) -> None:
+        if sentence and self._throttle.allows(sentence, time.monotonic()):
+            self.get_logger().warning(sentence)
+
+    def _on_diagnostics(self) -> None:
+        counts = self._matcher.counts
+        frames, poses, reasons, latency_ms = self._statistics.snapshot()
+        reason = self._explainer.explain(counts, self._matcher.waiting_offset_s(),
+                                         sum(self._image_publishers()), frames, reasons)
+        if not self._ready:
+            reason = 'loading the models'
+        values = {
+            'state': 'ready' if self._ready else 'loading', 'reason': reason, 'frames': frames,
+            'poses': poses, 'matches': counts.matches, 'dropped_stale': self._worker.dropped,
+            'images': counts.images, 'camera_infos': counts.camera_infos, 'detections': counts.detections,
+            'unmatched_detections': counts.unmatched_detections,
+            'latency_ms_median': f'{latency_ms[0]:.1f}', 'latency_ms_p95': f'{latency_ms[1]:.1f}',
+            'image_transport': self._transport}
+        status = DiagnosticStatus(
+            level=DiagnosticStatus.WARN if reason else DiagnosticStatus.OK,
+            name=f'{self.get_fully_qualified_name().lstrip("/")}: object poses',
+            message=reason or 'poses come out',
+            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self.get_clock().now().to_msg()  # of the report, not of a pose
+        self._diagnostics.publish(message)
+        if self._ready:
+            self._warn(reason)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until Ctrl-C or SIGTERM; 1 where it could not start."""
+    rclpy.init(args=args)
+    try:
+        node = NabsPoseNode()
+    except (ParameterException, ValueError) as error:
+        print(f'nabs_pose_node: {error}', file=sys.stderr)
+        rclpy.try_shutdown()
+        return 1
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        executor.spin_until_future_complete(node.finished)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    code = 1 if node.finished.done() else 0
+    if not node.stop(STOP_TIMEOUT_S):
+        # Native code in the middle of loading or fitting cannot be interrupted, and it must not
+        # outlive the interpreter it runs in.
+        sys.stdout.flush()
+        os._exit(code)
+    executor.shutdown()
+    node.destroy_node()
+    rclpy.try_shutdown()
+    return code
+
+
+if __name__ == '__main__':
+    sys.exit(main())

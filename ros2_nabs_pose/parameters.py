@@ -1,0 +1,138 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Every parameter of the node, once: name, type, default, range and description.
+
+The fields of ``Parameters`` are the parameters; ``declare`` offers them to ROS and
+``from_values`` makes the immutable snapshot that the node reads. Nothing here imports ROS until
+``declare`` is called.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from typing import Any
+
+DEFAULT_CLASS_MAP = (
+    'cup:mug', '41:mug', 'coffee_mug:mug', 'wine_bottle:bottle', '39:bottle', '45:bowl',
+    '63:laptop')
+"""COCO's names and 0-based numbers (as YOLO counts them) for the categories; same names need none.
+"""
+
+
+def _parameter(default: Any, description: str, *, live: bool = False,
+               low: float | None = None, high: float | None = None,
+               choices: tuple[str, ...] = ()) -> Any:
+    """A dataclass field that is a ROS parameter; ``live`` ones may change while frames flow."""
+    return field(default=default, metadata={
+        'description': description, 'live': live, 'low': low, 'high': high, 'choices': choices})
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """One consistent state of all parameters; lists are tuples here."""
+
+    categories: tuple[str, ...] = _parameter(
+        ('mug',), 'Object categories to load; each needs a file <category>.safetensors.')
+    models_dir: str = _parameter(
+        '', 'Folder with the weights; empty: the models that come with the package.')
+    device: str = _parameter('cpu', "Where torch computes: 'cpu', 'cuda' or 'cuda:1'.")
+    preset: str = _parameter(
+        'cold', 'Which trade of time against accuracy the fit makes; see the documentation.')
+    seed: int = _parameter(0, 'Seed of the start hypotheses; equal input gives equal poses.', low=0)
+    num_threads: int = _parameter(
+        0, "CPU threads of the fit; 0: torch's own choice, one per core.", low=0, high=256)
+    image_transport: str = _parameter(
+        'auto', "Subscribe 'raw' images, 'compressed' ones (topic image/compressed), or 'auto': "
+        'whichever is published, raw before compressed.', choices=('auto', 'raw', 'compressed'))
+    image_is_rectified: bool = _parameter(
+        False, 'The image has had its lens distortion taken out: use P of camera_info, not K and '
+        'D.', live=True)
+    queue_size: int = _parameter(
+        30, 'Images, and detections, kept at most while they wait for each other. Late detectors '
+        'need latency times frame rate.', low=1, high=1000)
+    slop_s: float = _parameter(
+        0.01, 'Largest difference of the stamps of an image and its detections, seconds.',
+        low=0.0, high=10.0)
+    class_map: tuple[str, ...] = _parameter(
+        DEFAULT_CLASS_MAP, "The detector's class ids (names or numbers as text) for categories, "
+        "as 'id:category'; a category's own name needs no entry.", live=True)
+    min_score: float = _parameter(
+        0.0, "Detections that the detector scores below this are passed over.", live=True,
+        low=0.0, high=1.0)
+    min_confidence: float = _parameter(
+        0.0, 'Poses less confident than this are not published.', live=True, low=0.0, high=1.0)
+    target_class: str = _parameter(
+        '', 'Category that ~/pose follows; empty: any.', live=True)
+    target_id: str = _parameter(
+        '', 'Track id that ~/pose follows; empty: the most confident object.', live=True)
+    publish_tf: bool = _parameter(
+        True, 'Publish a transform for each object, from the camera to <class>_<id>.', live=True)
+    publish_markers: bool = _parameter(
+        True, 'Publish ~/markers: box, axes and name of each object.', live=True)
+
+    @property
+    def categories_by_class(self) -> dict[str, str]:
+        """``class_map`` as a dictionary, with every loaded category under its own name."""
+        entries = (entry.rpartition(':') for entry in self.class_map)
+        return {**{name: name for name in self.categories},
+                **{class_id: category for class_id, _, category in entries}}
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Parameters:
+        """Snapshot from parameter values by name; defaults where a name is missing.
+
+        Raises ValueError with one sentence for a value out of range; types are ROS' business.
+        """
+        checked = {f.name: _checked(f, values[f.name]) for f in fields(cls) if f.name in values}
+        snapshot = cls(**checked)
+        if not snapshot.categories:
+            raise ValueError('categories is empty: name at least one, such as mug')
+        for entry in snapshot.class_map:
+            if not all(entry.rpartition(':')[::2]):
+                raise ValueError(f"class_map has {entry!r}: write 'class_id:category'")
+        return snapshot
+
+
+def _checked(spec: Field[Any], value: Any) -> Any:
+    if isinstance(spec.default, tuple):
+        # An empty YAML list arrives as [''] from some launch files; it means the same.
+        return tuple(str(item) for item in value if item != '')
+    low, high, choices = (spec.metadata[key] for key in ('low', 'high', 'choices'))
+    if choices and value not in choices:
+        raise ValueError(f'{spec.name} is {value!r}: choose one of {", ".join(choices)}')
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f'{spec.name} is {value}: give a finite number')
+    if low is not None and value < low:
+        raise ValueError(f'{spec.name} is {value}: it must be at least {low:g}')
+    if high is not None and value > high:
+        raise ValueError(f'{spec.name} is {value}: it must be at most {high:g}')
+    return value
+
+
+def declare(node: Any) -> Parameters:
+    """Declare every parameter on a node and return the snapshot of their start values.
+
+    Raises ValueError with one sentence for a value out of range.
+    """
+    from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+
+    values = {}
+    for spec in fields(Parameters):
+        info = spec.metadata
+        descriptor = ParameterDescriptor(
+            description=info['description'], read_only=not info['live'],
+            additional_constraints=', '.join(info['choices']))
+        if info['low'] is not None:
+            if isinstance(spec.default, float):
+                high = math.inf if info['high'] is None else info['high']
+                descriptor.floating_point_range = [FloatingPointRange(
+                    from_value=float(info['low']), to_value=float(high))]
+            else:
+                high = 2**31 - 1 if info['high'] is None else info['high']
+                descriptor.integer_range = [IntegerRange(
+                    from_value=int(info['low']), to_value=int(high), step=1)]
+        default = list(spec.default) if isinstance(spec.default, tuple) else spec.default
+        values[spec.name] = node.declare_parameter(spec.name, default, descriptor).value
+    return Parameters.from_values(values)

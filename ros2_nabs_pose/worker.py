@@ -1,0 +1,101 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""A mailbox that keeps only the newest job, and the one thread that owns the model.
+
+Callbacks put jobs and go on at once; a job that a newer one replaces before the thread took it
+is counted as stale. Nothing here knows ROS.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Job = TypeVar('Job')
+Model = TypeVar('Model')
+
+
+class Mailbox(Generic[Job]):
+    """Room for one job; a new one replaces one that waits."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._job: Job | None = None
+        self._closed = False
+        self._dropped = 0
+
+    @property
+    def dropped(self) -> int:
+        """How many jobs a newer one replaced."""
+        return self._dropped
+
+    def put(self, job: Job) -> None:
+        """Leave a job; never waits for whoever takes it."""
+        with self._condition:
+            if self._job is not None:
+                self._dropped += 1
+            self._job = job
+            self._condition.notify()
+
+    def take(self) -> Job | None:
+        """Wait for a job; None once the mailbox is closed."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._job is not None or self._closed)
+            if self._closed:
+                return None
+            job, self._job = self._job, None
+            return job
+
+    def close(self) -> None:
+        """Wake whoever waits, for good; a job that still waits is given up."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
+
+
+class Worker(Generic[Job, Model]):
+    """One thread: load the model once, then process jobs, newest first, until ``stop``.
+
+    load: builds the model, in the thread. process: one job; must not raise for bad input.
+    on_ready: called in the thread after ``load``. on_failure: called in the thread with the
+    exception that ended it, from ``load`` or from ``process``; no job is taken after that.
+    """
+
+    def __init__(self, load: Callable[[], Model], process: Callable[[Model, Job], None],
+                 on_ready: Callable[[], None], on_failure: Callable[[Exception], None]) -> None:
+        self._load = load
+        self._process = process
+        self._on_ready = on_ready
+        self._on_failure = on_failure
+        self._mailbox: Mailbox[Job] = Mailbox()
+        # A daemon, so that a fit that cannot be interrupted never keeps a process alive.
+        self._thread = threading.Thread(target=self._run, name='pose_worker', daemon=True)
+
+    @property
+    def dropped(self) -> int:
+        """How many jobs were stale before the thread could take them."""
+        return self._mailbox.dropped
+
+    def start(self) -> None:
+        """Begin to load; returns at once."""
+        self._thread.start()
+
+    def put(self, job: Job) -> None:
+        """Hand over a job; returns at once."""
+        self._mailbox.put(job)
+
+    def stop(self, timeout_s: float) -> bool:
+        """End after the job in hand; whether the thread was gone within ``timeout_s``."""
+        self._mailbox.close()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            model = self._load()
+            self._on_ready()
+            while (job := self._mailbox.take()) is not None:
+                self._process(model, job)
+        except Exception as error:  # the thread's boundary: whoever owns it decides
+            self._on_failure(error)
