@@ -8,8 +8,8 @@ text a dark plate, so that both can be read on light and dark ground.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -149,6 +149,18 @@ def crop_panel(estimate: PoseEstimate, height_px: int = 192) -> np.ndarray:
                                    cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(tiles[2], outlines, -1, PALETTE[0], max(1, height_px // 128), cv2.LINE_AA)
     return np.concatenate(tiles, 1)
+
+
+def overlay_with_panel(image: np.ndarray, intrinsics: Intrinsics,
+                       estimate: PoseEstimate) -> np.ndarray:
+    """New picture: an estimate drawn over its image, the crop panel beneath."""
+    drawn = image.copy()
+    draw_estimate(drawn, intrinsics, estimate)
+    panel = crop_panel(estimate, max(96, round(drawn.shape[1] / 4)))
+    width = max(drawn.shape[1], panel.shape[1])
+    rows = [np.pad(part, ((0, 0), (0, width - part.shape[1]), (0, 0)), constant_values=40)
+            for part in (drawn, panel)]
+    return np.concatenate(rows)
 
 
 def contact_sheet(tiles: Sequence[np.ndarray], columns: int, tile_px: tuple[int, int],

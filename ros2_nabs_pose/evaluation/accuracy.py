@@ -8,10 +8,10 @@ cold. Every object counts: one without an answer is a wrong answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 import itertools
 import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,7 +30,8 @@ FREE_Z = 'free_z'
 class Pipeline(Protocol):
     """What an evaluation needs of ``PosePipeline``."""
 
-    models: Mapping[str, Any]
+    @property
+    def models(self) -> Mapping[str, Any]: ...
 
     def reset(self) -> None: ...
 

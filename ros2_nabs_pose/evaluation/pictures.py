@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 
 from .. import visualization
-from ..core import camera
 from .accuracy import Answer
 from .sets import load_frame
 

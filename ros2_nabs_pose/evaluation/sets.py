@@ -8,10 +8,10 @@ is loaded; what is wrong is said in one sentence that names the file and the ent
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 import json
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +220,8 @@ def _is_rigid(T: np.ndarray) -> bool:
 
 
 def _read_pixels(path: Path, flags: int) -> np.ndarray:
+    if not path.is_file():
+        raise PoseError(f'there is no file {path}')
     pixels = cv2.imread(str(path), flags)
     if pixels is None:
         raise PoseError(f'{path} is not an image that can be read')
@@ -228,7 +230,7 @@ def _read_pixels(path: Path, flags: int) -> np.ndarray:
 
 def load_frame(frame: TrueFrame) -> LoadedFrame:
     """Read a frame's pixels; unknown intrinsics are guessed (f = 1.2 x the longer side)."""
-    image = cv2.cvtColor(_read_pixels(frame.image_path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    image = load_image(frame.image_path)
     height, width = image.shape[:2]
     if frame.intrinsics is None:
         intrinsics = guess_intrinsics(width, height)
@@ -244,6 +246,11 @@ def load_frame(frame: TrueFrame) -> LoadedFrame:
         if mask is not None:
             _check_shape(mask, image, true.mask_path)
     return LoadedFrame(image=image, intrinsics=intrinsics, depth_m=depth_m, masks=masks)
+
+
+def load_image(path: Path) -> np.ndarray:
+    """Image (H, W, 3) RGB uint8, turned as viewers show it where the file asks for that."""
+    return cv2.cvtColor(_read_pixels(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
 def load_mask(path: Path) -> np.ndarray:

@@ -1,0 +1,177 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""``nabs-pose benchmark accuracy|speed``: figures over an evaluation set."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..evaluation.sets import EvaluationSet
+
+EXAMPLES = """examples:
+  nabs-pose benchmark accuracy --set my_set --json accuracy.json --pictures out
+  nabs-pose benchmark accuracy --set my_set --preset accurate --depth --json accuracy.json
+  nabs-pose benchmark speed --set my_set --preset warm cold accurate --json speed.json
+
+A set is a folder with annotations.json (docs/design.md) or a bag with true poses.
+"""
+SPEED_EXAMPLES = """example:
+  nabs-pose benchmark speed --preset warm cold --json speed.json
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Declare the subcommand."""
+    parser = subparsers.add_parser(
+        'benchmark', help='accuracy and speed over an evaluation set', epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    kinds = parser.add_subparsers(dest='kind', metavar='KIND', required=True)
+    accuracy = kinds.add_parser(
+        'accuracy', help='errors by category and overall', epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    accuracy.add_argument('--set', required=True, type=Path, metavar='DIR', help='evaluation set')
+    accuracy.add_argument('--preset', default='cold', help='effort of the fit (default: cold)')
+    accuracy.add_argument('--depth', action='store_true', help="use the set's depth for the scale")
+    accuracy.add_argument('--masks', action='store_true', help="use the set's masks")
+    accuracy.add_argument('--pictures', type=Path, metavar='DIR',
+                          help='write plots and overlays of best, median and worst here')
+    speed = kinds.add_parser(
+        'speed', help='seconds, accuracy and memory of presets side by side',
+        epilog=SPEED_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    speed.add_argument('--set', type=Path, metavar='DIR',
+                       help='evaluation set or bag (default: the bag of the demo)')
+    speed.add_argument('--preset', nargs='+', default=['warm', 'cold'], metavar='P')
+    speed.add_argument('--frames', type=int, default=40, help='at most so many (default: 40)')
+    speed.add_argument('--threads', type=int, default=0, help='CPU threads (0: all)')
+    for kind in (accuracy, speed):
+        kind.add_argument('--json', type=Path, metavar='OUT', help='write the report here')
+        kind.add_argument('--categories', nargs='+', metavar='C',
+                          help='only these (default: all that there are models for)')
+        kind.add_argument('--device', default='cpu', help='cpu or cuda')
+        kind.add_argument('--models', type=Path, metavar='DIR', help='folder of the model files')
+        kind.add_argument('--seed', type=int, default=0, help='of the starts (default: 0)')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print a table, write the JSON; returns the exit status."""
+    return run_accuracy(args) if args.kind == 'accuracy' else run_speed(args)
+
+
+@contextlib.contextmanager
+def open_set(path: Path | None) -> Iterator[EvaluationSet]:
+    """The evaluation set at a path: a folder, or a bag unpacked for the while; None: the demo's."""
+    from ..evaluation.sets import read_set
+
+    if path is None:
+        from ..resources import demo_bag
+
+        path = demo_bag()
+    if not ((path / 'metadata.yaml').is_file() or path.suffix == '.mcap'):
+        yield read_set(path)
+        return
+    from ..evaluation.from_bag import unpack_bag
+
+    with tempfile.TemporaryDirectory(prefix='nabs-pose-') as folder:
+        unpack_bag(path, Path(folder))
+        yield read_set(folder)
+
+
+def run_accuracy(args: argparse.Namespace) -> int:
+    """``benchmark accuracy``."""
+    from ..core.types import PoseError
+    from ..evaluation.accuracy import Inputs, evaluate, report
+
+    with open_set(args.set) as evaluation_set:
+        from ..core import PosePipeline
+
+        pipeline = PosePipeline.load(args.categories, device=args.device, preset=args.preset,
+                                     models_dir=args.models, seed=args.seed)
+        inputs = Inputs(depth=args.depth, masks=args.masks)
+        answers = evaluate(pipeline, evaluation_set, inputs, _progress)
+        if not answers:
+            raise PoseError(f'{args.set} shows none of the categories that there are models for '
+                            f'({", ".join(sorted(pipeline.models))})')
+        result = report(answers, evaluation_set, args.preset, inputs)
+        if args.pictures is not None:
+            from ..evaluation.pictures import plot_accuracy, write_overlays
+
+            args.pictures.mkdir(parents=True, exist_ok=True)
+            plot_accuracy(result, args.pictures / 'accuracy.png')
+            write_overlays(answers, args.pictures / 'overlays.png')
+    print(accuracy_table(result))
+    _write(args.json, result)
+    return 0
+
+
+def run_speed(args: argparse.Namespace) -> int:
+    """``benchmark speed``."""
+    from ..evaluation.speed import Setup, measure
+
+    setup = Setup(categories=tuple(args.categories) if args.categories else None,
+                  device=args.device, models_dir=args.models, threads=args.threads,
+                  seed=args.seed)
+    with open_set(args.set) as evaluation_set:
+        result = measure(evaluation_set, args.preset, setup, args.frames)
+    print(f"{result['set']}, {result['frames']} frames, {result['device']}")
+    print(_table(['preset', 'median s', 'p95 s', 'rot deg', '<= 10 deg', 'memory MB'], [
+        [name, _text(p['seconds']['median'], 3), _text(p['seconds']['p95'], 3),
+         _text(p['rotation_median_deg'], 1), _text(p['within_10_deg'], 2),
+         _text(p['peak_memory_mb'], 0)] for name, p in result['presets'].items()]))
+    _write(args.json, result)
+    return 0
+
+
+def accuracy_table(report: dict[str, Any]) -> str:
+    """The report's figures as a table, a line a category and one for all."""
+    rows = []
+    for name, s in [*report['categories'].items(), ('overall', report['overall'])]:
+        rows.append([name, str(s['n']), str(s['answered']),
+                     *(_text(s[f'within_{d}_deg'], 2) for d in (5, 10, 20)),
+                     _text(s['rotation_median_deg'], 1), _text(s['axis_median_deg'], 1),
+                     _text(s['translation_median_m'], 3),
+                     _text(s['translation_median_relative'], 3), _text(s['mask_iou_median'], 2),
+                     _text(s['confidence_ece'], 2), _text(s['seconds_median'], 2)])
+    lines = [f"{report['set']}, preset {report['preset']}", _table(
+        ['', 'n', 'answered', '<=5', '<=10', '<=20', 'rot deg', 'axis deg', 'trans m', 'trans rel',
+         'mask IoU', 'ECE', 's'], rows)]
+    points = report['overall'].get('keypoints')
+    if points is not None:
+        lines.append(
+            'keypoints, in box diagonals (median): ' + ', '.join(
+                f"{k} {points[f'{k}_median_diagonals']:.3f}" for k in ('top', 'bottom', 'front'))
+            + f"; front in the image {_text(points['front_angle_abs_median_deg'], 1)} deg")
+    if report['without_model']:
+        lines.append('not judged, for want of a model: ' + ', '.join(
+            f'{n} {c}' for c, n in report['without_model'].items()))
+    return '\n'.join(lines)
+
+
+def _text(value: float | None, digits: int) -> str:
+    return '-' if value is None else f'{value:.{digits}f}'
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    widths = [max(len(r[i]) for r in [head, *rows]) for i in range(len(head))]
+    return '\n'.join('  '.join([r[0].ljust(widths[0]),
+                                *(c.rjust(w) for c, w in zip(r[1:], widths[1:], strict=True))])
+                     for r in [head, *rows])
+
+
+def _progress(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        print(f'\rframe {done} of {total}', end='' if done < total else '\n', file=sys.stderr,
+              flush=True)
+
+
+def _write(path: Path | None, report: dict[str, Any]) -> None:
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(report, indent=1) + '\n', encoding='utf-8')

@@ -1,0 +1,181 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""What presets cost and give, side by side on the same crops in one run.
+
+The presets take turns on every frame, so that whatever else the machine does falls on all of
+them. 'warm' is tracked through sequences, as it is meant; every other preset meets every frame
+cold. Peak memory is that of a fresh process for each preset.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.types import PoseError
+from .accuracy import FREE_Z, ObjectResult, Pipeline, runs, score, summarise
+from .sets import EvaluationSet, LoadedFrame, TrueFrame, load_frame, read_set
+
+TRACKED_PRESET = 'warm'
+_MEMORY_FRAMES = 3
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How pipelines are loaded; the same for every preset."""
+
+    categories: tuple[str, ...] | None = None
+    device: str = 'cpu'
+    models_dir: Path | None = None
+    threads: int = 0
+    seed: int = 0
+
+
+def load_pipeline(preset: str, setup: Setup) -> Pipeline:
+    """A ``PosePipeline`` with a preset."""
+    import torch
+
+    from ..core import PosePipeline
+
+    if setup.threads > 0:
+        torch.set_num_threads(setup.threads)
+    return PosePipeline.load(setup.categories, device=setup.device, preset=preset,
+                             models_dir=setup.models_dir, seed=setup.seed)
+
+
+def _frames(evaluation_set: EvaluationSet, models: Any,
+            limit: int) -> list[tuple[TrueFrame, LoadedFrame, bool]]:
+    """Up to ``limit`` frames that show known categories, and whether each continues a sequence.
+
+    Sequences are cut short, so that motion between frames stays; single frames are spread out.
+    """
+    chosen: list[tuple[TrueFrame, bool]] = []
+    single: list[TrueFrame] = []
+    for frames, tracked in runs(evaluation_set):
+        used = [f for f in frames if any(o.category in models for o in f.objects)]
+        if tracked:
+            chosen += [(f, i > 0) for i, f in enumerate(used)]
+        else:
+            single += used
+    chosen = chosen[:limit]
+    room = limit - len(chosen)
+    if len(single) > room:
+        single = [single[int(i)] for i in np.linspace(0, len(single) - 1, room)]
+    chosen += [(f, False) for f in single]
+    return [(f, load_frame(f), goes_on) for f, goes_on in chosen]
+
+
+def measure(evaluation_set: EvaluationSet, presets: Sequence[str], setup: Setup, limit: int = 40,
+            load: Callable[[str, Setup], Pipeline] = load_pipeline,
+            memory: Callable[[str, EvaluationSet, Setup], float] | None = None) -> dict[str, Any]:
+    """JSON-ready report: device, frames, and for each preset its seconds, accuracy and memory."""
+    pipelines = {preset: load(preset, setup) for preset in presets}
+    models = next(iter(pipelines.values())).models
+    frames = _frames(evaluation_set, models, limit)
+    if not frames:
+        raise PoseError(f'{evaluation_set.folder} shows none of the categories that there are '
+                        f'models for ({", ".join(sorted(models))})')
+    seconds: dict[str, list[float]] = {preset: [] for preset in presets}
+    results: dict[str, list[ObjectResult]] = {preset: [] for preset in presets}
+    for pipeline in pipelines.values():
+        _once(pipeline, *frames[0][:2])  # the first call allocates and is not counted
+        pipeline.reset()
+    for true, loaded, goes_on in frames:
+        for preset, pipeline in pipelines.items():
+            if preset != TRACKED_PRESET or not goes_on:
+                pipeline.reset()
+            took, scored = _once(pipeline, true, loaded)
+            if preset != TRACKED_PRESET or goes_on or not any(g for _, _, g in frames):
+                seconds[preset].append(took)
+                results[preset] += scored
+    measured_memory = memory or peak_memory_mb
+    return {
+        'device': describe_device(setup.device), 'set': evaluation_set.name,
+        'frames': len(frames),
+        'presets': {preset: _figures(seconds[preset], results[preset],
+                                     measured_memory(preset, evaluation_set, setup))
+                    for preset in presets}}
+
+
+def _figures(seconds: list[float], results: list[ObjectResult], memory_mb: float) -> dict[str, Any]:
+    accuracy = summarise(results)
+    return {
+        'seconds': {'median': float(np.median(seconds)),
+                    'p95': float(np.percentile(seconds, 95))},
+        'frames': len(seconds),
+        **{key: accuracy[key] for key in ('n', 'answered', 'rotation_median_deg', 'within_10_deg')},
+        'peak_memory_mb': memory_mb}
+
+
+def _once(pipeline: Pipeline, true: TrueFrame,
+          loaded: LoadedFrame) -> tuple[float, list[ObjectResult]]:
+    """Seconds of one frame, and its objects' results."""
+    known = [(i, o) for i, o in enumerate(true.objects) if o.category in pipeline.models]
+    began = time.perf_counter()
+    result = pipeline.estimate_frame(loaded.image, loaded.intrinsics, [o.box for _, o in known],
+                                     true.stamp_s if true.sequence is not None else None)
+    took = time.perf_counter() - began
+    found = {e.track_id: e for e in result.estimates}
+    return took, [score(true, o, loaded, loaded.masks[i], found.get(o.id),
+                        pipeline.models[o.category].card.symmetry == FREE_Z) for i, o in known]
+
+
+def peak_memory_mb(preset: str, evaluation_set: EvaluationSet, setup: Setup) -> float:
+    """Peak memory (MB) of a fresh process that loads a preset and answers a few frames.
+
+    The GPU's memory where the device is one, else the process' resident memory.
+    """
+    context = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
+        return pool.submit(_memory_of_a_run, preset, evaluation_set.folder, setup).result()
+
+
+def _memory_of_a_run(preset: str, folder: Path, setup: Setup) -> float:
+    import torch
+
+    pipeline = load_pipeline(preset, setup)
+    for true, loaded, _ in _frames(read_set(folder), pipeline.models, _MEMORY_FRAMES):
+        pipeline.reset()
+        _once(pipeline, true, loaded)
+    if setup.device.startswith('cuda'):
+        return torch.cuda.max_memory_allocated() / 1e6
+    return _peak_resident_mb()
+
+
+def _peak_resident_mb() -> float:
+    try:
+        # Unlike getrusage, this does not begin with the size of the parent process.
+        for line in Path('/proc/self/status').read_text(encoding='ascii').splitlines():
+            if line.startswith('VmHWM:'):
+                return int(line.split()[1]) * 1024 / 1e6
+    except OSError:
+        pass
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == 'darwin' else peak * 1024 / 1e6
+
+
+def describe_device(device: str) -> str:
+    """The device in words: a GPU's name, or the processor and the threads in use."""
+    import torch
+
+    if device.startswith('cuda'):
+        return str(torch.cuda.get_device_name(device))
+    name = platform.processor() or platform.machine()
+    try:
+        for line in Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines():
+            if line.startswith('model name'):
+                name = line.split(':', 1)[1].strip()
+                break
+    except OSError:
+        pass
+    return f'{name}, {torch.get_num_threads()} threads'
