@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 from rosbags.highlevel import AnyReader, AnyReaderError
-from rosbags.interfaces import Connection, Nodetype
+from rosbags.interfaces import Connection, ConnectionExtRosbag2, Nodetype
+from rosbags.rosbag2 import Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from .core.types import PoseError
@@ -96,6 +97,17 @@ class BagReader:
     def connections(self) -> list[Connection]:
         """The recorded topics with their types."""
         return self._reader.connections
+
+    def copy_connection(self, connection: Connection, writer: Writer) -> Connection:
+        """The same topic in another bag, with its definition and QoS."""
+        assert isinstance(connection.ext, ConnectionExtRosbag2)
+        # A file without its folder's metadata does not carry the types' hashes.
+        digest = connection.digest or self._reader.typestore.hash_rihs01(connection.msgtype)
+        return writer.add_connection(
+            connection.topic, connection.msgtype, msgdef=connection.msgdef.data or None,
+            rihs01=digest, typestore=self._reader.typestore,
+            serialization_format=connection.ext.serialization_format,
+            offered_qos_profiles=connection.ext.offered_qos_profiles)
 
     def messages(self) -> Iterator[tuple[Connection, int, bytes]]:
         """Connection, time in ns and CDR bytes of every message, in order of time."""

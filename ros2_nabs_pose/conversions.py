@@ -13,7 +13,7 @@ import array
 import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ AXIS_COLORS = ((0.9, 0.1, 0.1), (0.1, 0.8, 0.1), (0.2, 0.3, 1.0))
 BOX_COLOR = (0.2, 0.8, 0.9, 0.35)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _ros_class(type_name: str) -> Any:
     package, _, name = type_name.split('/')
     return getattr(importlib.import_module(f'{package}.msg'), name)
@@ -59,21 +59,20 @@ def intrinsics_from_camera_info(message: Any, width: int, height: int,
 
 def boxes_from_detections(message: Any, categories_by_class: Mapping[str, str],
                           min_score: float) -> tuple[list[Box], list[str]]:
-    """Boxes of a Detection2DArray, and one sentence for each detection of an unknown class.
+    """Boxes of a Detection2DArray, and the class ids of those that no category stands for.
 
     categories_by_class: the detector's class ids -> categories. Of several hypotheses the best
     scored one of a known class counts; below ``min_score`` it is passed over in silence. A
     rotated box becomes the upright one around it. An empty id stays '' for the tracker to choose.
     Whether a box can be fitted at all is the pipeline's to say.
     """
-    boxes, problems = [], []
+    boxes: list[Box] = []
+    unknown: list[str] = []
     for detection in message.detections:
         hypotheses = [result.hypothesis for result in detection.results]
         known = [h for h in hypotheses if h.class_id in categories_by_class]
         if not known:
-            seen = ', '.join(repr(h.class_id) for h in hypotheses) or 'none'
-            problems.append(f'no category for the detected class (seen: {seen}): add it to '
-                            f'class_map, which knows {", ".join(sorted(categories_by_class))}')
+            unknown += [h.class_id for h in hypotheses] or ['']
             continue
         best = max(known, key=lambda h: h.score)
         if best.score < min_score:
@@ -83,7 +82,7 @@ def boxes_from_detections(message: Any, categories_by_class: Mapping[str, str],
         x, y = center.position.x, center.position.y
         boxes.append(Box(x - half_x, y - half_y, x + half_x, y + half_y,
                          categories_by_class[best.class_id], detection.id, best.score))
-    return boxes, problems
+    return boxes, unknown
 
 
 def _half_extents(size_x: float, size_y: float, theta: float) -> tuple[float, float]:

@@ -6,24 +6,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .conversions import (MakeMessage, boxes_from_detections, detection3d_array,
-                          intrinsics_from_camera_info, marker_array, pose_stamped, tf_message)
-from .core.types import Box, FrameResult, Intrinsics, PoseEstimate
+from .conversions import (
+    MakeMessage,
+    boxes_from_detections,
+    detection3d_array,
+    intrinsics_from_camera_info,
+    marker_array,
+    pose_stamped,
+    tf_message,
+)
+from .core.types import Box, Intrinsics, PoseError, PoseEstimate
 from .image_encodings import rgb_from_message
 from .matching import Match
 from .parameters import Parameters
 from .visualization import PALETTE, crop_panel, draw_box, draw_estimate
+
+if TYPE_CHECKING:
+    from .core.pipeline import PosePipeline
 
 PANEL_HEIGHT_PX = 128
 
 
 @dataclass(frozen=True)
 class FrameInput:
-    """What the pipeline needs of one frame, and why some of its detections gave no box.
+    """What the pipeline needs of one frame, and why its detections gave no box at all.
 
     image: (H, W, 3) uint8 RGB.
     """
@@ -33,6 +43,18 @@ class FrameInput:
     boxes: tuple[Box, ...]
     stamp_s: float
     problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SolvedFrame:
+    """What came of a frame: poses that are believed in, and a sentence for what gave none.
+
+    frame: None where the picture or its calibration could not be read.
+    """
+
+    frame: FrameInput | None
+    estimates: tuple[PoseEstimate, ...]
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -51,9 +73,14 @@ def read_frame(match: Match[Any], parameters: Parameters) -> FrameInput:
     height, width = image.shape[:2]
     intrinsics = intrinsics_from_camera_info(match.camera_info, width, height,
                                              parameters.image_is_rectified)
-    boxes, problems = boxes_from_detections(
-        match.detections, parameters.categories_by_class, parameters.min_score)
-    return FrameInput(image, intrinsics, tuple(boxes), match.stamp_ns * 1e-9, tuple(problems))
+    known = parameters.categories_by_class
+    boxes, unknown = boxes_from_detections(match.detections, known, parameters.min_score)
+    # Other things beside the objects are no fault; only other things are.
+    problems = () if boxes or not unknown else (
+        f'no loaded category stands for the detected classes '
+        f'{", ".join(map(repr, sorted(set(unknown))))}: class_map knows '
+        f'{", ".join(map(repr, sorted(known)))}',)
+    return FrameInput(image, intrinsics, tuple(boxes), match.stamp_ns * 1e-9, problems)
 
 
 def header_of(make: MakeMessage, match: Match[Any]) -> Any:
@@ -67,15 +94,38 @@ def header_of(make: MakeMessage, match: Match[Any]) -> Any:
         'builtin_interfaces/msg/Time', sec=int(stamp.sec), nanosec=int(stamp.nanosec)))
 
 
-def believed(result: FrameResult, min_confidence: float,
-             ) -> tuple[tuple[PoseEstimate, ...], tuple[str, ...]]:
-    """The estimates to publish, and a sentence for each object that gets none."""
-    kept = tuple(e for e in result.estimates if e.confidence >= min_confidence)
+def warm_up(pipeline: PosePipeline, categories: Sequence[str]) -> None:
+    """Fit noise once, cold and tracked, so that a first real frame takes no longer than others."""
+    image = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+    intrinsics = Intrinsics(fx=160.0, fy=160.0, cx=79.5, cy=59.5, width=160, height=120)
+    boxes = tuple(Box(40.0, 20.0, 120.0, 100.0, category, category) for category in categories)
+    for _ in range(2):
+        pipeline.estimate_frame(image, intrinsics, boxes)
+    pipeline.reset()
+
+
+def solve_frame(pipeline: PosePipeline, match: Match[Any],
+                parameters: Parameters) -> SolvedFrame:
+    """Decode and fit one frame; never raises PoseError, its sentence becomes the reason.
+
+    The pipeline is reset where the match is the first after a start or a jump of the clock.
+    """
+    if match.first:
+        pipeline.reset()
+    frame: FrameInput | None = None
+    try:
+        frame = read_frame(match, parameters)
+        result = pipeline.estimate_frame(frame.image, frame.intrinsics, frame.boxes,
+                                         stamp_s=frame.stamp_s)
+    except PoseError as error:
+        return SolvedFrame(frame, (), (str(error),))
+    least = parameters.min_confidence
     doubted = tuple(
         f'the pose of {e.category} {e.track_id} has a confidence of {e.confidence:.2f}, below '
-        f'min_confidence, {min_confidence:g}' for e in result.estimates
-        if e.confidence < min_confidence)
-    return kept, tuple(failure.reason for failure in result.failures) + doubted
+        f'min_confidence, {least:g}' for e in result.estimates if e.confidence < least)
+    failed = tuple(failure.reason for failure in result.failures)
+    return SolvedFrame(frame, tuple(e for e in result.estimates if e.confidence >= least),
+                       frame.problems + failed + doubted)
 
 
 def write_frame(make: MakeMessage, header: Any, estimates: Sequence[PoseEstimate],

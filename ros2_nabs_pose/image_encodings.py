@@ -80,7 +80,7 @@ def rgb_from_image(message: Any) -> np.ndarray:
         raise PoseError(
             f'the {width} x {height} {message.encoding} image says {step} bytes a row and carries '
             f'{data.size} bytes, which cannot be: look at the camera driver')
-    rows = np.ndarray((height, row_bytes), np.uint8, data, strides=(step, 1))
+    rows: np.ndarray = np.ndarray((height, row_bytes), np.uint8, data, strides=(step, 1))
     if encoding.bits == 16:
         order = '>u2' if message.is_bigendian else '<u2'
         pixels = np.ascontiguousarray(rows).view(order).astype(np.uint16)

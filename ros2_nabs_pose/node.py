@@ -33,8 +33,8 @@ from visualization_msgs.msg import MarkerArray
 
 from . import parameters as node_parameters
 from .conversions import image_message, ros_message
-from .core.types import PoseError, PoseEstimate
-from .frames import FrameInput, believed, debug_picture, header_of, read_frame, write_frame
+from .core.types import PoseError
+from .frames import SolvedFrame, debug_picture, header_of, solve_frame, warm_up, write_frame
 from .matching import Match, Matcher
 from .status import Explainer, FrameStatistics, LogThrottle, Topics
 from .worker import Worker
@@ -158,9 +158,11 @@ class NabsPoseNode(Node):
         parameters = self._settings
         if parameters.num_threads:
             torch.set_num_threads(parameters.num_threads)
-        return PosePipeline.load(
+        pipeline = PosePipeline.load(
             parameters.categories, device=parameters.device, preset=parameters.preset,
             models_dir=parameters.models_dir or None, seed=parameters.seed)
+        warm_up(pipeline, parameters.categories)
+        return pipeline
 
     def _on_ready(self) -> None:
         self._ready = True
@@ -179,41 +181,35 @@ class NabsPoseNode(Node):
     def _process(self, pipeline: Any, match: Match[Any]) -> None:
         """One frame: decode, fit, publish; whatever the frame holds, the node lives on."""
         parameters = self._settings
-        if match.first or self._reset_wanted.is_set():
+        if self._reset_wanted.is_set():
             self._reset_wanted.clear()
             pipeline.reset()
-        frame: FrameInput | None = None
-        estimates: tuple[PoseEstimate, ...] = ()
         try:
-            frame = read_frame(match, parameters)
-            result = pipeline.estimate_frame(frame.image, frame.intrinsics, frame.boxes,
-                                             stamp_s=frame.stamp_s)
-            estimates, reasons = believed(result, parameters.min_confidence)
-            reasons = frame.problems + reasons
-        except PoseError as error:
-            reasons = (str(error),)
-        except Exception as error:  # a fault of this frame must not silence the next ones
-            reasons = (f'the frame failed: {type(error).__name__}: {error}',)
+            solved = solve_frame(pipeline, match, parameters)
+        except Exception as error:  # a fault in one frame must not silence the next ones
             self.get_logger().debug(traceback.format_exc())
+            solved = SolvedFrame(None, (), (f'a frame failed: {type(error).__name__}: {error}',))
         if self.context.ok():
-            self._publish(match, frame, estimates, parameters)
-        self._statistics.add_frame(len(estimates), reasons, time.monotonic() - match.received_s)
-        self._warn('; '.join(dict.fromkeys(reasons)))
+            self._publish(match, solved, parameters)
+        self._statistics.add_frame(len(solved.estimates), solved.reasons,
+                                   time.monotonic() - match.received_s)
+        self._warn('; '.join(dict.fromkeys(solved.reasons)))
 
-    def _publish(self, match: Match[Any], frame: FrameInput | None,
-                 estimates: tuple[PoseEstimate, ...],
+    def _publish(self, match: Match[Any], solved: SolvedFrame,
                  parameters: node_parameters.Parameters) -> None:
         header = header_of(ros_message, match)
-        output = write_frame(ros_message, header, estimates, parameters, self.get_namespace())
+        output = write_frame(ros_message, header, solved.estimates, parameters,
+                             self.get_namespace())
         self._poses.publish(output.poses)
         if output.pose is not None:
             self._pose.publish(output.pose)
-        if parameters.publish_tf and estimates:
+        if parameters.publish_tf and solved.estimates:
             self._tf.publish(output.transforms)
         if parameters.publish_markers:
             self._markers.publish(output.markers)
-        if frame is not None and self._debug_image.get_subscription_count():
-            self._debug_image.publish(image_message(header, debug_picture(frame, estimates)))
+        if solved.frame is not None and self._debug_image.get_subscription_count():
+            picture = debug_picture(solved.frame, solved.estimates)
+            self._debug_image.publish(image_message(header, picture))
 
     # Diagnostics: executor thread.
 
@@ -231,8 +227,8 @@ class NabsPoseNode(Node):
         values = {
             'state': 'ready' if self._ready else 'loading', 'reason': reason, 'frames': frames,
             'poses': poses, 'matches': counts.matches, 'dropped_stale': self._worker.dropped,
-            'images': counts.images, 'camera_infos': counts.camera_infos, 'detections': counts.detections,
-            'unmatched_detections': counts.unmatched_detections,
+            'images': counts.images, 'camera_infos': counts.camera_infos,
+            'detections': counts.detections, 'unmatched_detections': counts.unmatched_detections,
             'latency_ms_median': f'{latency_ms[0]:.1f}', 'latency_ms_p95': f'{latency_ms[1]:.1f}',
             'image_transport': self._transport}
         status = DiagnosticStatus(

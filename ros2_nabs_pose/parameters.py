@@ -59,7 +59,7 @@ class Parameters:
         DEFAULT_CLASS_MAP, "The detector's class ids (names or numbers as text) for categories, "
         "as 'id:category'; a category's own name needs no entry.", live=True)
     min_score: float = _parameter(
-        0.0, "Detections that the detector scores below this are passed over.", live=True,
+        0.0, 'Detections that the detector scores below this are passed over.', live=True,
         low=0.0, high=1.0)
     min_confidence: float = _parameter(
         0.0, 'Poses less confident than this are not published.', live=True, low=0.0, high=1.0)
@@ -74,10 +74,11 @@ class Parameters:
 
     @property
     def categories_by_class(self) -> dict[str, str]:
-        """``class_map`` as a dictionary, with every loaded category under its own name."""
+        """The detector's class ids of the loaded categories; each has its own name as one."""
         entries = (entry.rpartition(':') for entry in self.class_map)
         return {**{name: name for name in self.categories},
-                **{class_id: category for class_id, _, category in entries}}
+                **{class_id: category for class_id, _, category in entries
+                   if category in self.categories}}
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Parameters:

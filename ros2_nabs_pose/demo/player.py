@@ -2,7 +2,7 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """Plays a bag over DDS in real time once the node is ready, and notes when each image left.
 
-    python -m ros2_nabs_pose.demo.player BAG --log published.json [--seconds N]
+python -m ros2_nabs_pose.demo.player BAG --log published.json [--seconds N]
 """
 
 from __future__ import annotations

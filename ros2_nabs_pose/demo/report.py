@@ -17,11 +17,19 @@ from ..bags import CAMERA_INFO_TOPIC, DETECTIONS_TOPIC, IMAGE_TOPIC
 from ..conversions import boxes_from_detections, intrinsics_from_camera_info
 from ..core.camera import project
 from ..core.types import Box, Intrinsics
+from ..frames import PANEL_HEIGHT_PX
 from ..image_encodings import rgb_from_compressed
 from ..matching import stamp_ns
-from ..frames import PANEL_HEIGHT_PX
-from ..visualization import (PALETTE, TRUTH, contact_sheet, draw_axes, draw_box, draw_box_3d,
-                             draw_label, polyline)
+from ..visualization import (
+    PALETTE,
+    TRUTH,
+    contact_sheet,
+    draw_axes,
+    draw_box,
+    draw_box_3d,
+    draw_label,
+    polyline,
+)
 
 SHEET_TILES = 12
 
@@ -196,7 +204,7 @@ def write_pictures(bag: Path, heard: dict[str, Any], strips: Path, out: Path) ->
                              heard['truth'].get(str(frame.stamp_ns), {}), strip)
         if writer is None:
             size = (picture.shape[1], picture.shape[0])
-            writer = cv2.VideoWriter(str(out / 'overlay.mp4'), cv2.VideoWriter_fourcc(*'mp4v'),
+            writer = cv2.VideoWriter(str(out / 'overlay.mp4'), cv2.VideoWriter.fourcc(*'mp4v'),
                                      rate_hz, size)
         if writer.isOpened():
             writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
