@@ -68,9 +68,9 @@ def _object(seen: Any, truth: Any) -> dict[str, Any]:
         T_cam_obj, T_cam_box = _matrix(stated.pose), _matrix(truth.bbox.center)
         turn = np.reshape(stated.covariance, (6, 6))[3:, 3:]
         offset = T_cam_obj[:3, :3].T @ (T_cam_box[:3, 3] - T_cam_obj[:3, 3])
-        size = truth.bbox.size
+        size = truth.bbox.size.x, truth.bbox.size.y, truth.bbox.size.z
         entry |= {
-            'T_cam_obj': T_cam_obj.tolist(), 'size_m': [size.x, size.y, size.z],
+            'T_cam_obj': T_cam_obj.tolist(), 'size_m': list(size) if min(size) > 0 else None,
             'box_center_m': offset.tolist(),
             'yaw_visible': bool(np.linalg.eigvalsh(turn).max() < _OPEN_VARIANCE)}
     return entry
@@ -79,6 +79,7 @@ def _object(seen: Any, truth: Any) -> dict[str, Any]:
 def _matrix(pose: Any) -> np.ndarray:
     q, p = pose.orientation, pose.position
     T = np.eye(4)
-    T[:3, :3] = matrix_from_quaternion(torch.tensor([q.x, q.y, q.z, q.w], dtype=torch.float64))
+    quaternion = torch.tensor([q.x, q.y, q.z, q.w], dtype=torch.float64)
+    T[:3, :3] = matrix_from_quaternion(quaternion).numpy()
     T[:3, 3] = p.x, p.y, p.z
     return T

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import cv2
 import numpy as np
 
 from .. import visualization
+from ..core import camera
+from ..core.types import Box, Intrinsics
 from .accuracy import Answer
-from .sets import load_frame
+from .sets import LoadedFrame, load_frame
 
 _ROWS = (('best', 0.0), ('median', 0.5), ('worst', 1.0))
 
@@ -31,7 +34,8 @@ def plot_accuracy(report: Mapping[str, Any], path: Path) -> None:
     figure = Figure(figsize=(11, 4.2), layout='constrained')
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
-    for category in [*report['categories'], None]:
+    names = list(report['categories'])
+    for category in names if len(names) == 1 else [*names, None]:
         judged = [o for o in report['objects'] if o['posed'] and o['front_visible']
                   and category in (None, o['category'])]
         if not judged:
@@ -48,7 +52,9 @@ def plot_accuracy(report: Mapping[str, Any], path: Path) -> None:
     if left.get_legend_handles_labels()[1]:
         left.legend(loc='lower right', fontsize=8)
 
-    groups = {**report['categories'], 'overall': report['overall']}
+    groups = dict(report['categories'])
+    if len(names) > 1:
+        groups['overall'] = report['overall']
     shown = {n: g for n, g in groups.items() if g['n_front_visible']}
     for k, limit in enumerate((5, 10, 20)):
         heights = [g[f'within_{limit}_deg'] for g in shown.values()]
@@ -90,24 +96,37 @@ def draw_answer(answer: Answer) -> np.ndarray:
     assert answer.estimate is not None
     estimate, true = answer.estimate, answer.true
     loaded = load_frame(answer.frame)
-    image = loaded.image
-    if true.T_cam_obj is not None and true.size_m is not None:
-        visualization.draw_box_3d(image, loaded.intrinsics, true.T_cam_obj, true.size_m,
-                                  true.box_center_m, visualization.TRUTH)
-    visualization.draw_estimate(image, loaded.intrinsics, estimate, label='')
-    if true.keypoints_px is not None:
-        for u, v in true.keypoints_px:
-            visualization.draw_cross(image, (u, v), visualization.TRUTH)
-    side = 0.9 * max(true.box.width_px, true.box.height_px)
-    u, v = true.box.center_px
-    x0, x1 = (int(np.clip(u + d, 0, image.shape[1])) for d in (-side, side))
-    y0, y1 = (int(np.clip(v + d, 0, image.shape[0])) for d in (-side, side))
-    cut = image[y0:y1, x0:x1]
     panel = visualization.crop_panel(estimate, 128)
-    height = round(cut.shape[0] * panel.shape[1] / cut.shape[1])
-    interpolation = cv2.INTER_AREA if cut.shape[1] > panel.shape[1] else cv2.INTER_CUBIC
-    return np.concatenate(
-        [cv2.resize(cut, (panel.shape[1], height), interpolation=interpolation), panel])
+    image, intrinsics, origin, zoom = _surroundings(loaded, true.box, panel.shape[1])
+    if true.T_cam_obj is not None and true.size_m is not None:
+        visualization.draw_box_3d(image, intrinsics, true.T_cam_obj, true.size_m,
+                                  true.box_center_m, visualization.TRUTH)
+    visualization.draw_box_3d(image, intrinsics, estimate.T_cam_obj, estimate.size_m,
+                              estimate.box_center_m, visualization.PALETTE[0])
+    visualization.draw_axes(image, intrinsics, estimate.T_cam_obj,
+                            0.7 * float(estimate.size_m.max()))
+    if true.keypoints_px is not None:
+        for u, v in (true.keypoints_px - origin + 0.5) * zoom - 0.5:
+            visualization.draw_cross(image, (u, v), visualization.TRUTH)
+    return np.concatenate([image, panel])
+
+
+def _surroundings(loaded: LoadedFrame, box: Box,
+                  width_px: int) -> tuple[np.ndarray, Intrinsics, np.ndarray, float]:
+    """Cut around a box, scaled to a width before anything is drawn; its intrinsics, origin, zoom.
+    """
+    height, width = loaded.image.shape[:2]
+    side = 0.9 * max(box.width_px, box.height_px)
+    u, v = box.center_px
+    x0, x1 = (int(np.clip(u + d, 0, width)) for d in (-side, side))
+    y0, y1 = (int(np.clip(v + d, 0, height)) for d in (-side, side))
+    zoom = width_px / (x1 - x0)
+    size = width_px, round((y1 - y0) * zoom)
+    image = cv2.resize(loaded.image[y0:y1, x0:x1], size,
+                       interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC)
+    cut = replace(loaded.intrinsics, cx=loaded.intrinsics.cx - x0, cy=loaded.intrinsics.cy - y0,
+                  width=x1 - x0, height=y1 - y0)
+    return image, camera.scaled_to(cut, *size), np.array([x0, y0]), zoom
 
 
 def write_overlays(answers: Sequence[Answer], path: Path, columns: int = 4) -> None:

@@ -1,0 +1,36 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""The command line itself: help that is quick, and mistakes met with a sentence."""
+
+import subprocess
+import sys
+
+import pytest
+
+from ros2_nabs_pose.cli import main as cli
+
+
+@pytest.mark.parametrize('words', [['--help'], ['fit', '--help'], ['benchmark', '--help'],
+                                   ['benchmark', 'accuracy', '--help'],
+                                   ['benchmark', 'speed', '--help']])
+def test_help_shows_examples(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(words)
+    assert stop.value.code == 0
+    assert 'nabs-pose' in capsys.readouterr().out.split('example', 1)[1]
+
+
+def test_help_does_not_wait_for_torch():
+    code = ("import sys\nfrom ros2_nabs_pose.cli.main import main\n"
+            "try:\n    main(['fit', '--help'])\nexcept SystemExit:\n    pass\n"
+            "print('torch' in sys.modules)")
+    ran = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == 'False'
+
+
+@pytest.mark.parametrize('words', [[], ['fly'], ['fit', 'a.png'], ['benchmark']])
+def test_mistakes_end_with_status_2(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(words)
+    assert stop.value.code == 2
+    assert 'usage' in capsys.readouterr().err

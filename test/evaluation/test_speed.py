@@ -1,0 +1,49 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Speed: presets take turns on the same frames; only the tracked one keeps its tracks."""
+
+import time
+
+import pytest
+from tiny_set import KnownErrors, annotation, write_annotations
+
+from ros2_nabs_pose.core.types import PoseError
+from ros2_nabs_pose.evaluation import speed
+from ros2_nabs_pose.evaluation.sets import read_set
+
+
+class Slow(KnownErrors):
+    def __init__(self, seconds, **errors):
+        super().__init__(**errors)
+        self.seconds = seconds
+
+    def estimate_frame(self, *args, **kwargs):
+        time.sleep(self.seconds)
+        return super().estimate_frame(*args, **kwargs)
+
+
+def test_presets_side_by_side(tmp_path):
+    write_annotations(tmp_path, [[annotation()]] * 3, sequence='s')
+    pipelines = {'warm': Slow(0.0, spin_deg=12.0), 'cold': Slow(0.02, spin_deg=4.0)}
+    got = speed.measure(read_set(tmp_path), list(pipelines), speed.Setup(), limit=3,
+                        load=lambda preset, _: pipelines[preset],
+                        memory=lambda preset, *_: {'warm': 1.0, 'cold': 2.0}[preset])
+    warm, cold = got['presets']['warm'], got['presets']['cold']
+    assert got['frames'] == 3 and got['device']
+    assert cold['seconds']['median'] == pytest.approx(0.02, abs=0.01)
+    assert cold['seconds']['median'] - warm['seconds']['median'] > 0.01
+    assert (warm['rotation_median_deg'], cold['rotation_median_deg']) == pytest.approx((12, 4))
+    assert (warm['within_10_deg'], cold['within_10_deg']) == (0.0, 1.0)
+    assert (warm['peak_memory_mb'], cold['peak_memory_mb']) == (1.0, 2.0)
+    # After one uncounted call: cold forgets before each frame, warm before a sequence only, and
+    # the frame with which a sequence begins is not counted for it.
+    assert pipelines['cold'].calls.count('reset') == 4
+    assert pipelines['warm'].calls.count('reset') == 2
+    assert (warm['frames'], cold['frames']) == (2, 3)
+
+
+def test_a_set_without_known_categories_is_refused(tmp_path):
+    write_annotations(tmp_path, [[annotation(category='can')]])
+    with pytest.raises(PoseError, match='mug'):
+        speed.measure(read_set(tmp_path), ['cold'], speed.Setup(),
+                      load=lambda *_: KnownErrors())
