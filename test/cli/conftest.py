@@ -9,9 +9,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'evaluation'))
 
-from tiny_set import KnownErrors, annotation, write_annotations  # noqa: E402
+from tiny_set import KnownErrors, annotation, write_annotations
 
-import ros2_nabs_pose.core  # noqa: E402
+import ros2_nabs_pose.core
 
 
 @pytest.fixture
