@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +16,22 @@ from torch import Tensor
 
 from ..core.checkpoint import ModelCard, SizePrior
 from ..data.backgrounds import load_backgrounds
-from ..data.categories import CATEGORIES
+from ..data.categories import get_category
 from ..data.dataset import load_instances
 from .compose import Views
 
 
+def fingerprint(*arrays: np.ndarray) -> str:
+    """Short hash of the data itself, to tell in a model's card what it was trained on."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
+
+
 @dataclass(frozen=True)
-class InstanceSet:
-    """N instances with V views of S x S pixels each; see data/dataset.py for the fields.
+class TrainingViews:
+    """Tensors of N instances with V views of S x S pixels each; see data/dataset.py.
 
     rgba: (N, V, S, S, 4) uint8. depth: (N, V, S, S) float16, radii. front: (N, V, S, S) uint8.
     R_view: (N, V, 3, 3). perspective, front_visible: (N, V). size, center: (N, 3) radii.
@@ -43,11 +53,11 @@ class InstanceSet:
 
     @classmethod
     def load(cls, folder: Path, backgrounds: Path | None, split: str,
-             device: str = 'cpu') -> InstanceSet:
+             device: str = 'cpu') -> TrainingViews:
         """Read a rendered category; ``split`` is 'train' or 'validation' (other instances)."""
         found = load_instances(folder, split)
-        radius = np.asarray([m['radius_m'] for m in found.meta], np.float32)
-        size = np.asarray([m['size_m'] for m in found.meta], np.float32) / radius[:, None]
+        radius = found.radius_m.astype(np.float32)
+        size = found.size_m.astype(np.float32) / radius[:, None]
         center = np.asarray([m['box_center_m'] for m in found.meta], np.float32) / radius[:, None]
 
         def tensor(array: np.ndarray) -> Tensor:
@@ -60,16 +70,17 @@ class InstanceSet:
             rgba=tensor(found.rgba), depth=tensor(found.depth), front=tensor(found.part),
             R_view=tensor(found.R_cam_obj), perspective=tensor(found.kappa),
             front_visible=tensor(found.front_visible), size=tensor(size), center=tensor(center),
-            log_radius=tensor(np.log(radius)), backgrounds=pool, fingerprint=found.fingerprint,
-            recipe=found.recipe)
+            log_radius=tensor(np.log(radius)), backgrounds=pool,
+            fingerprint=fingerprint(found.rgba, found.R_cam_obj),
+            recipe=json.loads((folder / 'dataset.json').read_text()))
 
     def card(self, category: str) -> ModelCard:
         """The model card's fixed part: the category's symmetry and these instances' sizes."""
         radius = self.log_radius.exp().cpu().numpy()
         size = (self.size * self.log_radius.exp()[:, None]).mean(0).cpu().numpy()
-        known = CATEGORIES[category]
+        known = get_category(category)
         return ModelCard(
-            category=category, symmetry=known.symmetry, front_part=known.front_part,
+            category=category, symmetry=known.symmetry, front_part=known.front_part or '',
             size=SizePrior(size_m=(float(size[0]), float(size[1]), float(size[2])),
                            radius_m=float(radius.mean()), radius_std_m=float(radius.std())))
 

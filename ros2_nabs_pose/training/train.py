@@ -33,7 +33,7 @@ from ..core.checkpoint import CategoryModel, ModelCard, save_model
 from ..core.encoder import Encoder, EncoderConfig
 from ..core.generator import Generator, GeneratorConfig
 from .compose import Views, compose, recolour
-from .instances import InstanceSet
+from .instances import TrainingViews
 from .objective import Weights, divergence, proportions, readings, reconstruction
 from .validate import sample_sheet, validate
 
@@ -71,7 +71,7 @@ def learning_rate(step: int, config: TrainConfig) -> float:
 class Trainer:
     """Holds the two models (trained and averaged), the optimiser and the data of one run."""
 
-    def __init__(self, config: TrainConfig, data: InstanceSet, card: ModelCard,
+    def __init__(self, config: TrainConfig, data: TrainingViews, card: ModelCard,
                  generator: GeneratorConfig | None = None,
                  encoder: EncoderConfig | None = None) -> None:
         torch.manual_seed(config.seed)
@@ -187,9 +187,9 @@ def train(config: TrainConfig) -> dict[str, Any]:
         torch.set_num_threads(config.threads)
     run = Path(config.run)
     run.mkdir(parents=True, exist_ok=True)
-    data = InstanceSet.load(Path(config.data), config.backgrounds and Path(config.backgrounds),
+    data = TrainingViews.load(Path(config.data), config.backgrounds and Path(config.backgrounds),
                             'train', config.device)
-    held_out = InstanceSet.load(Path(config.data),
+    held_out = TrainingViews.load(Path(config.data),
                                 config.backgrounds and Path(config.backgrounds), 'validation',
                                 config.device)
     trainer = Trainer(config, data, data.card(config.category))

@@ -16,7 +16,7 @@ from ..core.checkpoint import CategoryModel
 from ..core.encoder import Encoding
 from ..core.rotations import geodesic_angle
 from .compose import Crops, Views, compose
-from .instances import InstanceSet
+from .instances import TrainingViews
 
 BATCHES = 12
 SEED = 20
@@ -28,7 +28,7 @@ def _draw(model: CategoryModel, said: Encoding, views: Views) -> Tensor:
 
 
 @torch.no_grad()
-def _examples(model: CategoryModel, data: InstanceSet, batches: int) -> list[
+def _examples(model: CategoryModel, data: TrainingViews, batches: int) -> list[
         tuple[Views, Crops, Encoding, Tensor]]:
     """The same crops every time: the global random state is kept as it was."""
     model.eval()
@@ -53,7 +53,7 @@ def _share(values: list[Tensor], limit: float) -> float:
     return float((joined <= limit).float().mean()) if len(joined) else math.nan
 
 
-def validate(model: CategoryModel, data: InstanceSet, free_about_z: bool) -> dict[str, float]:
+def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool) -> dict[str, float]:
     """Encoder's proposals, masks and the synthesis at the true pose, on fresh cluttered crops.
 
     Rotation counts where the front part is seen (or always the axis, where the object spins
@@ -96,7 +96,7 @@ def _tile(image: Tensor) -> np.ndarray:
     return cv2.resize(array[..., ::-1], None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
 
 
-def sample_sheet(model: CategoryModel, data: InstanceSet, path: Path) -> None:
+def sample_sheet(model: CategoryModel, data: TrainingViews, path: Path) -> None:
     """Rows of crop, mask, true view, synthesised view and its depth, for 24 held-out crops."""
     rows: list[list[np.ndarray]] = []
     for views, crops, said, drawn in _examples(model, data, 1):

@@ -1,0 +1,87 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+import pytest
+import torch
+
+from ros2_nabs_pose.core.encoder import Encoder, EncoderConfig
+from ros2_nabs_pose.core.losses import (
+    EncoderFeatures, Observed, Synthesised, build_terms, gain_and_bias, photometric, silhouette)
+from ros2_nabs_pose.core.types import PoseError
+
+
+def picture(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(1, 3, 16, 16, generator=generator)
+
+
+def disc(radius, size=16):
+    line = torch.arange(size) - (size - 1) / 2
+    return ((line[:, None] ** 2 + line[None] ** 2) < radius ** 2).float()[None, None]
+
+
+def made(rgb, alpha):
+    return Synthesised(rgb * alpha, alpha, torch.zeros_like(alpha))
+
+
+def test_gain_and_bias_undo_a_change_of_exposure():
+    source = picture()
+    gain, bias = gain_and_bias(source, 0.7 * source + 0.1, torch.ones(1, 1, 16, 16), stiffness=0.0)
+    assert gain.flatten().tolist() == pytest.approx([0.7] * 3, abs=1e-4)
+    assert bias.flatten().tolist() == pytest.approx([0.1] * 3, abs=1e-4)
+
+
+def test_a_flat_source_does_not_become_another_gain():
+    gain, bias = gain_and_bias(torch.full((1, 3, 16, 16), 0.5), picture(), torch.ones(1, 1, 16, 16))
+    assert gain.flatten().tolist() == pytest.approx([1.0] * 3)
+
+
+def test_a_darker_room_costs_less_than_other_texture():
+    rgb, alpha = picture(), disc(6.0)
+    seen = Observed(0.8 * rgb, alpha, torch.ones_like(alpha))
+    other = Observed(picture(1), alpha, torch.ones_like(alpha))
+    assert float(photometric(made(rgb, alpha), seen)) < 0.06
+    assert float(photometric(made(rgb, alpha), other)) > 0.15
+
+
+def test_background_does_not_count():
+    rgb, alpha = picture(), disc(6.0)
+    changed = rgb * alpha + picture(2) * (1.0 - alpha)
+    ones = torch.ones_like(alpha)
+    a = photometric(made(rgb, alpha), Observed(rgb, alpha, ones))
+    b = photometric(made(rgb, alpha), Observed(changed, alpha, ones))
+    torch.testing.assert_close(a, b)
+
+
+def test_silhouette_is_the_share_of_wrong_area():
+    small, large = disc(4.0), disc(6.0)
+    ones = torch.ones_like(small)
+    expected = float((large - small).sum() / large.sum())
+    assert float(silhouette(made(picture(), small), Observed(picture(), large, ones))
+                 ) == pytest.approx(expected, rel=1e-5)
+    assert float(silhouette(made(picture(), large), Observed(picture(), large, ones))) == 0.0
+
+
+def test_pixels_outside_the_image_do_not_count():
+    small, large = disc(4.0), disc(6.0)
+    valid = 1.0 - (large - small)
+    assert float(silhouette(made(picture(), small), Observed(picture(), large, valid))) == 0.0
+
+
+def test_encoder_features_are_zero_for_the_same_picture_and_grow_with_difference():
+    torch.manual_seed(0)
+    encoder = Encoder(EncoderConfig(latent_dim=4, channels=(8, 8, 8, 8), hidden=8)).eval()
+    term = EncoderFeatures(encoder)
+    rgb = torch.rand(1, 3, 64, 64)
+    alpha, ones = disc(20.0, 64), torch.ones(1, 1, 64, 64)
+    seen = Observed(rgb, alpha, ones)
+    same = float(term(made(rgb, alpha), seen).detach())
+    near = float(term(made((rgb + 0.05).clamp(0, 1), alpha), seen).detach())
+    far = float(term(made(1.0 - rgb, alpha), seen).detach())
+    assert same == pytest.approx(0.0, abs=1e-6)
+    assert 0.0 < near < far
+
+
+def test_an_unknown_loss_is_named():
+    encoder = Encoder(EncoderConfig(latent_dim=4, channels=(4, 4, 4, 4), hidden=4))
+    with pytest.raises(PoseError, match='no loss "ssim"'):
+        build_terms({'ssim': 1.0}, encoder)

@@ -1,0 +1,73 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+import numpy as np
+import pytest
+
+from ros2_nabs_pose.core.tracks import MAX_AGE_S, MAX_MISSES, Track, Tracks, overlap
+from ros2_nabs_pose.core.types import Box
+
+
+def box(x0, track_id='', category='mug'):
+    return Box(x0, 0.0, x0 + 100.0, 100.0, category, track_id)
+
+
+def track(at, stamp_s=0.0, name=None):
+    return Track(name or at.track_id, at, np.eye(3), np.zeros(4), stamp_s)
+
+
+def test_overlap_of_boxes():
+    assert overlap(box(0.0), box(50.0)) == pytest.approx(50 / 150)
+    assert overlap(box(0.0), box(100.0)) == 0.0
+
+
+def test_the_detectors_id_wins_over_overlap():
+    tracks = Tracks()
+    tracks.update([track(box(0.0, 'a')), track(box(300.0, 'b'))])
+    found = tracks.match([box(300.0, 'a'), box(0.0, 'b')], 0.1)
+    assert [t.track_id for t in found] == ['a', 'b']
+
+
+def test_without_ids_the_best_overlap_is_the_same_object_and_serves_once():
+    tracks = Tracks()
+    tracks.update([track(box(0.0), name='#1')])
+    found = tracks.match([box(40.0), box(10.0)], 0.1)
+    assert found[0] is None
+    assert found[1].track_id == '#1'
+
+
+def test_a_box_with_a_new_detector_id_is_a_new_object():
+    tracks = Tracks()
+    tracks.update([track(box(0.0, 'a'))])
+    assert tracks.match([box(0.0, 'b')], 0.1) == [None]
+
+
+def test_another_category_is_another_object():
+    tracks = Tracks()
+    tracks.update([track(box(0.0), name='#1')])
+    assert tracks.match([box(0.0, category='can')], 0.1) == [None]
+
+
+@pytest.mark.parametrize(('stamp_s', 'kept'), [
+    (MAX_AGE_S - 0.01, True), (MAX_AGE_S + 0.01, False), (-0.5, False)])
+def test_old_tracks_and_tracks_of_the_future_are_forgotten(stamp_s, kept):
+    tracks = Tracks()
+    tracks.update([track(box(0.0, 'a'))])
+    assert (tracks.match([box(0.0, 'a')], stamp_s)[0] is not None) is kept
+
+
+def test_a_track_survives_some_missed_frames_only():
+    tracks = Tracks()
+    tracks.update([track(box(0.0, 'a'))])
+    for _ in range(MAX_MISSES):
+        tracks.update([])
+    assert tracks.match([box(0.0, 'a')], 0.1)[0] is not None
+    tracks.update([])
+    assert tracks.match([box(0.0, 'a')], 0.1)[0] is None
+
+
+def test_reset_forgets_and_own_ids_do_not_repeat():
+    tracks = Tracks()
+    tracks.update([track(box(0.0, 'a'))])
+    tracks.reset()
+    assert tracks.match([box(0.0, 'a')], 0.0) == [None]
+    assert tracks.new_id() != tracks.new_id()
