@@ -156,7 +156,7 @@ def overlay_with_panel(image: np.ndarray, intrinsics: Intrinsics,
     """New picture: an estimate drawn over its image, the crop panel beneath."""
     drawn = image.copy()
     draw_estimate(drawn, intrinsics, estimate)
-    panel = crop_panel(estimate, max(96, round(drawn.shape[1] / 4)))
+    panel = crop_panel(estimate, max(96, drawn.shape[1] // 3))
     width = max(drawn.shape[1], panel.shape[1])
     rows = [np.pad(part, ((0, 0), (0, width - part.shape[1]), (0, 0)), constant_values=40)
             for part in (drawn, panel)]
