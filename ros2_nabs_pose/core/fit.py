@@ -99,7 +99,7 @@ def synthesise(model: CategoryModel, volume: Tensor, style: Tensor, R: Tensor, t
     angle = _in_plane(R)
     R_view = rotation_z(-angle) @ R
     scale = torch.exp(log_scale)
-    views = model.generator.render(volume, style, R_view, (scale / focal).detach().clamp_max(0.5))
+    views = model.generator.render(volume, style, R_view, (scale / focal).clamp_max(0.5))
     placed = warp_to_crop(views.stacked(), angle, t, scale, size_px)
     return Synthesised(placed[:, :3], placed[:, 3:4], placed[:, 4:])
 

@@ -77,7 +77,7 @@ def photometric(made: Synthesised, seen: Observed) -> Tensor:
     alpha = made.alpha.clamp_min(1e-4)
     colour = made.rgb / alpha
     weight = made.alpha * seen.mask * seen.valid
-    gain, bias = gain_and_bias(colour.detach(), seen.rgb, weight.detach())
+    gain, bias = gain_and_bias(colour, seen.rgb, weight)
     difference = gain * colour + bias - seen.rgb
     robust = torch.sqrt(difference.square() + 1e-4) - 1e-2
     total = weight.sum((1, 2, 3)).clamp_min(1.0)
@@ -118,7 +118,7 @@ class EncoderFeatures:
                 self._seen = (seen, self._maps(seen.rgb))
         painted = made.rgb + (1.0 - made.alpha) * seen.rgb
         total = made.alpha.new_zeros(len(made.alpha))
-        near = functional.max_pool2d(torch.maximum(made.alpha.detach(), seen.mask), 5, 1, 2)
+        near = functional.max_pool2d(torch.maximum(made.alpha, seen.mask), 5, 1, 2)
         for ours, theirs in zip(self._maps(painted), self._seen[1], strict=True):
             weight = functional.adaptive_avg_pool2d(near * seen.valid, ours.shape[-1])
             spread = theirs.flatten(2).std(2).mean(1).clamp_min(1e-3)

@@ -1,0 +1,126 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+import math
+
+import pytest
+import torch
+
+from ros2_nabs_pose.core.checkpoint import CategoryModel, ModelCard, SizePrior, load_model
+from ros2_nabs_pose.core.encoder import Encoder, EncoderConfig
+from ros2_nabs_pose.core.fit import PRESETS, _best_rows, _in_plane, fit, synthesise
+from ros2_nabs_pose.core.generator import Generator, GeneratorConfig
+from ros2_nabs_pose.core.losses import Observed, build_terms
+from ros2_nabs_pose.core.rotations import exp_so3, geodesic_angle, rotation_z
+from ros2_nabs_pose.core.starts import Hypotheses
+from ros2_nabs_pose.core.types import PoseError
+from ros2_nabs_pose.resources import find_model
+
+
+def tiny_model():
+    torch.manual_seed(1)
+    card = ModelCard('mug', 'none', 'handle', SizePrior((0.1, 0.1, 0.1), 0.08, 0.01))
+    return CategoryModel(
+        Generator(GeneratorConfig(latent_dim=4, style_dim=8, volume_channels=(4, 4, 4),
+                                  image_channels=(6, 5, 4))),
+        Encoder(EncoderConfig(latent_dim=4, channels=(4, 4, 8, 8), hidden=8)), card).eval()
+
+
+def view_rotation(azimuth, elevation, roll=0.0):
+    look = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+    tilt = exp_so3(torch.tensor([elevation, 0.0, 0.0]))
+    return (rotation_z(torch.tensor(roll)) @ tilt @ look @ rotation_z(torch.tensor(azimuth)))[None]
+
+
+@pytest.mark.parametrize('name', ['photometric', 'silhouette', 'features'])
+@pytest.mark.parametrize('elevation', [0.3, 1.2])
+def test_gradients_agree_with_finite_differences_in_every_dimension(name, elevation):
+    model = tiny_model().double().requires_grad_(False)
+    (_, term), = build_terms({name: 1.0}, model.encoder)
+    generator = torch.Generator().manual_seed(2)
+    rgb = torch.rand(1, 3, 64, 64, generator=generator, dtype=torch.float64)
+    mask = torch.rand(1, 1, 64, 64, generator=generator, dtype=torch.float64)
+    seen = Observed(rgb, mask, torch.ones_like(mask))
+    R0 = view_rotation(0.7, elevation, 0.2).double()
+    focal = torch.tensor([3.0], dtype=torch.float64)
+
+    def loss(omega, t, log_scale, latent):
+        made = synthesise(model, *model.generator.volume(latent), exp_so3(omega) @ R0, t,
+                          log_scale, focal, 64)
+        return term(made, seen)
+
+    inputs = (torch.zeros(1, 3), torch.tensor([[0.05, -0.02]]), torch.tensor([-0.4]),
+              torch.full((1, 4), 0.3))
+    inputs = tuple(x.double().requires_grad_() for x in inputs)
+    assert torch.autograd.gradcheck(loss, inputs, eps=1e-7, atol=1e-5, rtol=1e-2)
+
+
+@pytest.mark.parametrize('roll', [-2.5, 0.0, 0.4, 3.0])
+def test_the_in_plane_angle_leaves_the_axis_pointing_up(roll):
+    R = view_rotation(0.3, 0.5, roll)
+    upright = rotation_z(-_in_plane(R)) @ R
+    assert float(upright[0, 0, 2]) == pytest.approx(0.0, abs=1e-6)
+    assert float(upright[0, 1, 2]) < 0.0
+
+
+def test_the_in_plane_angle_has_no_gradient_at_the_pole():
+    R = view_rotation(0.3, math.pi / 2 - 0.01).requires_grad_()
+    slope, = torch.autograd.grad(_in_plane(R).sum(), R)
+    assert float(slope.abs().max()) == 0.0
+
+
+def test_best_rows_keeps_each_owners_lowest_losses():
+    loss = torch.tensor([3.0, 1.0, 2.0, 5.0, 4.0])
+    owner = torch.tensor([0, 0, 0, 1, 1])
+    assert _best_rows(loss, owner, 2).tolist() == [1, 2, 4, 3]
+    assert _best_rows(loss, owner, 1).tolist() == [1, 4]
+
+
+@pytest.fixture(scope='module')
+def mug():
+    try:
+        return load_model(find_model('mug'))
+    except PoseError as error:
+        pytest.fail(str(error))
+
+
+def explained_by_itself(model, R, off_deg, seed=0):
+    """A crop the model draws itself, and a start ``off_deg`` away from its rotation."""
+    generator = torch.Generator().manual_seed(seed)
+    latent = 0.5 * torch.randn(1, model.generator.config.latent_dim, generator=generator)
+    focal = torch.tensor([4.0])
+    t, log_scale = torch.zeros(1, 2), torch.tensor([math.log(0.65)])
+    made = synthesise(model, *model.generator.volume(latent), R, t, log_scale, focal, 64)
+    crop = Observed(made.rgb + 0.5 * (1.0 - made.alpha), made.alpha, torch.ones_like(made.alpha))
+    axis = torch.nn.functional.normalize(torch.randn(1, 3, generator=generator), dim=1)
+    start = Hypotheses(torch.tensor([0]), exp_so3(math.radians(off_deg) * axis) @ R, t + 0.03,
+                       log_scale + 0.05, latent, torch.tensor([False]))
+    return crop, start, focal
+
+
+@pytest.mark.parametrize('azimuth', [-2.0, -0.5, 0.2, 3.0])
+def test_a_start_fifteen_degrees_off_finds_back_to_its_own_synthesis(mug, azimuth):
+    R = view_rotation(azimuth, 0.6, 0.1)
+    crop, start, focal = explained_by_itself(mug, R, 15.0)
+    result = fit(mug, start, crop, focal, PRESETS['accurate'])
+    assert math.degrees(float(geodesic_angle(result.best.R, R)[0])) < 4.0
+    assert result.best.t[0].tolist() == pytest.approx([0.0, 0.0], abs=0.015)
+    assert float(result.best.log_scale[0]) == pytest.approx(math.log(0.65), abs=0.03)
+
+
+def test_the_best_final_loss_wins(mug):
+    R = view_rotation(0.2, 0.6)
+    crop, near, focal = explained_by_itself(mug, R, 5.0)
+    _, far, _ = explained_by_itself(mug, R, 150.0)
+    both = Hypotheses(torch.tensor([0, 0]), torch.cat((far.R, near.R)), torch.cat((far.t, near.t)),
+                      torch.cat((far.log_scale, near.log_scale)),
+                      torch.cat((far.latent, near.latent)), torch.tensor([False, False]))
+    result = fit(mug, both, crop, focal, PRESETS['cold'])
+    assert math.degrees(float(geodesic_angle(result.best.R, R)[0])) < 5.0
+    assert float(result.runner_up[0]) > float(result.loss[0])
+
+
+def test_the_same_input_gives_the_same_pose(mug):
+    crop, start, focal = explained_by_itself(mug, view_rotation(0.2, 0.6), 10.0)
+    a, b = (fit(mug, start, crop, focal, PRESETS['warm']) for _ in range(2))
+    assert torch.equal(a.best.R, b.best.R)
+    assert torch.equal(a.loss, b.loss)

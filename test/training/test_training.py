@@ -1,0 +1,205 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+import csv
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from ros2_nabs_pose.core.checkpoint import load_model
+from ros2_nabs_pose.core.encoder import EncoderConfig, bin_centers
+from ros2_nabs_pose.core.generator import FRAME_MARGIN, GeneratorConfig
+from ros2_nabs_pose.core.rotations import axis_azimuth_from_rotation, exp_so3, rotation_z
+from ros2_nabs_pose.training.compose import compose, recolour
+from ros2_nabs_pose.training.instances import TrainingViews, without_grain
+from ros2_nabs_pose.training.objective import Weights, readings, soft_bins
+from ros2_nabs_pose.training.train import TrainConfig, Trainer, learning_rate, train
+
+TINY_GENERATOR = GeneratorConfig(latent_dim=4, style_dim=8, volume_channels=(4, 4, 4),
+                                 image_channels=(6, 5, 4))
+TINY_ENCODER = EncoderConfig(latent_dim=4, channels=(4, 4, 8, 8), hidden=8)
+
+
+def tiny_views(instances=3, views=5, size=64):
+    """Discs with a bright dot towards the object's x axis: a picture whose yaw can be seen."""
+    generator = torch.Generator().manual_seed(0)
+    azimuth = 6.28 * torch.rand(instances, views, generator=generator)
+    zero = torch.zeros_like(azimuth)
+    look = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+    R = exp_so3(torch.stack((zero + 0.6, zero, zero), -1)) @ look @ rotation_z(azimuth)
+    line = ((torch.arange(size) + 0.5) / size * 2.0 - 1.0) * FRAME_MARGIN
+    v, u = torch.meshgrid(line, line, indexing='ij')
+    dot = 0.5 * R[..., :2, 0]
+    near = ((u - dot[..., 0, None, None]) ** 2 + (v - dot[..., 1, None, None]) ** 2) < 0.02
+    disc = (u ** 2 + v ** 2 < 0.5).expand_as(near)
+    rgba = torch.stack((near * 255, disc * 90, disc * 40, disc * 255), -1).to(torch.uint8)
+    return TrainingViews(
+        rgba=rgba, depth=torch.zeros(instances, views, size, size).half(),
+        front=(near * 255).to(torch.uint8), R_view=R, perspective=torch.full_like(azimuth, 0.1),
+        front_visible=torch.ones_like(azimuth), size=torch.ones(instances, 3),
+        center=torch.zeros(instances, 3), log_radius=torch.full((instances,), -2.5),
+        backgrounds=None, fingerprint='test', recipe={})
+
+
+def test_a_composed_crop_shows_the_front_where_its_pose_says():
+    torch.manual_seed(1)
+    _, views = tiny_views(3, 5).batch(3, 5)
+    crops = compose(views, None)
+    line = (torch.arange(64) + 0.5) / 32 - 1.0
+    found = 0
+    for b in range(15):
+        front = crops.t[b] + 0.5 * torch.exp(crops.log_scale[b]) * crops.R[b, :2, 0]
+        origin = crops.mask[b, 0, int((crops.t[b, 1] + 1) * 32), int((crops.t[b, 0] + 1) * 32)]
+        if origin < 0.9 or crops.mask[b].sum() < 0.9 * crops.mask.sum((1, 2, 3)).median():
+            continue  # something stands in front
+        # Reddest place inside the object.
+        redness = (crops.image[b, 0] - crops.image[b, 1]) * (crops.mask[b, 0] > 0.95)
+        weight = redness.clamp_min(0.0) ** 4
+        weight = weight / weight.sum()
+        centre = torch.stack(((weight.sum(0) * line).sum(), (weight.sum(1) * line).sum()))
+        assert float((centre - front).abs().max()) < 0.12
+        found += 1
+    assert found >= 6
+
+
+def test_crops_keep_the_object_in_the_picture_and_the_occluder_in_bounds():
+    torch.manual_seed(2)
+    _, views = tiny_views(3, 5).batch(3, 5)
+    for _ in range(5):
+        crops = compose(views, None)
+        assert float(crops.image.min()) >= 0.0
+        assert float(crops.image.max()) <= 1.0
+        radius = torch.exp(crops.log_scale) * 0.5 ** 0.5
+        visible = crops.mask.sum((1, 2, 3)) / (math.pi * (32 * radius) ** 2)
+        assert float(visible.min()) > 0.6
+        assert float(visible.max()) < 1.05
+
+
+def test_recolouring_is_the_same_in_all_views_of_an_instance_and_keeps_shape():
+    torch.manual_seed(3)
+    _, views = tiny_views(2, 4).batch(2, 4)
+    changed = recolour(views, 4)
+    assert torch.equal(changed.stacked[:, 3:], views.stacked[:, 3:])
+    body = changed.stacked[:, :3, 32, 32] / changed.stacked[:, 3:4, 32, 32]
+    original = views.stacked[:, :3, 32, 32]
+    same = [(original[a] == original[b]).all() for a in range(4) for b in range(4)]
+    assert any(same)
+    for a in range(4):
+        for b in range(4):
+            if (original[a] == original[b]).all():
+                torch.testing.assert_close(body[a], body[b])
+
+
+def test_soft_bins_share_an_angle_between_its_neighbours():
+    centres = bin_centers(8)
+    target = soft_bins(torch.tensor([float(centres[3]), float(centres[7]) + math.pi / 8]), 8)
+    assert target[0].tolist() == pytest.approx([0, 0, 0, 1, 0, 0, 0, 0], abs=1e-5)
+    assert target[1].tolist() == pytest.approx([0.5, 0, 0, 0, 0, 0, 0, 0.5], abs=1e-5)
+
+
+def test_an_encoder_that_says_the_truth_pays_little():
+    torch.manual_seed(4)
+    from ros2_nabs_pose.core.encoder import Encoding
+    _, views = tiny_views().batch(3, 5)
+    crops = compose(views, None)
+    axis, azimuth = axis_azimuth_from_rotation(crops.R)
+    logits = torch.log(soft_bins(azimuth, 24) + 1e-6)
+    offset = torch.remainder(azimuth[:, None] - bin_centers(24) + math.pi, 2 * math.pi) - math.pi
+    said = Encoding(mean=torch.zeros(15, 4), logvar=torch.zeros(15, 4),
+                    mask_logits=40.0 * (crops.mask - 0.5), axis=axis, azimuth_logits=logits,
+                    azimuth_offset=offset, t=crops.t, log_scale=crops.log_scale,
+                    front_logit=torch.full((15,), 9.0))
+    terms = readings(said, crops, Weights())
+    assert float(terms['axis']) == pytest.approx(0.0, abs=1e-5)
+    assert float(terms['place']) == 0.0
+    assert float(terms['offset']) == pytest.approx(0.0, abs=1e-4)
+    assert float(terms['azimuth']) < 0.5
+    assert 'azimuth' not in readings(said, crops, Weights(), free_about_z=True)
+
+
+def test_learning_rate_warms_up_and_comes_down():
+    config = TrainConfig('mug', '', None, '', '', steps=1000, warmup=100, learning_rate=1e-3)
+    assert learning_rate(0, config) == pytest.approx(1e-5)
+    assert learning_rate(100, config) == pytest.approx(1e-3)
+    assert learning_rate(1000, config) == pytest.approx(2e-5)
+
+
+def trainer(run):
+    config = TrainConfig('mug', 'd', None, str(run), str(run / 'mug.safetensors'), steps=6,
+                         instances=2, views=2, warmup=2)
+    views = tiny_views()
+    return Trainer(config, views, views.card('mug'), TINY_GENERATOR, TINY_ENCODER)
+
+
+def test_a_resumed_training_is_the_uninterrupted_one(tmp_path):
+    whole = trainer(tmp_path)
+    for _ in range(4):
+        whole.train_step()
+    halves = trainer(tmp_path)
+    for _ in range(2):
+        halves.train_step()
+    halves.save_state(tmp_path / 'state.pt')
+    again = trainer(tmp_path)
+    torch.rand(7)  # whatever else draws random numbers in the meantime
+    again.load_state(tmp_path / 'state.pt')
+    for _ in range(2):
+        again.train_step()
+    assert again.step == whole.step == 4
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(again.model.state_dict()[name], value), name
+    for name, value in whole.average.state_dict().items():
+        assert torch.equal(again.average.state_dict()[name], value), name
+
+
+def test_training_lowers_the_loss():
+    torch.manual_seed(0)
+    views = tiny_views()
+    config = TrainConfig('mug', '', None, '', '', steps=60, instances=3, views=3, warmup=5,
+                         learning_rate=5e-3)
+    runs = Trainer(config, views, views.card('mug'), TINY_GENERATOR, TINY_ENCODER)
+    losses = [runs.train_step()['loss'] for _ in range(60)]
+    assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
+
+
+def write_instance_file(folder, index):
+    views = tiny_views(1, 4)
+    meta = '{"radius_m": 0.08, "size_m": [0.1, 0.08, 0.09], "box_center_m": [0.01, 0, 0]}'
+    np.savez(folder / f'instance-{index:05d}.npz', rgba=views.rgba[0].numpy(),
+             depth=views.depth[0].numpy(), part=views.front[0].numpy(),
+             R_cam_obj=views.R_view[0].numpy(), kappa=views.perspective[0].numpy(),
+             front_visible=views.front_visible[0].numpy(), light=np.zeros(4, np.uint8), meta=meta)
+
+
+@pytest.mark.slow
+def test_a_run_from_files_writes_log_samples_and_a_model_with_its_recipe(tmp_path):
+    data = tmp_path / 'mug'
+    data.mkdir()
+    for i in range(3):
+        write_instance_file(data, i)
+    (data / 'dataset.json').write_text('{"seed": 1}')
+    config = TrainConfig('mug', str(data), None, str(tmp_path / 'run'),
+                         str(tmp_path / 'mug.safetensors'), steps=2, instances=2, views=2,
+                         validate_every=2, command='nabs-pose train mug')
+    figures = train(config)
+    model = load_model(tmp_path / 'mug.safetensors')
+    assert model.card.training['command'] == 'nabs-pose train mug'
+    assert model.card.training['recipe'] == {'seed': 1}
+    assert model.card.size.radius_m == pytest.approx(0.08)
+    assert model.card.figures == figures
+    assert (tmp_path / 'run/samples/000002.png').stat().st_size > 1000
+    with (tmp_path / 'run/validation.csv').open() as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[0]['axis_median_deg']) == figures['axis_median_deg']
+
+
+def test_the_grain_filter_keeps_alpha_and_flattens_noise():
+    rng = np.random.default_rng(0)
+    rgba = np.zeros((1, 1, 64, 64, 4), np.uint8)
+    rgba[..., 16:48, 16:48, :3] = np.clip(128 + 20 * rng.standard_normal((32, 32, 3)), 0, 255)
+    rgba[..., 16:48, 16:48, 3] = 255
+    smooth = without_grain(rgba)
+    assert np.array_equal(smooth[..., 3], rgba[..., 3])
+    inner = smooth[0, 0, 20:44, 20:44, :3].astype(float)
+    assert inner.std() < 0.55 * rgba[0, 0, 20:44, 20:44, :3].astype(float).std()
+    assert inner.mean() == pytest.approx(128, abs=2)
