@@ -21,7 +21,7 @@ from .compose import Crops, Views
 class Weights:
     """Weights of the terms; the front part is thin, so its pixels count several times."""
 
-    colour: float = 4.0
+    colour: float = 5.0
     alpha: float = 3.0
     depth: float = 2.0
     edges: float = 4.0
