@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Write the tables of README.md and docs/models.md from figures that commands left.
+
+No figure there is typed: each table stands between <!-- figures: NAME --> and
+<!-- end figures --> and is made here, from the JSON files in docs/figures that each function names,
+from the code (parameters) or from the weights' own metadata (models).
+
+    scripts/env python scripts/readme_tables.py          # rewrite them
+    scripts/env python scripts/readme_tables.py --check  # exit 1 where one is out of date
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = ('README.md', 'docs/models.md')
+BLOCK = re.compile(r'(<!-- figures: (\w+) -->\n).*?(<!-- end figures -->)', re.DOTALL)
+
+
+def _number(value: float | None, digits: int, unit: str = '') -> str:
+    return '-' if value is None else f'{value:.{digits}f}{unit}'
+
+
+def _share(value: float | None) -> str:
+    return '-' if value is None else f'{100.0 * value:.0f} %'
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ['---'] * len(head), *rows]
+    return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines) + '\n'
+
+
+def demo(folder: Path) -> str:
+    """The demo's summary.json, kept as demo.json."""
+    found: dict[str, Any] = json.loads((folder / 'demo.json').read_text())
+    rotation, translation = found['rotation_error_deg'], found['translation_error_m']
+    latency = found['latency_ms']
+    rows = [
+        ['frames with boxes', str(found['frames'])],
+        ['answered, or skipped as stale', _share(found['answered_or_skipped'])],
+        ['poses', str(found['poses'])],
+        ['rotation error, handle visible: median, 90 %',
+         f"{_number(rotation['median'], 1)}, {_number(rotation['p90'], 1)} deg"],
+        ['translation error: median, 90 %',
+         f"{_number(translation['median'] * 1e3, 0)}, {_number(translation['p90'] * 1e3, 0)} mm"],
+        ['latency, image published to pose received: median, 95 %',
+         f"{_number(latency['median'], 0)}, {_number(latency['p95'], 0)} ms"],
+        ['answered frames a second', _number(found['rate_hz'], 1)],
+    ]
+    return _table(['scripts/demo', ''], rows)
+
+
+def accuracy(folder: Path) -> str:
+    """Every accuracy-SET.json that ``nabs-pose benchmark accuracy`` left."""
+    rows = []
+    for path in sorted(folder.glob('accuracy-*.json')):
+        report: dict[str, Any] = json.loads(path.read_text())
+        for category, f in report['categories'].items():
+            rows.append([
+                report['set'], category, str(f['n']), str(f['answered']),
+                _number(f['rotation_median_deg'], 1), _number(f['axis_median_deg'], 1),
+                _share(f['within_10_deg']), _share(f['within_20_deg']),
+                _share(f['translation_median_relative']), _number(f['confidence_ece'], 2)])
+    return _table(['set', 'category', 'objects', 'answered', 'rotation median (deg)',
+                   'axis median (deg)', 'within 10 deg', 'within 20 deg',
+                   'translation error / distance', 'confidence ECE'], rows)
+
+
+def speed(folder: Path) -> str:
+    """The speed.json that ``nabs-pose benchmark speed`` left."""
+    report: dict[str, Any] = json.loads((folder / 'speed.json').read_text())
+    rows = [[name, _number(1e3 * f['seconds']['median'], 0), _number(1e3 * f['seconds']['p95'], 0),
+             _number(f['rotation_median_deg'], 1), _share(f['within_10_deg']),
+             _number(f['peak_memory_mb'], 0)] for name, f in report['presets'].items()]
+    return (f'Set: {report["set"]}. Machine: {report["device"]}.\n\n'
+            + _table(['preset', 'ms a frame (median)', 'ms (95 %)', 'rotation median (deg)',
+                      'within 10 deg', 'peak memory (MB)'], rows))
+
+
+def parameters(folder: Path) -> str:
+    """The node's parameters, from the code that declares them."""
+    sys.path.insert(0, str(ROOT))
+    from ros2_nabs_pose.parameters import Parameters
+
+    rows = []
+    for spec in dataclasses.fields(Parameters):
+        default = spec.default
+        shown = ', '.join(default) if isinstance(default, tuple) else repr(default)
+        rows.append([f'`{spec.name}`', f'`{shown}`', 'yes' if spec.metadata['live'] else '',
+                     spec.metadata['description']])
+    return _table(['parameter', 'default', 'live', 'meaning'], rows)
+
+
+def models(folder: Path) -> str:
+    """The cards of models/*.safetensors: recipe, and figures on held-out instances."""
+    text = []
+    for path in sorted((ROOT / 'models').glob('*.safetensors')):
+        with safe_open(str(path), framework='numpy') as file:
+            card: dict[str, Any] = json.loads(file.metadata()['card'])
+        training, size = card['training'], card['size']
+        rows = [
+            ['symmetry, front', f"{card['symmetry']}, {card['front_part'] or 'whole shape'}"],
+            ['mean size (m)', ' x '.join(_number(v, 3) for v in size['size_m'])],
+            ['radius (m)', f"{size['radius_m']:.4f} +- {size['radius_std_m']:.4f}"],
+            ['trained with', f"`{training['command']}`"],
+            ['seed, steps', f"{training['seed']}, {training['step']}"],
+            ['data', f"`{json.dumps(training['recipe'])}`, hash `{training['data_hash']}`"],
+            ['file', f'{path.stat().st_size / 1e6:.1f} MB'], ['licence', card['licence']],
+            *([name.replace('_', ' '), f'{value:.3g}'] for name, value in card['figures'].items())]
+        text.append(f'## {card["category"]}\n\n' + _table(['', ''], rows))
+    return '\n'.join(text)
+
+
+TABLES: dict[str, Callable[[Path], str]] = {'demo': demo, 'accuracy': accuracy, 'speed': speed,
+                                             'parameters': parameters, 'models': models}
+
+
+def rewritten(text: str, folder: Path) -> str:
+    """A text with every block made anew from ``folder``."""
+    return BLOCK.sub(lambda m: f'{m[1]}{TABLES[m[2]](folder)}{m[3]}', text)
+
+
+def main() -> int:
+    """Rewrite or check the files."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--check', action='store_true', help='change nothing; 1 if out of date')
+    check = parser.parse_args().check
+    outdated = 0
+    for name in FILES:
+        path = ROOT / name
+        old = path.read_text()
+        new = rewritten(old, ROOT / 'docs' / 'figures')
+        if check and old != new:
+            print(f'{name} does not show what the figures say: run scripts/env python '
+                  'scripts/readme_tables.py', file=sys.stderr)
+            outdated = 1
+        if not check:
+            path.write_text(new)
+    return outdated
+
+
+if __name__ == '__main__':
+    sys.exit(main())
