@@ -22,8 +22,6 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import Trigger
@@ -33,18 +31,17 @@ from visualization_msgs.msg import MarkerArray
 
 from . import parameters as node_parameters
 from .conversions import image_message, ros_message
-from .core.types import PoseError
+from .core.types import PoseError, PoseEstimate
 from .frames import SolvedFrame, debug_picture, header_of, solve_frame, warm_up, write_frame
 from .matching import Match, Matcher
 from .status import Explainer, FrameStatistics, LogThrottle, Topics
+from .subscriptions import Input
 from .worker import Worker
 
-TRANSPORT_PERIOD_S = 0.2
+FOLLOW_PERIOD_S = 0.2
 DIAGNOSTICS_PERIOD_S = 1.0
 STOP_TIMEOUT_S = 0.8
-# Best effort matches reliable publishers as well as best-effort ones.
-DETECTIONS_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10,
-                            reliability=ReliabilityPolicy.BEST_EFFORT)
+IMAGES_DEPTH = 5
 
 
 class NabsPoseNode(Node):
@@ -74,11 +71,13 @@ class NabsPoseNode(Node):
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self.create_service(Trigger, '~/reset', self._on_reset)
 
-        self._subscribe(CameraInfo, 'camera_info', self._on_camera_info, qos_profile_sensor_data)
-        self._subscribe(Detection2DArray, 'detections', self._on_detections, DETECTIONS_QOS)
-        self._transport = self._settings.image_transport
-        self._transport_timer = self.create_timer(TRANSPORT_PERIOD_S, self._choose_transport)
-        self._choose_transport()
+        self._images = Input(self, self._image_types(), self._on_image, IMAGES_DEPTH)
+        self._inputs = (
+            self._images,
+            Input(self, {self._topics.camera_info: CameraInfo}, self._on_camera_info, 10),
+            Input(self, {self._topics.detections: Detection2DArray}, self._on_detections, 10))
+        self.create_timer(FOLLOW_PERIOD_S, self._follow_publishers)
+        self._follow_publishers()
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._on_diagnostics)
 
         self._worker: Worker[Match[Any], Any] = Worker(
@@ -91,33 +90,23 @@ class NabsPoseNode(Node):
 
     # Subscriptions: executor thread, they only pair and enqueue.
 
-    def _subscribe(self, message_type: Any, topic: str, callback: Any, qos: QoSProfile) -> None:
-        self.create_subscription(message_type, topic, callback, qos,
-                                 qos_overriding_options=QoSOverridingOptions.with_default_policies())
+    def _image_types(self) -> dict[str, Any]:
+        """Message types by topic that images may come from, best first.
 
-    def _compressed_topic(self) -> str:
-        """``image/compressed`` as remapped, else beside wherever ``image`` was remapped to."""
+        Compressed ones lie where ``image/compressed`` was remapped to, else beside wherever
+        ``image`` was remapped to.
+        """
         remapped = self.resolve_topic_name('image/compressed')
         plain = self.resolve_topic_name('image/compressed', only_expand=True)
-        return remapped if remapped != plain else f'{self._topics.image}/compressed'
+        beside = f'{self._topics.image}/compressed'
+        compressed = {beside if remapped == plain else remapped: CompressedImage}
+        raw = {self._topics.image: Image}
+        return {'raw': raw, 'compressed': compressed,
+                'auto': {**raw, **compressed}}[self._settings.image_transport]
 
-    def _image_publishers(self) -> tuple[int, int]:
-        """How many publish raw and compressed images."""
-        return (self.count_publishers(self._topics.image),
-                self.count_publishers(self._compressed_topic()))
-
-    def _choose_transport(self) -> None:
-        if self._transport == 'auto':
-            raw, compressed = self._image_publishers()
-            if not raw and not compressed:
-                return
-            self._transport = 'raw' if raw else 'compressed'
-        self._transport_timer.cancel()
-        if self._transport == 'raw':
-            self._subscribe(Image, 'image', self._on_image, qos_profile_sensor_data)
-        else:
-            self._subscribe(CompressedImage, self._compressed_topic(), self._on_image,
-                            qos_profile_sensor_data)
+    def _follow_publishers(self) -> None:
+        for source in self._inputs:
+            source.follow()
 
     def _on_image(self, message: Any) -> None:
         self._enqueue(self._matcher.add_image(message, time.monotonic()))
@@ -184,16 +173,18 @@ class NabsPoseNode(Node):
         if self._reset_wanted.is_set():
             self._reset_wanted.clear()
             pipeline.reset()
+        estimates: tuple[PoseEstimate, ...] = ()
         try:
             solved = solve_frame(pipeline, match, parameters)
-        except Exception as error:  # a fault in one frame must not silence the next ones
-            self.get_logger().debug(traceback.format_exc())
-            solved = SolvedFrame(None, (), (f'a frame failed: {type(error).__name__}: {error}',))
-        if self.context.ok():
+            estimates, reasons = solved.estimates, solved.reasons
             self._publish(match, solved, parameters)
-        self._statistics.add_frame(len(solved.estimates), solved.reasons,
-                                   time.monotonic() - match.received_s)
-        self._warn('; '.join(dict.fromkeys(solved.reasons)))
+        except Exception as error:  # a fault in one frame must not silence the next ones
+            if not self.context.ok():
+                return  # Ctrl-C came during the fit: nobody listens any more
+            reasons = (f'a frame failed: {type(error).__name__}: {error}',)
+            self.get_logger().debug(traceback.format_exc())
+        self._statistics.add_frame(len(estimates), reasons, time.monotonic() - match.received_s)
+        self._warn('; '.join(dict.fromkeys(reasons)))
 
     def _publish(self, match: Match[Any], solved: SolvedFrame,
                  parameters: node_parameters.Parameters) -> None:
@@ -221,7 +212,7 @@ class NabsPoseNode(Node):
         counts = self._matcher.counts
         frames, poses, reasons, latency_ms = self._statistics.snapshot()
         reason = self._explainer.explain(counts, self._matcher.waiting_offset_s(),
-                                         sum(self._image_publishers()), frames, reasons)
+                                         self._images.count_publishers(), frames, reasons)
         if not self._ready:
             reason = 'loading the models'
         values = {
@@ -230,7 +221,7 @@ class NabsPoseNode(Node):
             'images': counts.images, 'camera_infos': counts.camera_infos,
             'detections': counts.detections, 'unmatched_detections': counts.unmatched_detections,
             'latency_ms_median': f'{latency_ms[0]:.1f}', 'latency_ms_p95': f'{latency_ms[1]:.1f}',
-            'image_transport': self._transport}
+            'image_topic': self._images.topic or '', 'image_reliable': self._images.reliable}
         status = DiagnosticStatus(
             level=DiagnosticStatus.WARN if reason else DiagnosticStatus.OK,
             name=f'{self.get_fully_qualified_name().lstrip("/")}: object poses',
@@ -244,7 +235,7 @@ class NabsPoseNode(Node):
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until Ctrl-C or SIGTERM; 1 where it could not start."""
+    """Run the node until Ctrl-C or SIGTERM; returns 1 where it could not start, else exits."""
     rclpy.init(args=args)
     try:
         node = NabsPoseNode()
@@ -258,16 +249,15 @@ def main(args: list[str] | None = None) -> int:
         executor.spin_until_future_complete(node.finished)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    code = 1 if node.finished.done() else 0
-    if not node.stop(STOP_TIMEOUT_S):
-        # Native code in the middle of loading or fitting cannot be interrupted, and it must not
-        # outlive the interpreter it runs in.
-        sys.stdout.flush()
-        os._exit(code)
-    executor.shutdown()
-    node.destroy_node()
-    rclpy.try_shutdown()
-    return code
+    if node.stop(STOP_TIMEOUT_S):
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    # Not by return: the interpreter takes up to a second to tear torch down, and where a fit is
+    # still at work its native code must not outlive the interpreter.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1 if node.finished.done() else 0)
 
 
 if __name__ == '__main__':

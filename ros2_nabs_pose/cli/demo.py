@@ -19,9 +19,9 @@ from typing import IO, Any
 
 from ..bags import CAMERA_INFO_TOPIC, DETECTIONS_TOPIC, IMAGE_TOPIC
 from ..core.types import PoseError
+from ..resources import demo_bag
 from ..demo.report import boxed_stamps, summarise, table, write_pictures
 
-DEFAULT_BAG = Path(__file__).resolve().parents[2] / 'demo' / 'mugs'
 END_TIMEOUT_S = 15.0
 
 
@@ -33,23 +33,24 @@ def add_parser(subparsers: Any) -> None:
                     'in a third; writes summary.json, overlay.mp4 and contact_sheet.png.')
     parser.add_argument('--out', type=Path, default=Path('demo_out'), help='folder to write into')
     parser.add_argument('--seconds', type=float, help='play only the first seconds')
-    parser.add_argument('--bag', type=Path, default=DEFAULT_BAG,
+    parser.add_argument('--bag', type=Path,
                         help='another bag, as scripts/make_bag writes it')
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Play, listen, report; 0 only if poses came out."""
-    boxed = boxed_stamps(args.bag)
+    bag = args.bag or demo_bag()
+    boxed = boxed_stamps(bag)
     args.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix='nabs_pose_demo_') as scratch:
         folder = Path(scratch)
-        published = _play(args.bag, args.seconds, folder, args.out / 'node.log')
+        published = _play(bag, args.seconds, folder, args.out / 'node.log')
         heard = json.loads((folder / 'heard.json').read_text())
         summary = summarise(heard, published, boxed)
         (args.out / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
         print(f'\n{table(summary)}\n')
-        written = write_pictures(args.bag, heard, folder, args.out)
+        written = write_pictures(bag, heard, folder, args.out)
     for path in [args.out / 'summary.json', *written]:
         print(f'  {path}')
     if summary['poses'] == 0:

@@ -1,0 +1,174 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Boxes from detections, intrinsics from camera_info, and messages from estimates."""
+
+import math
+from types import SimpleNamespace
+
+from messages import detection, detections
+import numpy as np
+import pytest
+
+from ros2_nabs_pose import conversions
+from ros2_nabs_pose.bag_types import BagTypes
+from ros2_nabs_pose.core.types import SCALE_CATEGORY_MEAN, Box, CropView, PoseEstimate
+
+MUG = {'mug': 'mug', 'cup': 'mug', '41': 'mug'}
+TYPES = BagTypes()
+
+
+def make_ros():
+    pytest.importorskip('rclpy')
+    pytest.importorskip('vision_msgs')
+    return conversions.ros_message
+
+
+@pytest.fixture(params=['bag', 'ros'])
+def make(request):
+    """Both makers of messages, so that a bag and a node carry the same."""
+    return TYPES.make if request.param == 'bag' else make_ros()
+
+
+@pytest.fixture
+def estimate():
+    # Half a radian about x: the object's z axis leans from straight up in the image.
+    c, s = math.cos(0.5), math.sin(0.5)
+    T_cam_obj = np.eye(4)
+    T_cam_obj[:3, :3] = [[0, 1, 0], [s, 0, -c], [-c, 0, -s]]
+    T_cam_obj[:3, 3] = (0.1, -0.2, 0.7)
+    return PoseEstimate(
+        category='mug', track_id='7', box=Box(1, 2, 3, 4, 'mug'), T_cam_obj=T_cam_obj,
+        size_m=np.array([0.11, 0.08, 0.1]), box_center_m=np.array([0.015, 0.0, 0.0]),
+        confidence=0.75, covariance=np.arange(36.0).reshape(6, 6),
+        scale_source=SCALE_CATEGORY_MEAN, loss=0.1, iterations=5, warm=False, seconds=0.1,
+        latent=np.zeros(4), view=CropView(np.eye(3), 64.0, 64),
+        crop_rgb=np.zeros((64, 64, 3), np.float32),
+        synthesis_rgba=np.zeros((64, 64, 4), np.float32))
+
+
+def header(make):
+    return make('std_msgs/msg/Header', frame_id='cam', stamp=make(
+        'builtin_interfaces/msg/Time', sec=12, nanosec=34))
+
+
+@pytest.mark.parametrize('class_id', ['mug', 'cup', '41'])
+def test_names_and_numbers_stand_for_a_category(class_id):
+    boxes, unknown = conversions.boxes_from_detections(
+        detections(detection([class_id], (50, 40), (20, 10), track_id='t9')), MUG, 0.0)
+    assert boxes == [Box(40, 35, 60, 45, 'mug', 't9', 0.9)]
+    assert unknown == []
+
+
+def test_the_best_hypothesis_of_a_known_class_counts():
+    item = detection(['bowl', 'mug', 'cup'], scores=[0.9, 0.3, 0.5])
+    boxes, _ = conversions.boxes_from_detections(detections(item), MUG, 0.0)
+    assert [box.score for box in boxes] == [0.5]
+
+
+def test_unknown_classes_are_told_and_doubted_ones_passed_over():
+    message = detections(detection(['dog', '16']), detection([]), detection(['mug'], scores=[0.2]))
+    boxes, unknown = conversions.boxes_from_detections(message, MUG, 0.25)
+    assert boxes == []
+    assert unknown == ['dog', '16', '']
+
+
+def test_a_rotated_box_becomes_the_upright_one_around_it():
+    message = detections(detection(['mug'], (50, 40), (20, 10), theta=math.pi / 2),
+                         detection(['mug'], (0, 0), (10, 10), theta=-math.pi / 4))
+    upright, diamond = conversions.boxes_from_detections(message, MUG, 0.0)[0]
+    assert (upright.x0, upright.y0, upright.x1, upright.y1) == pytest.approx((45, 30, 55, 50))
+    assert diamond.x1 == pytest.approx(5 * math.sqrt(2))
+
+
+def test_nan_boxes_reach_the_pipeline_which_refuses_them():
+    boxes, _ = conversions.boxes_from_detections(
+        detections(detection(['mug'], size=(math.nan, 5.0))), MUG, 0.0)
+    assert math.isnan(boxes[0].x0)
+
+
+def camera_info(**changes):
+    values = {
+        'width': 640, 'height': 480, 'k': [500, 0, 320, 0, 510, 240, 0, 0, 1],
+        'p': [400, 0, 300, 0, 0, 410, 200, 0, 0, 0, 1, 0], 'd': [0.1, -0.2, 0.0, 0.0, 0.05],
+        'distortion_model': 'plumb_bob', 'binning_x': 0, 'binning_y': 0,
+        'roi': SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0)}
+    return SimpleNamespace(**{**values, **changes})
+
+
+def test_intrinsics_of_a_raw_image_carry_the_lens():
+    intrinsics = conversions.intrinsics_from_camera_info(camera_info(), 640, 480, False)
+    assert (intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy) == (500, 510, 320, 240)
+    assert intrinsics.distortion == (0.1, -0.2, 0.0, 0.0, 0.05)
+
+
+def test_intrinsics_of_a_rectified_image_come_from_p():
+    intrinsics = conversions.intrinsics_from_camera_info(camera_info(), 640, 480, True)
+    assert (intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy) == (400, 410, 300, 200)
+    assert intrinsics.distortion == ()
+
+
+def test_roi_then_binning_then_size_of_the_image():
+    info = camera_info(binning_x=2, binning_y=2, roi=SimpleNamespace(
+        x_offset=100, y_offset=40, width=400, height=400))
+    intrinsics = conversions.intrinsics_from_camera_info(info, 200, 200, False)
+    assert (intrinsics.fx, intrinsics.cx, intrinsics.cy) == (250, 110, 100)
+    assert (intrinsics.width, intrinsics.height) == (200, 200)
+
+
+@pytest.mark.parametrize('namespace, track_id, name', [
+    ('/', '7', 'mug_7'), ('/left/arm', '7', 'left/arm/mug_7'), ('/', 'mug_2', 'mug_2'),
+    ('/', '', 'mug'), ('/', 'mugs', 'mug_mugs')])
+def test_child_frames(namespace, track_id, name):
+    assert conversions.frame_name(namespace, 'mug', track_id) == name
+
+
+def test_a_pose_survives_the_message(make, estimate):
+    message = conversions.pose_stamped(make, header(make), estimate)
+    assert (message.header.frame_id, message.header.stamp.sec) == ('cam', 12)
+    q = message.pose.orientation
+    assert math.hypot(q.x, q.y, q.z, q.w) == pytest.approx(1.0)
+    np.testing.assert_allclose(conversions.transform_from_pose(message.pose), estimate.T_cam_obj,
+                               atol=1e-12)
+
+
+def test_detection3d_holds_pose_covariance_box_and_track(make, estimate):
+    array = conversions.detection3d_array(make, header(make), [estimate])
+    [item] = array.detections
+    assert (item.id, len(item.results)) == ('7', 1)
+    hypothesis = item.results[0].hypothesis
+    assert (hypothesis.class_id, hypothesis.score) == ('mug', 0.75)
+    np.testing.assert_array_equal(item.results[0].pose.covariance, np.arange(36.0))
+    assert (item.bbox.size.x, item.bbox.size.y, item.bbox.size.z) == (0.11, 0.08, 0.1)
+    # The box's centre: 15 mm along the object's x, which is (0, sin, -cos) in the camera.
+    center = item.bbox.center.position
+    assert (center.x, center.y, center.z) == pytest.approx(
+        (0.1, -0.2 + 0.015 * math.sin(0.5), 0.7 - 0.015 * math.cos(0.5)))
+    assert item.header == array.header
+
+
+def test_nothing_believed_in_is_an_empty_array(make):
+    array = conversions.detection3d_array(make, header(make), [])
+    assert len(array.detections) == 0
+    assert array.header.stamp.nanosec == 34
+    assert len(conversions.marker_array(make, header(make), []).markers) == 1
+
+
+def test_transforms_and_markers(make, estimate):
+    [transform] = conversions.tf_message(make, header(make), [estimate], '/left').transforms
+    assert transform.child_frame_id == 'left/mug_7'
+    assert transform.header.frame_id == 'cam'
+    t = transform.transform.translation
+    assert (t.x, t.y, t.z) == (0.1, -0.2, 0.7)
+    markers = conversions.marker_array(make, header(make), [estimate]).markers
+    assert [m.ns for m in markers] == ['', 'box', 'axes', 'name']
+    assert markers[0].action == 3
+    assert len(markers[2].points) == len(markers[2].colors) == 6
+    assert markers[3].text == 'mug_7 0.75'
+
+
+def test_a_debug_picture_becomes_an_image():
+    make = make_ros()
+    rgb = np.random.default_rng(0).integers(0, 256, (4, 5, 3), np.uint8)
+    message = conversions.image_message(header(make), rgb)
+    assert (message.height, message.width, message.step, message.encoding) == (4, 5, 15, 'rgb8')
+    np.testing.assert_array_equal(np.frombuffer(message.data, np.uint8), rgb.reshape(-1))

@@ -1,0 +1,45 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Parameters: the file says what the code says, and wrong values give the reason."""
+
+from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
+
+import pytest
+
+from ros2_nabs_pose.parameters import Parameters
+
+CONFIG = Path(__file__).parents[2] / 'config' / 'nabs_pose.yaml'
+
+
+def test_file_holds_every_default_and_its_description():
+    yaml = pytest.importorskip('ruamel.yaml')
+    text = CONFIG.read_text()
+    values = yaml.YAML(typ='safe').load(text)['/**']['ros__parameters']
+    assert list(values) == [f.name for f in fields(Parameters)]
+    assert Parameters.from_values(values) == Parameters()
+    said = ' '.join(text.replace('#', ' ').split())
+    for spec in fields(Parameters):
+        assert ' '.join(spec.metadata['description'].split()) in said, spec.name
+
+
+@pytest.mark.parametrize('name, value, reason', [
+    ('slop_s', -0.1, 'at least 0'), ('slop_s', float('nan'), 'finite'),
+    ('queue_size', 0, 'at least 1'), ('min_score', 1.5, 'at most 1'),
+    ('image_transport', 'theora', 'choose one of auto, raw, compressed'),
+    ('class_map', ['cup'], "write 'class_id:category'"), ('categories', [], 'at least one')])
+def test_wrong_values_are_refused_with_the_reason(name, value, reason):
+    with pytest.raises(ValueError, match=reason) as caught:
+        Parameters.from_values({name: value})
+    assert name in str(caught.value)
+
+
+def test_classes_of_loaded_categories_only():
+    parameters = Parameters.from_values(
+        {'categories': ['mug'], 'class_map': ['cup:mug', 'ns:cup:mug', '45:bowl']})
+    assert parameters.categories_by_class == {'mug': 'mug', 'cup': 'mug', 'ns:cup': 'mug'}
+
+
+def test_a_snapshot_does_not_change():
+    with pytest.raises(FrozenInstanceError):
+        Parameters().slop_s = 1.0
