@@ -1,0 +1,64 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""What is known about a category before any picture: symmetry, sizes, where its origin lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SYMMETRY_NONE = 'none'
+SYMMETRY_FREE_Z = 'free_z'
+
+ORIGIN_AXIS = 'axis_half_height'
+ORIGIN_BOX = 'box_center'
+
+
+@dataclass(frozen=True)
+class Category:
+    """One category.
+
+    symmetry: 'free_z' when any spin about z looks the same, else 'none'.
+    front_part: name of the part that alone tells the yaw (mug: 'handle'); when it is hidden, the
+    yaw is not defined. None when the whole shape tells it.
+    size_mean_m, size_std_m: extents of the bounding box along the object's x, y, z.
+    origin: 'axis_half_height' (on the symmetry axis, half way up) or 'box_center'.
+    """
+
+    name: str
+    symmetry: str
+    size_mean_m: tuple[float, float, float]
+    size_std_m: tuple[float, float, float]
+    origin: str
+    front_part: str | None = None
+
+    @property
+    def size_mean(self) -> float:
+        """Mean diagonal of the bounding box, metres."""
+        return sum(s * s for s in self.size_mean_m) ** 0.5
+
+
+# The mug's figures are those of the procedural family (test_mug.py holds them together); the
+# others are typical of what shops sell and stand until their shape families exist.
+CATEGORIES: dict[str, Category] = {
+    c.name: c for c in (
+        Category('bottle', SYMMETRY_FREE_Z, (0.075, 0.072, 0.235), (0.014, 0.014, 0.050),
+                 ORIGIN_AXIS),
+        Category('bowl', SYMMETRY_FREE_Z, (0.155, 0.155, 0.068), (0.028, 0.028, 0.016),
+                 ORIGIN_AXIS),
+        Category('camera', SYMMETRY_NONE, (0.085, 0.128, 0.085), (0.035, 0.020, 0.018),
+                 ORIGIN_BOX),
+        Category('can', SYMMETRY_FREE_Z, (0.070, 0.070, 0.112), (0.011, 0.011, 0.028),
+                 ORIGIN_AXIS),
+        Category('laptop', SYMMETRY_NONE, (0.270, 0.330, 0.205), (0.055, 0.028, 0.035),
+                 ORIGIN_BOX),
+        Category('mug', SYMMETRY_NONE, (0.115, 0.083, 0.096), (0.012, 0.009, 0.014),
+                 ORIGIN_AXIS, front_part='handle'),
+    )
+}
+
+
+def get_category(name: str) -> Category:
+    """The category called ``name``; KeyError with one sentence when there is none."""
+    if name not in CATEGORIES:
+        raise KeyError(f"unknown category '{name}': known are {', '.join(sorted(CATEGORIES))}")
+    return CATEGORIES[name]

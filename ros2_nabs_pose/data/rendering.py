@@ -1,0 +1,183 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Training views of one object: it alone, camera aimed at its origin, its z axis upwards.
+
+Convention of a view: optical frame (x right, y down, z forward); the camera looks exactly at the
+object's origin from ``distance``; R_cam_obj maps object directions to camera directions; the
+projection of the object's z axis points up in the picture. With kappa = radius_m / distance and
+u, v in [-1, 1] between the picture's edges, a point p (object frame) falls at
+
+    q = R_cam_obj p / radius_m;  (u, v) = q[:2] / (FRAME_MARGIN * (1 + kappa * q[2])),
+
+so that the sphere around the object just fits whatever the perspective.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import mitsuba_scene as ms
+from .lighting import sample_environment, sample_exposure, sample_white_balance
+from .looks import Look, linear_to_srgb, sample_look
+from .shapes import Shape, sample_shape
+
+#: Half width of the picture at the origin's depth, in units of the object's radius.
+FRAME_MARGIN = 1.1
+#: Perspective strengths (radius over distance) that views are drawn from, log-uniformly.
+KAPPA_RANGE = (0.05, 0.30)
+#: Instances of these streams never share a seed: training never draws an evaluation object.
+STREAMS = {'training': 0, 'evaluation': 1, 'demo': 2, 'backgrounds': 3, 'occluders': 4}
+MAX_DEPTH = 4
+
+
+@dataclass(frozen=True)
+class RenderSettings:
+    """Views per instance, their edge in pixels, samples a pixel, light set-ups per instance."""
+
+    views: int = 60
+    size_px: int = 64
+    samples: int = 20
+    lights: int = 3
+
+
+def instance_rng(seed: int, instance: int, stream: str = 'training') -> np.random.Generator:
+    """The generator of one instance: depends on nothing but its arguments."""
+    return np.random.default_rng(np.random.SeedSequence((seed, STREAMS[stream], instance)))
+
+
+def look_at_origin(elevation_rad: float, azimuth_rad: float) -> np.ndarray:
+    """R_cam_obj (3, 3) of a camera at that direction from the origin, aimed at it, z axis up.
+
+    At the poles, where no direction is up, the azimuth's tangent is taken as the right.
+    """
+    ce, se = np.cos(elevation_rad), np.sin(elevation_rad)
+    ca, sa = np.cos(azimuth_rad), np.sin(azimuth_rad)
+    forward = -np.array([ce * ca, ce * sa, se])
+    right = np.array([-sa, ca, 0.0])
+    return np.stack([right, np.cross(forward, right), forward])
+
+
+def project(points_m: np.ndarray, R_cam_obj: np.ndarray, kappa: float,
+            radius_m: float) -> np.ndarray:
+    """(N, 2) u, v in [-1, 1] across the picture, of points (N, 3) in the object frame."""
+    q = np.asarray(points_m) @ R_cam_obj.T / radius_m
+    return q[:, :2] / (FRAME_MARGIN * (1.0 + kappa * q[:, 2:]))
+
+
+def sample_elevations(rng: np.random.Generator, count: int) -> np.ndarray:
+    """(count,) radians from -15 to 88 degrees, four fifths of them between 5 and 65."""
+    low, high = np.array([(-15, 5), (5, 65), (65, 88)]).T
+    band = rng.choice(3, size=count, p=(0.09, 0.79, 0.12))
+    return np.radians(rng.uniform(low[band], high[band]))
+
+
+def sample_azimuths(rng: np.random.Generator, count: int) -> np.ndarray:
+    """(count,) radians: jittered even spacing in random order, so that no side is left out."""
+    even = (rng.permutation(count) + rng.random(count)) / count
+    return 2.0 * np.pi * even
+
+
+def load_scene(shape: Shape, look: Look, emitters: dict, only: str | None = None) -> object:
+    """A Mitsuba scene of the object's parts (or of one alone) under the emitters."""
+    description: dict = {'type': 'scene', 'integrator': ms.integrator(MAX_DEPTH), **emitters}
+    for name, part in shape.parts.items():
+        if only in (None, name):
+            description[f'part_{name}'] = ms.shape(part.mesh, ms.bsdf(look.paints[part.material]),
+                                                   marked=name == shape.front_part)
+    return ms.mitsuba().load_dict(description)
+
+
+def sample_emitters(rng: np.random.Generator, radius_m: float) -> tuple[dict, dict]:
+    """Environment and, for some, an area light of the size of a lamp or softbox; and a record."""
+    emitters = {'environment': ms.environment(sample_environment(rng))}
+    area = bool(rng.random() < 0.4)
+    if area:
+        azimuth, elevation = rng.uniform(0.0, 2.0 * np.pi), np.radians(rng.uniform(25.0, 80.0))
+        toward = np.array([np.cos(elevation) * np.cos(azimuth),
+                           np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
+        away = radius_m * rng.uniform(5.0, 12.0)
+        size = away * rng.uniform(0.15, 0.6)
+        # Irradiance of about radiance * (size / away)^2: between a third and all of the map's.
+        strength = rng.uniform(0.8, 3.0) * (away / size) ** 2
+        tint = np.array((1.0, 0.96, 0.90)) * np.exp(rng.normal(0.0, 0.05, 3))
+        emitters['lamp'] = ms.area_light(away * toward, np.zeros(3), size, strength * tint)
+    return emitters, {'area_light': area}
+
+
+def to_photograph(rgb: np.ndarray, alpha: np.ndarray, gains: np.ndarray) -> np.ndarray:
+    """(H, W, 4) uint8 sRGB with straight alpha, from linear colour premultiplied by alpha."""
+    straight = rgb / np.maximum(alpha, 1e-4)[..., None] * gains
+    # A shoulder above 0.8 keeps highlights from clipping flat, as cameras do.
+    bright = np.maximum(straight - 0.8, 0.0)
+    straight = np.minimum(straight, 0.8) + 0.2 * (1.0 - np.exp(-bright / 0.2 * 0.7))
+    color = np.where(alpha[..., None] > 1e-4, linear_to_srgb(straight), 0.0)
+    return np.round(255.0 * np.concatenate([color, alpha[..., None]], -1)).astype(np.uint8)
+
+
+def _exposed(rng: np.random.Generator, frames: list[ms.Frame]) -> np.ndarray:
+    """(3,) gains that expose the object between its own brightness and the room's."""
+    seen = np.concatenate([f.rgb[f.alpha > 0.99] for f in frames] or [np.ones((1, 3))])
+    own = float(np.percentile(seen.mean(-1), 90)) if len(seen) else 1.0
+    # A room of radiance 1 gives a white object about 0.8; bright rooms make it brighter.
+    metered = 0.8 / max(own, 0.05)
+    gain = metered ** 0.45 * sample_exposure(rng)
+    return gain * sample_white_balance(rng)
+
+
+def render_instance(category: str, seed: int, instance: int, settings: RenderSettings,
+                    stream: str = 'training') -> dict[str, np.ndarray | dict]:
+    """Renders all views of one random object; the arrays and ``meta`` as dataset.py stores them."""
+    rng = instance_rng(seed, instance, stream)
+    shape = sample_shape(category, rng)
+    look = sample_look(rng)
+    count, size = settings.views, settings.size_px
+    elevation, azimuth = sample_elevations(rng, count), sample_azimuths(rng, count)
+    kappa = np.exp(rng.uniform(*np.log(KAPPA_RANGE), count))
+    light = np.sort(np.arange(count) % settings.lights)
+    radius = shape.radius_m
+    rotations = np.stack([look_at_origin(e, a) for e, a in zip(elevation, azimuth, strict=True)])
+    rgba = np.zeros((count, size, size, 4), np.uint8)
+    depth = np.zeros((count, size, size), np.float16)
+    part = np.zeros((count, size, size), np.uint8)
+    front_visible = np.ones(count, np.float32)
+    front_scene = None
+    if shape.front_part is not None:
+        front_scene = load_scene(shape, look, {}, only=shape.front_part)
+    records = []
+    for group in range(settings.lights):
+        emitters, record = sample_emitters(rng, radius)
+        scene = load_scene(shape, look, emitters)
+        members = np.flatnonzero(light == group)
+        frames = []
+        for i in members:
+            distance = radius / kappa[i]
+            position = -rotations[i, 2] * distance
+            camera = ms.sensor(rotations[i], position, FRAME_MARGIN * kappa[i], size, size,
+                               0.3 * distance, 4.0 * distance)
+            frame = ms.render(scene, camera, rotations[i], position, settings.samples, int(i))
+            frames.append(frame)
+            covered = frame.alpha > 1e-4
+            depth[i] = np.where(covered, (frame.z - distance) / radius, 0.0)
+            part[i] = np.round(255.0 * frame.marked)
+            if front_scene is not None:
+                alone = ms.render(front_scene, camera, rotations[i], position,
+                                  max(settings.samples // 4, 4), int(i))
+                full = float(alone.alpha.sum())
+                front_visible[i] = min(float(frame.marked.sum()) / max(full, 1.0), 1.0)
+        gains = _exposed(rng, frames)
+        for i, frame in zip(members, frames, strict=True):
+            rgba[i] = to_photograph(frame.rgb, frame.alpha, gains)
+        records.append(record | {'gains': [round(float(g), 4) for g in gains]})
+    meta = {'category': category, 'seed': seed, 'stream': stream, 'instance': instance,
+            'size_m': shape.size_m.tolist(), 'box_center_m': shape.box_center_m.tolist(),
+            'radius_m': radius, 'front_point_m': shape.front_point_m.tolist(),
+            'shape': shape.parameters, 'pattern': look.pattern,
+            'finish': look.paints['outside'].finish, 'lights': records,
+            'renderer': {'mitsuba': ms.mitsuba().__version__, 'size_px': size,
+                         'samples': settings.samples, 'max_depth': MAX_DEPTH,
+                         'frame_margin': FRAME_MARGIN}}
+    return {'rgba': rgba, 'depth': depth, 'part': part, 'R_cam_obj': rotations.astype(np.float32),
+            'kappa': kappa.astype(np.float32), 'front_visible': front_visible,
+            'light': light.astype(np.uint8), 'meta': meta}

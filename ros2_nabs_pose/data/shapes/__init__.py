@@ -1,0 +1,67 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Procedural objects in the canonical frame: one module a category, found by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+
+import numpy as np
+
+from .surfaces import Mesh
+
+#: Categories that have a shape family; each names the module with ``sample(rng)``.
+FAMILIES = {'mug': '.mug'}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One mesh and what it is made of: ``material`` names an entry of a look (see looks.py)."""
+
+    mesh: Mesh
+    material: str
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One object of a category, in the object frame, metres.
+
+    parts: name -> part. front_part: name of the part whose visibility decides whether the yaw can
+    be seen, or None. front_point_m: (3,) outermost point of the front. parameters: what it was
+    made from, for the record (plain numbers and strings).
+    """
+
+    category: str
+    parts: dict[str, Part]
+    front_part: str | None
+    front_point_m: np.ndarray
+    parameters: dict
+
+    @property
+    def vertices(self) -> np.ndarray:
+        """All vertices, (N, 3)."""
+        return np.concatenate([part.mesh.vertices for part in self.parts.values()])
+
+    @property
+    def radius_m(self) -> float:
+        """Largest distance of any vertex from the origin."""
+        return float(np.linalg.norm(self.vertices, axis=1).max())
+
+    @property
+    def size_m(self) -> np.ndarray:
+        """(3,) extents of the axis-aligned bounding box."""
+        return np.ptp(self.vertices, axis=0)
+
+    @property
+    def box_center_m(self) -> np.ndarray:
+        """(3,) centre of the bounding box in the object frame."""
+        return 0.5 * (self.vertices.min(axis=0) + self.vertices.max(axis=0))
+
+
+def sample_shape(category: str, rng: np.random.Generator) -> Shape:
+    """A random object of the category; KeyError with one sentence when it has no family yet."""
+    if category not in FAMILIES:
+        raise KeyError(f"no procedural shapes for '{category}' yet: there are "
+                       f"{', '.join(sorted(FAMILIES))}")
+    return import_module(FAMILIES[category], __name__).sample(rng)

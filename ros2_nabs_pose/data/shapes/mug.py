@@ -1,0 +1,222 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Procedural mugs: z up the body's axis, x to the handle, origin on the axis at half height."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from . import Part, Shape
+from .surfaces import Mesh, resample, revolve, sweep_xz
+
+BODIES = ('straight', 'tapered', 'bulged', 'conical', 'footed')
+BODY_WEIGHTS = (0.38, 0.20, 0.20, 0.10, 0.12)
+HANDLES = ('round', 'd', 'square', 'ear')
+HANDLE_WEIGHTS = (0.34, 0.32, 0.14, 0.20)
+LID_SHARE = 0.06
+
+
+@dataclass(frozen=True)
+class MugParameters:
+    """Everything that makes one mug's shape; lengths in metres.
+
+    height_m: of the body, without lid. radius_m: the body's largest. taper: top wider than bottom
+    by this share of the radius. bulge: belly (positive) or waist (negative), share of the radius,
+    at bulge_at of the height. lip: flare of the topmost tenth, share of the radius. corner_m:
+    rounding of the bottom. foot_m: height of a narrower foot (0: none), foot_inset: by how much.
+    handle_top, handle_bottom: where it meets the body, share of the height. reach_m: from the
+    body's wall to the handle's outermost point. handle_exponent: 2 for a half ellipse, more for a
+    squarer one. skew: how far the outer edge is pushed up. section_width_m, section_depth_m: of
+    the handle's cross-section. end_flare: widening at the ends. end_narrow: narrowing towards the
+    lower end. lid_m: thickness of a flat lid (0: none).
+    """
+
+    body: str
+    handle: str
+    height_m: float
+    radius_m: float
+    wall_m: float
+    floor_m: float
+    taper: float
+    bulge: float
+    bulge_at: float
+    lip: float
+    corner_m: float
+    foot_m: float
+    foot_inset: float
+    handle_top: float
+    handle_bottom: float
+    reach_m: float
+    handle_exponent: float
+    skew: float
+    section_width_m: float
+    section_depth_m: float
+    section_exponent: float
+    end_flare: float
+    end_narrow: float
+    lid_m: float
+
+
+def sample_parameters(rng: np.random.Generator) -> MugParameters:
+    """Draws a mug as shops sell them: mostly 8 to 11 cm high and 7.5 to 9.5 cm wide."""
+    body = str(rng.choice(BODIES, p=BODY_WEIGHTS))
+    handle = str(rng.choice(HANDLES, p=HANDLE_WEIGHTS))
+    kind = rng.choice(('common', 'espresso', 'wide', 'tall'), p=(0.80, 0.05, 0.08, 0.07))
+    mean_height, mean_diameter = {'common': (0.096, 0.083), 'espresso': (0.066, 0.065),
+                                  'wide': (0.076, 0.101), 'tall': (0.122, 0.085)}[kind]
+    height = float(np.clip(rng.normal(mean_height, 0.008), 0.06, 0.14))
+    diameter = float(np.clip(rng.normal(mean_diameter, 0.006), 0.06, 0.11))
+    thin = rng.random() < 0.12  # enamelled or steel
+    wall = rng.uniform(0.0013, 0.0022) if thin else rng.uniform(0.0028, 0.0052)
+    corner = rng.uniform(0.002, 0.010) if rng.random() < 0.75 else rng.uniform(0.010, 0.028)
+    taper = {'straight': rng.uniform(-0.01, 0.03), 'tapered': rng.uniform(0.06, 0.22),
+             'bulged': rng.uniform(-0.05, 0.15), 'conical': rng.uniform(0.25, 0.42),
+             'footed': rng.uniform(-0.02, 0.25)}[body]
+    bulge = 0.0
+    if body == 'bulged':
+        bulge = rng.uniform(0.06, 0.22) if rng.random() < 0.75 else -rng.uniform(0.05, 0.14)
+    elif body == 'footed':
+        bulge = rng.uniform(0.0, 0.12)
+    exponent = {'round': rng.uniform(1.9, 2.3), 'd': rng.uniform(2.7, 4.5),
+                'square': rng.uniform(5.5, 9.0), 'ear': rng.uniform(1.9, 2.6)}[handle]
+    top = rng.uniform(0.76, 0.93)
+    bottom = rng.uniform(0.13, 0.34) if rng.random() < 0.85 else rng.uniform(0.30, 0.42)
+    depth = rng.uniform(0.006, 0.0115)
+    reach = float(np.clip(rng.normal(0.032, 0.005), 0.022, 0.045))
+    if kind == 'espresso':
+        depth, reach = min(depth, 0.008), min(reach, 0.030)
+    return MugParameters(
+        body=body, handle=handle, height_m=height, radius_m=diameter / 2.0, wall_m=float(wall),
+        floor_m=float(wall * rng.uniform(1.0, 1.8)), taper=float(taper), bulge=float(bulge),
+        bulge_at=float(rng.uniform(0.3, 0.6)),
+        lip=float(rng.uniform(0.02, 0.07)) if rng.random() < 0.18 else 0.0,
+        corner_m=float(corner),
+        foot_m=float(rng.uniform(0.004, 0.014)) if body == 'footed' else 0.0,
+        foot_inset=float(rng.uniform(0.15, 0.38)),
+        handle_top=float(top), handle_bottom=float(bottom), reach_m=reach,
+        handle_exponent=float(exponent),
+        skew=float(rng.uniform(0.15, 0.55)) if handle == 'ear' else float(rng.normal(0.0, 0.05)),
+        section_width_m=float(rng.uniform(0.008, 0.019)), section_depth_m=float(depth),
+        section_exponent=float(rng.choice((2.0, 2.4, 3.5), p=(0.5, 0.3, 0.2))),
+        end_flare=float(rng.uniform(0.0, 0.5)),
+        end_narrow=float(rng.uniform(0.15, 0.45)) if handle == 'ear' else 0.0,
+        lid_m=float(rng.uniform(0.005, 0.011)) if rng.random() < LID_SHARE else 0.0)
+
+
+def _relative_radius(p: MugParameters, t: np.ndarray) -> np.ndarray:
+    shape = 1.0 - p.taper * (1.0 - t)
+    warped = np.clip(t, 0.0, 1.0) ** (np.log(0.5) / np.log(p.bulge_at))
+    shape = shape + p.bulge * np.sin(np.pi * warped)
+    return shape + p.lip * np.clip((t - 0.85) / 0.15, 0.0, 1.0) ** 2
+
+
+def body_radius(p: MugParameters, t: np.ndarray | float) -> np.ndarray:
+    """Outer radius of the wall, metres, at shares ``t`` of the body's height."""
+    largest = _relative_radius(p, np.linspace(0.0, 1.0, 101)).max()
+    return _relative_radius(p, np.asarray(t, dtype=np.float64)) * p.radius_m / largest
+
+
+def _outer_profile(p: MugParameters) -> np.ndarray:
+    """(P, 2) radius and height, from the bottom's centre up to the rim's outer edge."""
+    h = p.height_m
+    start = p.foot_m
+    corner = min(p.corner_m, 0.45 * float(body_radius(p, 0.0)), 0.4 * h)
+    turn = np.linspace(0.0, np.pi / 2.0, 9)
+    wall_r = float(body_radius(p, (start + corner) / h))
+    points = []
+    if p.foot_m > 0.0:
+        foot_r = wall_r * (1.0 - p.foot_inset)
+        edge = min(0.0015, 0.3 * p.foot_m)
+        points += [(0.0, 0.0015), (foot_r - 0.005, 0.0015), (foot_r - 0.004, 0.0),
+                   (foot_r - edge, 0.0), (foot_r, edge), (foot_r, p.foot_m - edge)]
+        corner = max(corner, 0.6 * (wall_r - foot_r))
+        wall_r = float(body_radius(p, (start + corner) / h))
+    else:
+        points += [(0.0, 0.0), (0.5 * (wall_r - corner), 0.0)]
+    points += [(wall_r - corner + corner * np.sin(a), start + corner * (1.0 - np.cos(a)))
+               for a in turn]
+    heights = np.linspace(start + corner, h - p.wall_m / 2.0, 28)[1:]
+    points += [(float(body_radius(p, z / h)), z) for z in heights]
+    return np.array(points)
+
+
+def _inner_profile(p: MugParameters, outer: np.ndarray) -> np.ndarray:
+    """(P, 2) from the rim's outer edge over the rounded rim, down inside, to the floor's centre."""
+    h, w = p.height_m, p.wall_m
+    rim_r = outer[-1, 0]
+    turn = np.linspace(0.0, np.pi, 9)
+    rim = np.stack([rim_r - w / 2.0 + w / 2.0 * np.cos(turn), h - w / 2.0 + w / 2.0 * np.sin(turn)],
+                   1)
+    floor = p.foot_m + p.floor_m
+    corner = float(np.clip(p.corner_m * 1.2, 0.004, 0.4 * (h - floor)))
+    heights = np.linspace(h - w / 2.0, floor + corner, 24)[1:]
+    wall = [(float(body_radius(p, z / h)) - w, z) for z in heights]
+    corner_r = min(corner, 0.8 * wall[-1][0])
+    quarter = np.linspace(0.0, np.pi / 2.0, 9)[1:]
+    bottom = [(wall[-1][0] - corner_r * (1.0 - np.cos(a)), floor + corner * (1.0 - np.sin(a)))
+              for a in quarter]
+    return np.concatenate([rim, wall, bottom, [(0.0, floor)]])
+
+
+def _handle(p: MugParameters) -> Mesh:
+    """The handle as a closed sweep whose ends sit inside the wall (z from the body's bottom)."""
+    h = p.height_m
+    half_depth = p.section_depth_m / 2.0
+    top = min(p.handle_top * h, h - half_depth - 0.004)
+    bottom = max(p.handle_bottom * h, half_depth + 0.004 + p.foot_m)
+    angle = np.linspace(np.pi / 2.0, -np.pi / 2.0, 181)
+    power = 2.0 / p.handle_exponent
+    out = np.abs(np.cos(angle)) ** power
+    along = np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** power
+    middle, half = 0.5 * (top + bottom), 0.5 * (top - bottom)
+    z = middle + half * along
+    z = z + p.skew * half * out * 0.5
+    # Both ends start where the wall is; between them the base line follows from end to end.
+    embed = 0.8 * p.wall_m
+    wall_top = float(body_radius(p, top / h)) - embed
+    wall_bottom = float(body_radius(p, bottom / h)) - embed
+    share = np.clip((z - bottom) / (top - bottom), 0.0, 1.0)
+    base = wall_bottom + (wall_top - wall_bottom) * share
+    widest = max(wall_top, wall_bottom) + embed + p.reach_m - half_depth
+    x = base + (widest - base) * out
+    path = resample(np.stack([x, z], 1), 48)
+    path[:, 1] = np.clip(path[:, 1], half_depth + 0.001, h - half_depth - 0.001)
+    s = np.linspace(0.0, 1.0, len(path))
+    flare = 1.0 + p.end_flare * (np.exp(-(s / 0.09) ** 2) + np.exp(-((1.0 - s) / 0.09) ** 2))
+    narrow = 1.0 - p.end_narrow * s
+    half_width = 0.5 * p.section_width_m * flare * narrow
+    depth = half_depth * (0.5 + 0.5 * flare) * (0.5 + 0.5 * narrow)
+    return sweep_xz(path, half_width, depth, p.section_exponent)
+
+
+def _front_point(handle: Mesh) -> np.ndarray:
+    """Middle of the handle's outer edge: the outermost points' mean height, at y = 0."""
+    x = handle.vertices[:, 0]
+    outermost = handle.vertices[x > x.max() - 0.0005]
+    return np.array([x.max(), 0.0, outermost[:, 2].mean()])
+
+
+def build(p: MugParameters) -> Shape:
+    """The mug's meshes: outside, inside (with the rim), handle and, for some, a lid."""
+    outer = _outer_profile(p)
+    inner = _inner_profile(p, outer)
+    h = p.height_m
+    meshes = {'outside': (revolve(outer, outer[:, 1] / h), 'outside'),
+              'inside': (revolve(inner, inner[:, 1] / h), 'inside'),
+              'handle': (_handle(p), 'handle')}
+    if p.lid_m > 0.0:
+        r, e = outer[-1, 0] + 0.001, 0.002
+        lid = np.array([(0.0, h - 0.001), (r - e, h - 0.001), (r, h + e / 2.0), (r, h + p.lid_m - e),
+                        (r - e, h + p.lid_m), (0.0, h + p.lid_m)])
+        meshes['lid'] = (revolve(lid, lid[:, 0] / r), 'lid')
+    lift = np.array([0.0, 0.0, -0.5 * (h + p.lid_m)])
+    parts = {name: Part(mesh.moved(lift), material) for name, (mesh, material) in meshes.items()}
+    return Shape(category='mug', parts=parts, front_part='handle',
+                 front_point_m=_front_point(parts['handle'].mesh), parameters=asdict(p))
+
+
+def sample(rng: np.random.Generator) -> Shape:
+    """A random mug."""
+    return build(sample_parameters(rng))
