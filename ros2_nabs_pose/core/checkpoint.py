@@ -75,6 +75,7 @@ def save_model(model: CategoryModel, path: Path, half: bool = True) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix('.partial')
     save_file(tensors, str(partial), metadata=metadata)
+    partial.chmod(0o644)  # the library writes for the owner alone
     partial.replace(path)
 
 

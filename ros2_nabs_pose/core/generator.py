@@ -75,7 +75,7 @@ class Modulation(nn.Module):
     def __init__(self, style_dim: int, channels: int, normalise: bool) -> None:
         super().__init__()
         self.affine = nn.Linear(style_dim, 2 * channels)
-        nn.init.normal_(self.affine.weight, std=0.05)
+        nn.init.normal_(self.affine.weight, std=0.5 * style_dim ** -0.5)
         nn.init.zeros_(self.affine.bias)
         self.normalise = normalise
 
@@ -136,6 +136,11 @@ class Generator(nn.Module):
         self.proportions_head = nn.Sequential(
             nn.Linear(style, 64), nn.LeakyReLU(0.1), nn.Linear(64, 7))
 
+        with torch.no_grad():
+            # Codes start small; what they say must reach the modulations undamped.
+            for layer, gain in ((self.style[0], 3.0), (self.style[2], 1.0)):
+                nn.init.kaiming_normal_(layer.weight, a=0.1)
+                layer.weight *= gain
         self._register_sampling_grid()
         channels_last(self)
 

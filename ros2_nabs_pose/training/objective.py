@@ -26,8 +26,8 @@ class Weights:
     depth: float = 2.0
     edges: float = 4.0
     front: float = 5.0
-    kl: float = 2e-4
-    agreement: float = 0.02
+    kl: float = 1e-4
+    agreement: float = 0.002
     mask: float = 1.0
     axis: float = 3.0
     azimuth: float = 0.5
