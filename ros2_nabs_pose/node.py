@@ -145,8 +145,8 @@ class NabsPoseNode(Node):
         from .core.pipeline import PosePipeline
 
         parameters = self._settings
-        if parameters.num_threads:
-            torch.set_num_threads(parameters.num_threads)
+        torch.set_num_threads(
+            parameters.num_threads or min(4, max(1, (os.cpu_count() or 2) - 1)))
         pipeline = PosePipeline.load(
             parameters.categories, device=parameters.device, preset=parameters.preset,
             models_dir=parameters.models_dir or None, seed=parameters.seed)

@@ -42,7 +42,8 @@ class Parameters:
         'cold', 'Which trade of time against accuracy the fit makes; see the documentation.')
     seed: int = _parameter(0, 'Seed of the start hypotheses; equal input gives equal poses.', low=0)
     num_threads: int = _parameter(
-        0, "CPU threads of the fit; 0: torch's own choice, one per core.", low=0, high=256)
+        0, 'CPU threads of the fit; 0: one less than there are cores, at most 4. Threads that wait '
+        'for a core that others use cost more than they bring.', low=0, high=256)
     image_transport: str = _parameter(
         'auto', "Subscribe 'raw' images, 'compressed' ones (topic image/compressed), or 'auto': "
         'whichever is published, raw before compressed.', choices=('auto', 'raw', 'compressed'))

@@ -14,6 +14,8 @@ import numpy as np
 from .matching import MatchCounts
 
 LATENCIES_KEPT = 200
+PERIODS_COMPARED = 3
+"""Silence has to last this many reports to be one: some cameras give less than a frame a second."""
 
 
 @dataclass(frozen=True)
@@ -74,23 +76,22 @@ class FrameStatistics:
 
 
 class Explainer:
-    """Says in one sentence, once a period, why no pose comes out; '' while poses do."""
+    """Says in one sentence, at every report, why no pose comes out; '' while poses do."""
 
     def __init__(self, topics: Topics, slop_s: float) -> None:
         self._topics = topics
         self._slop_s = slop_s
-        self._before = MatchCounts()
-        self._frames_before = 0
+        self._past = deque([(MatchCounts(), 0)], maxlen=PERIODS_COMPARED)
 
     def explain(self, counts: MatchCounts, offset_s: float | None, image_publishers: int,
                 frames: int, reasons: Sequence[str]) -> str:
-        """The reason for the time since the last call.
+        """The reason for the time since PERIODS_COMPARED calls ago.
 
         counts: of the matcher. offset_s: of waiting detections to their nearest image, if any.
         frames: processed so far. reasons: of the last frame.
         """
-        before, self._before = self._before, replace(counts)
-        frames_before, self._frames_before = self._frames_before, frames
+        before, frames_before = self._past[0]
+        self._past.append((replace(counts), frames))
         topics = self._topics
         if counts.images == before.images:
             publishers = 'nobody publishes it' if image_publishers == 0 else (

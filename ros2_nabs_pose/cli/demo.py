@@ -22,7 +22,7 @@ from ..core.types import PoseError
 from ..resources import demo_bag
 from ..demo.report import boxed_stamps, summarise, table, write_pictures
 
-END_TIMEOUT_S = 15.0
+END_TIMEOUT_S = 60.0
 
 
 def add_parser(subparsers: Any) -> None:
@@ -99,7 +99,11 @@ def _play(bag: Path, seconds: float | None, folder: Path, node_log: Path) -> dic
                 raise PoseError(f'the bag was not played; the node said: '
                                 f'{node_log.read_text().strip() or "nothing"}')
             listener.send_signal(signal.SIGINT)
-            listener.wait(END_TIMEOUT_S)
+            try:
+                listener.wait(END_TIMEOUT_S)
+            except subprocess.TimeoutExpired as error:
+                raise PoseError('the listener did not end in time: is the machine overloaded?'
+                                ) from error
         finally:
             for process in started:
                 if process.poll() is None:

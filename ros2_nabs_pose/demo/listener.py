@@ -32,7 +32,7 @@ from ..evaluation.metrics import axis_error_deg, rotation_error_deg, translation
 from ..frames import PANEL_HEIGHT_PX
 from ..matching import stamp_ns
 
-SETTLE_TIMEOUT_S = 8.0
+SETTLE_TIMEOUT_S = 20.0
 
 
 def front_visible(truth: Detection3D) -> bool:

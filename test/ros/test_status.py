@@ -36,8 +36,12 @@ def test_no_reason_while_poses_come_and_a_new_one_when_they_stop():
     explainer = Explainer(TOPICS, 0.01)
     counts = MatchCounts(**BUSY)
     assert explainer.explain(counts, None, 1, 30, ()) == ''
-    counts.images += 30
-    assert 'no detections' in explainer.explain(counts, None, 1, 30, ())
+    sentences = []
+    for _ in range(3):
+        counts.images += 30
+        sentences.append(explainer.explain(counts, None, 1, 30, ()))
+    assert sentences[:2] == ['', '']
+    assert 'no detections' in sentences[2]
 
 
 def test_statistics_count_and_time():
