@@ -136,6 +136,21 @@ END
 
 require_system_packages() {
   local missing
+  missing="$(missing_packages)"
+  # shellcheck disable=SC2086
+  if [ -n "$missing" ] && may_install && install_packages $missing; then
+    missing="$(missing_packages)"
+  fi
+  [ -n "$missing" ] || return 0
+  if command -v apt-get > /dev/null; then
+    die "packages of the system are missing: run \"sudo apt install $missing\" and start again."
+  fi
+  die "the system lacks what Debian calls $missing: install it and start again."
+}
+
+# Debian packages that the set-up needs and cannot do without; cmake and ninja come from PyPI.
+missing_packages() {
+  local missing
   if [ -n "$ROS_PREFIX" ]; then
     missing="$("$PYTHON" -c '
 import importlib.util, sys
@@ -150,14 +165,8 @@ for name in sys.argv[2:]:
     missing="$(lacks_of_python)"
     command -v c++ > /dev/null || command -v g++ > /dev/null || missing="$missing g++"
   fi
-  missing="$(echo $missing)"
-  [ -n "$missing" ] || return 0
   # shellcheck disable=SC2086
-  may_install && install_packages $missing && return
-  if command -v apt-get > /dev/null; then
-    die "packages of the system are missing: run \"sudo apt install $missing\" and start again."
-  fi
-  die "the system lacks what Debian calls $missing: install it and start again."
+  echo $missing
 }
 
 # Root (a container, CI) may have missing Debian packages installed; a user's machine is asked.

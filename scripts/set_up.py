@@ -311,9 +311,10 @@ class SetUp:
 
     def system_versions(self) -> dict[str, str]:
         """Return the versions of what the Python below .venv, with its PYTHONPATH, already has."""
+        # Of packages that are there twice the first in the path counts, as it does for imports.
         code = ('import importlib.metadata, json\n'
                 'print(json.dumps({(d.metadata["Name"] or "").lower().replace("_", "-"): d.version'
-                ' for d in importlib.metadata.distributions()}))')
+                ' for d in reversed(list(importlib.metadata.distributions()))}))')
         done = subprocess.run([sys.executable, '-c', code], env=self.environment, check=True,
                               capture_output=True, text=True)
         return json.loads(done.stdout)
@@ -369,15 +370,16 @@ class SetUp:
         if process.returncode:
             with LOG.open(errors='replace') as log:
                 log.seek(start)
-                raise SetUpError(explain(failed, log.read(), LOG))
+                output = log.read()
+            if is_disk_full(output):
+                raise CutShort(disk_full())  # pip may have stopped in the middle of a file
+            raise SetUpError(explain(failed, output, LOG))
 
 
 # --- what went wrong ---
 
 def explain(failed: str, output: str, log: Path) -> str:
     """Return one sentence for the failure of a command that said ``output``."""
-    if 'No space left on device' in output or shutil.disk_usage(ROOT).free < 20e6:
-        return disk_full()
     if any(sign in output for sign in NETWORK_SIGNS):
         return ('the package index cannot be reached (no network, or a proxy in between): connect '
                 f'and start again; the details are in {log}.')
@@ -388,6 +390,11 @@ def explain(failed: str, output: str, log: Path) -> str:
     lines = [line for line in output.splitlines() if re.search(r'\berror\b', line, re.I)]
     last = (lines or output.strip().splitlines() or ['it said nothing'])[-1].strip()
     return f'{failed}: {last[:200]}; the details are in {log}.'
+
+
+def is_disk_full(output: str) -> bool:
+    """Return whether a command failed for want of space."""
+    return 'No space left on device' in output or shutil.disk_usage(ROOT).free < 20e6
 
 
 def disk_full() -> str:

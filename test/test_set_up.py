@@ -30,7 +30,6 @@ def set_up(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('output, words', [
-    ("x\nERROR: [Errno 28] No space left on device: '/a'\n", 'is full: free about'),
     ('WARNING: Retrying after connection broken by NewConnectionError(...)\n'
      'ERROR: No matching distribution found for torch==1', 'package index cannot be reached'),
     ('ERROR: No matching distribution found for torch==9\n', 'pip finds no torch==9 for Python'),
@@ -79,6 +78,18 @@ def test_a_step_that_failed_by_itself_is_simply_tried_again(set_up):
     with pytest.raises(set_up.SetUpError, match='It failed: error: no such thing; the details'):
         steps.step('packages', 'a', 'Packages', failing)
     assert steps.is_whole('base')
+
+
+def test_a_full_disk_is_named_and_nothing_half_written_is_trusted(set_up):
+    steps = set_up.SetUp('', None)
+
+    def failing():
+        steps.call([sys.executable, '-c', 'raise SystemExit("[Errno 28] No space left on device")'],
+                   'It failed')
+
+    with pytest.raises(set_up.SetUpError, match='is full: free about'):
+        steps.step('packages', 'a', 'Packages', failing)
+    assert (set_up.STAMPS / 'packages.begun').exists()
 
 
 def test_a_foreign_environment_is_left_alone(set_up):
