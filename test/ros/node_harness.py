@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
@@ -27,32 +26,11 @@ from vision_msgs.msg import (
 )
 from visualization_msgs.msg import MarkerArray
 
-from ros2_nabs_pose.bag_types import BagReader, BagTypes
-from ros2_nabs_pose.bags import CAMERA_INFO_TOPIC, DETECTIONS_TOPIC, IMAGE_TOPIC, TRUTH_TOPIC
-from ros2_nabs_pose.image_encodings import rgb_from_message
 from ros2_nabs_pose.matching import stamp_ns
-from ros2_nabs_pose.resources import demo_bag
 
 FRAME = 'test_camera_frame'
 START_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_S = 20.0
-
-
-def demo_frames(count, first=0):
-    """Frames of the shipped bag: {'rgb', 'jpeg', 'info', 'boxes', 'truth'}, decoded."""
-    frames, waiting = [], {}
-    with BagReader(demo_bag(), BagTypes()) as reader:
-        for connection, _, raw in reader.messages():
-            message = reader.deserialize(raw, connection)
-            parts = waiting.setdefault(stamp_ns(message.header), {})
-            parts[connection.topic] = message
-            if len(parts) == 4:
-                frames.append(parts)
-                if len(frames) == first + count:
-                    break
-    return [{'rgb': rgb_from_message(f[IMAGE_TOPIC]), 'jpeg': bytes(f[IMAGE_TOPIC].data),
-             'info': f[CAMERA_INFO_TOPIC], 'boxes': f[DETECTIONS_TOPIC].detections,
-             'truth': {d.id: d for d in f[TRUTH_TOPIC].detections}} for f in frames[first:]]
 
 
 class NodeProcess:
@@ -219,12 +197,3 @@ class Client:
                     return message
             return None
         return self.spin_until(find, timeout_s)
-
-
-def rotation_matrix(pose):
-    """(3, 3) of a geometry_msgs/Pose, written out anew so that the test is independent."""
-    x, y, z, w = (pose.orientation.x, pose.orientation.y, pose.orientation.z, pose.orientation.w)
-    return np.array([
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]])

@@ -13,7 +13,8 @@ import pytest
 pytest.importorskip('rclpy')
 pytest.importorskip('vision_msgs')
 
-from node_harness import FRAME, Client, NodeProcess, demo_frames, rotation_matrix
+from demo_data import check_poses, demo_frames
+from node_harness import FRAME, Client, NodeProcess
 from std_srvs.srv import Trigger
 
 from ros2_nabs_pose.matching import stamp_ns
@@ -51,29 +52,6 @@ def compressed(tmp_path_factory, frames):
     assert process.process.poll() is None, process.log
     client.close()
     process.stop()
-
-
-def check_poses(message, truth):
-    """Every object answered, near its true pose; the handle counts where it is in sight."""
-    assert {d.id for d in message.detections} == set(truth)
-    for item in message.detections:
-        true = truth[item.id].results[0].pose
-        pose = item.results[0].pose.pose
-        R, R_true = rotation_matrix(pose), rotation_matrix(true.pose)
-        assert np.degrees(np.arccos(np.clip(R[:, 2] @ R_true[:, 2], -1, 1))) < 15.0
-        if np.trace(np.asarray(true.covariance).reshape(6, 6)[3:, 3:]) < 1.0:
-            angle = np.arccos(np.clip((np.trace(R.T @ R_true) - 1) / 2, -1, 1))
-            assert np.degrees(angle) < 30.0
-        t, t_true = (np.array([p.position.x, p.position.y, p.position.z])
-                     for p in (pose, true.pose))
-        # The direction is seen, the distance hangs on the category's size.
-        assert np.linalg.norm(t / t[2] - t_true / t_true[2]) < 0.03
-        assert 0.6 < t[2] / t_true[2] < 1.6
-        covariance = np.asarray(item.results[0].pose.covariance).reshape(6, 6)
-        assert np.linalg.eigvalsh(covariance).min() > 0.0
-        assert all(0.02 < s < 0.3 for s in (item.bbox.size.x, item.bbox.size.y, item.bbox.size.z))
-        assert item.results[0].hypothesis.class_id == 'mug'
-        assert 0.0 < item.results[0].hypothesis.score <= 1.0
 
 
 def test_without_camera_info_the_reason_is_named(raw, frames):

@@ -6,6 +6,7 @@ from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ros2_nabs_pose.parameters import Parameters
 
@@ -13,9 +14,8 @@ CONFIG = Path(__file__).parents[2] / 'config' / 'nabs_pose.yaml'
 
 
 def test_file_holds_every_default_and_its_description():
-    yaml = pytest.importorskip('ruamel.yaml')
     text = CONFIG.read_text()
-    values = yaml.YAML(typ='safe').load(text)['/**']['ros__parameters']
+    values = yaml.safe_load(text)['/**']['ros__parameters']
     assert list(values) == [f.name for f in fields(Parameters)]
     assert Parameters.from_values(values) == Parameters()
     said = ' '.join(text.replace('#', ' ').split())

@@ -1,0 +1,66 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""``nabs-pose bag`` copies a bag and adds poses that are right, without ROS."""
+
+from demo_data import check_poses
+import pytest
+from rosbags.rosbag2 import StoragePlugin, Writer
+
+from ros2_nabs_pose.bag_types import BagReader, BagTypes
+from ros2_nabs_pose.bags import CAMERA_FRAME, IMAGE_TOPIC, TRUTH_TOPIC
+from ros2_nabs_pose.cli.main import main
+from ros2_nabs_pose.matching import stamp_ns
+from ros2_nabs_pose.resources import demo_bag
+
+FRAMES = 2
+
+
+@pytest.fixture(scope='module')
+def bag(tmp_path_factory):
+    """The first frames of the shipped bag."""
+    out = tmp_path_factory.mktemp('short') / 'bag'
+    with BagReader(demo_bag(), BagTypes()) as reader, \
+            Writer(out, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        copies = {c.id: reader.copy_connection(c, writer) for c in reader.connections}
+        for count, (connection, when_ns, raw) in enumerate(reader.messages()):
+            if count == FRAMES * len(copies):
+                break
+            writer.write(copies[connection.id], when_ns, raw)
+    return out
+
+
+def read(path):
+    by_topic = {}
+    with BagReader(path, BagTypes()) as reader:
+        for connection, _, raw in reader.messages():
+            by_topic.setdefault(connection.topic, []).append(reader.deserialize(raw, connection))
+    return by_topic
+
+
+@pytest.mark.parametrize('as_file', [False, True])
+def test_a_bag_gets_poses(bag, tmp_path, as_file, capsys):
+    source = next(bag.glob('*.mcap')) if as_file else bag
+    assert main(['bag', str(source), '--out', str(tmp_path / 'out')]) == 0
+    before, after = read(bag), read(tmp_path / 'out')
+    for topic, messages in before.items():
+        assert [stamp_ns(m.header) for m in after[topic]] == [stamp_ns(m.header) for m in messages]
+    assert bytes(after[IMAGE_TOPIC][0].data) == bytes(before[IMAGE_TOPIC][0].data)
+    for poses, truth in zip(after['/nabs_pose/poses'], after[TRUTH_TOPIC]):
+        assert poses.header == truth.header
+        assert poses.header.frame_id == CAMERA_FRAME
+        check_poses(poses, {d.id: d for d in truth.detections})
+    names = [d.id for d in after['/nabs_pose/poses'][0].detections]
+    assert [t.child_frame_id for t in after['/tf'][0].transforms] == names
+    assert len(after['/nabs_pose/pose']) == len(after['/nabs_pose/markers']) == FRAMES
+    assert f'poses {FRAMES * len(names)}' in capsys.readouterr().out
+
+
+def test_what_cannot_be_converted_gives_one_sentence(bag, tmp_path, capsys):
+    out = str(tmp_path / 'out')
+    assert main(['bag', str(bag), '--out', out, '--image', '/nothing']) == 2
+    assert f'it has {IMAGE_TOPIC}' in capsys.readouterr().err
+    assert main(['bag', str(bag), '--out', str(bag)]) == 2
+    assert 'exists already' in capsys.readouterr().err
+    assert main(['bag', str(bag), '--out', out, '--class-map', 'cup']) == 2
+    assert 'class_id:category' in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
