@@ -15,7 +15,8 @@ README = (ROOT / 'README.md').read_text()
 
 
 def tables():
-    spec = importlib.util.spec_from_file_location('readme_tables', ROOT / 'scripts/readme_tables.py')
+    path = ROOT / 'scripts/readme_tables.py'
+    spec = importlib.util.spec_from_file_location('readme_tables', path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

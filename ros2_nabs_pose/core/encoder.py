@@ -143,12 +143,6 @@ class Encoder(nn.Module):
             nn.Linear(config.hidden, config.hidden), nn.LeakyReLU(0.1))
         self.squeeze = nn.Conv2d(c2, c2 // 4, 1)
         self.head = nn.Linear(config.hidden, 2 * config.latent_dim + 7 + 2 * config.azimuth_bins)
-        with torch.no_grad():
-            # The posterior starts narrow and its means apart: drowned in noise, the code would be
-            # learned to be ignored.
-            d = config.latent_dim
-            self.head.weight[:d] *= 4.0
-            self.head.bias[d:2 * d] = -5.0
         channels_last(self)
 
     def features(self, crop: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -97,11 +97,13 @@ def channels_last(module: nn.Module) -> None:
     """Store 2D convolutions channels-last, which CPUs (and tensor cores) run a third faster."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
-            part.to(memory_format=torch.channels_last)
+            part.weight.data = part.weight.data.contiguous(memory_format=torch.channels_last)
 
 
 class Generator(nn.Module):
     """Latent code -> feature volume -> rotated, projected, decoded upright view."""
+
+    frustum: Tensor
 
     def __init__(self, config: GeneratorConfig | None = None) -> None:
         super().__init__()
@@ -111,9 +113,13 @@ class Generator(nn.Module):
         style = config.style_dim
         start = config.volume_size // 4
 
-        self.style = nn.Sequential(
-            nn.Linear(config.latent_dim, style), nn.LeakyReLU(0.1),
-            nn.Linear(style, style), nn.LeakyReLU(0.1))
+        first, second = nn.Linear(config.latent_dim, style), nn.Linear(style, style)
+        self.style = nn.Sequential(first, nn.LeakyReLU(0.1), second, nn.LeakyReLU(0.1))
+        with torch.no_grad():
+            # Codes start small; what they say must reach the modulations undamped.
+            nn.init.kaiming_normal_(first.weight, a=0.1)
+            nn.init.kaiming_normal_(second.weight, a=0.1)
+            first.weight *= 3.0
         self.constant = nn.Parameter(torch.randn(1, v0, start, start, start))
         self.conv_v0 = nn.Conv3d(v0, v0, 3, padding=1)
         self.conv_v1 = nn.Conv3d(v0, v1, 3, padding=1)
@@ -136,11 +142,6 @@ class Generator(nn.Module):
         self.proportions_head = nn.Sequential(
             nn.Linear(style, 64), nn.LeakyReLU(0.1), nn.Linear(64, 7))
 
-        with torch.no_grad():
-            # Codes start small; what they say must reach the modulations undamped.
-            for layer, gain in ((self.style[0], 3.0), (self.style[2], 1.0)):
-                nn.init.kaiming_normal_(layer.weight, a=0.1)
-                layer.weight *= gain
         self._register_sampling_grid()
         channels_last(self)
 
@@ -224,9 +225,10 @@ def warp_to_crop(stacked: Tensor, in_plane_rad: Tensor, t: Tensor, scale: Tensor
                  size_px: int) -> Tensor:
     """Place upright views in a crop by in-plane rotation, translation and scale.
 
-    stacked: (B, C, S, S). in_plane_rad: (B,) rotation about the optical axis, x towards y (clockwise
-    as seen, because v points down). t: (B, 2) the origin's place in the crop, normalised. scale:
-    (B,) apparent radius in half crop widths. Returns (B, C, size_px, size_px); zero outside.
+    stacked: (B, C, S, S). in_plane_rad: (B,) rotation about the optical axis, x towards y
+    (clockwise as seen, because v points down). t: (B, 2) the origin's place in the crop,
+    normalised. scale: (B,) apparent radius in half crop widths. Returns (B, C, size_px, size_px);
+    zero outside.
     """
     cos, sin = torch.cos(in_plane_rad), torch.sin(in_plane_rad)
     inv = 1.0 / (scale * FRAME_MARGIN)

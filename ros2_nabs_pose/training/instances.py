@@ -85,7 +85,8 @@ class TrainingViews:
         if backgrounds is not None:
             pool = tensor(load_backgrounds(backgrounds, split).transpose(0, 3, 1, 2))
         return cls(
-            rgba=tensor(without_grain(found.rgba)), depth=tensor(found.depth), front=tensor(found.part),
+            rgba=tensor(without_grain(found.rgba)), depth=tensor(found.depth),
+            front=tensor(found.part),
             R_view=tensor(found.R_cam_obj), perspective=tensor(found.kappa),
             front_visible=tensor(found.front_visible), size=tensor(size), center=tensor(center),
             log_radius=tensor(np.log(radius)), backgrounds=pool,

@@ -27,7 +27,7 @@ class Weights:
     edges: float = 4.0
     front: float = 5.0
     kl: float = 1e-4
-    agreement: float = 0.002
+    code: float = 0.3
     mask: float = 1.0
     axis: float = 3.0
     azimuth: float = 0.5
@@ -103,11 +103,17 @@ def readings(said: Encoding, crops: Crops, weights: Weights,
     return terms
 
 
-def divergence(said: Encoding, together: Tensor, weights: Weights) -> dict[str, Tensor]:
-    """KL to the unit normal, and the agreement of an instance's single views with their mean."""
-    kl = 0.5 * (said.mean.square() + said.logvar.exp() - 1.0 - said.logvar).sum(1).mean()
-    apart = (said.mean - together).square().sum(1).mean()
-    return {'kl': weights.kl * kl, 'agreement': weights.agreement * apart}
+def codes(mean: Tensor, logvar: Tensor, said: Encoding, target: Tensor,
+          weights: Weights) -> dict[str, Tensor]:
+    """Terms of the code.
+
+    kl: the clean views' posterior (B, D) to the unit normal. code: how likely the cluttered crops'
+    posterior makes the instance's code ``target`` (B, D), with the spread held above 0.1.
+    """
+    kl = 0.5 * (mean.square() + logvar.exp() - 1.0 - logvar).sum(1).mean()
+    spread = said.logvar.clamp_min(-4.6)
+    unlikely = 0.5 * (spread + (said.mean - target).square() * torch.exp(-spread))
+    return {'kl': weights.kl * kl, 'code': weights.code * unlikely.mean()}
 
 
 def proportions(read: Proportions, size: Tensor, center: Tensor, log_radius: Tensor,

@@ -2,10 +2,11 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """Train a category's generator and encoder from rendered instances.
 
-Each step takes a few instances with a few views of each. All views, composed into cluttered
-crops, are encoded; the code of an instance is the mean of a random part of its views' posteriors,
-sampled; from that code all its views are drawn at their true poses (Chen et al., section 3.2, with
-several target views instead of one, so that the 3D volume is computed once for them).
+Each step takes a few instances with a few views of each. A clean encoder (teacher.py) reads the
+views; the code of an instance is the mean of a random part of their posteriors, sampled; from that
+code all its views are drawn at their true poses (Chen et al., section 3.2, with several target views
+instead of one, so that the 3D volume is computed once for them). The shipped encoder sees the same
+views composed into cluttered crops, and learns to read the code, the mask and the pose.
 
 A run is a folder: ``state.pt`` (everything a resume needs), ``log.csv``, ``samples/*.png`` and,
 at the end, the model file.
@@ -34,7 +35,8 @@ from ..core.encoder import Encoder, EncoderConfig
 from ..core.generator import Generator, GeneratorConfig
 from .compose import Views, compose, recolour
 from .instances import TrainingViews
-from .objective import Weights, divergence, proportions, readings, reconstruction
+from .objective import Weights, codes, proportions, readings, reconstruction
+from .teacher import CleanEncoder
 from .validate import sample_sheet, validate
 
 
@@ -83,7 +85,9 @@ class Trainer:
         self.average = CategoryModel(Generator(generator), Encoder(encoder), card).to(self.device)
         self.average.load_state_dict(self.model.state_dict())
         self.average.requires_grad_(False)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.learning_rate,
+        self.teacher = CleanEncoder(self.model.generator.config.latent_dim).to(self.device)
+        self.trained = [*self.model.parameters(), *self.teacher.parameters()]
+        self.optimizer = torch.optim.Adam(self.trained, lr=config.learning_rate,
                                           betas=(0.9, 0.99))
         self.free_about_z = card.symmetry == 'free_z'
         self.step = 0
@@ -95,22 +99,23 @@ class Trainer:
         crops = compose(views, self.data.backgrounds)
         said = self.model.encoder(crops.image)
 
-        mean = said.mean.view(count, group, -1)
+        mean, logvar = self.teacher(views.stacked[:, :4])
+        means = mean.view(count, group, -1)
         use = torch.rand(count, group, device=self.device)
         use = (use <= use.sort(1).values.gather(
-            1, torch.randint(group, (count, 1), device=self.device))).to(mean.dtype)
+            1, torch.randint(group, (count, 1), device=self.device))).to(means.dtype)
         use = (use / use.sum(1, keepdim=True)).unsqueeze(-1)
-        code = (use * mean).sum(1)
-        spread = (use * (0.5 * said.logvar.view(count, group, -1)).exp()).sum(1)
+        code = (use * means).sum(1)
+        spread = (use * (0.5 * logvar.view(count, group, -1)).exp()).sum(1)
         code = code + spread * torch.randn_like(code)
 
         volume, style = self.model.generator.volume(code)
         drawn = self.model.generator.render(volume, style, views.R_view, views.perspective)
-        together = mean.mean(1).detach().repeat_interleave(group, 0)
+        together = means.mean(1).detach().repeat_interleave(group, 0)
         return {
             **reconstruction(drawn, views, self.weights),
             **readings(said, crops, self.weights, self.free_about_z),
-            **divergence(said, together, self.weights),
+            **codes(mean, logvar, said, together, self.weights),
             **proportions(self.model.generator.proportions(style), self.data.size[index],
                           self.data.center[index], self.data.log_radius[index], self.weights),
         }
@@ -127,7 +132,7 @@ class Trainer:
         loss = torch.stack(list(terms.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
+        norm = torch.nn.utils.clip_grad_norm_(self.trained, 5.0)
         if torch.isfinite(norm):
             self.optimizer.step()
         self._update_average()
@@ -149,7 +154,8 @@ class Trainer:
         partial = path.with_suffix('.partial')
         torch.save({
             'step': self.step, 'model': self.model.state_dict(),
-            'average': self.average.state_dict(), 'optimizer': self.optimizer.state_dict(),
+            'average': self.average.state_dict(), 'teacher': self.teacher.state_dict(),
+            'optimizer': self.optimizer.state_dict(),
             'random': torch.get_rng_state(),
             'random_device': (torch.cuda.get_rng_state() if self.device.type == 'cuda' else None),
         }, partial)
@@ -160,6 +166,7 @@ class Trainer:
         state = torch.load(path, map_location=self.device, weights_only=True)
         self.model.load_state_dict(state['model'])
         self.average.load_state_dict(state['average'])
+        self.teacher.load_state_dict(state['teacher'])
         self.optimizer.load_state_dict(state['optimizer'])
         self.step = state['step']
         torch.set_rng_state(state['random'].cpu())
@@ -187,11 +194,10 @@ def train(config: TrainConfig) -> dict[str, Any]:
         torch.set_num_threads(config.threads)
     run = Path(config.run)
     run.mkdir(parents=True, exist_ok=True)
-    data = TrainingViews.load(Path(config.data), config.backgrounds and Path(config.backgrounds),
-                            'train', config.device)
-    held_out = TrainingViews.load(Path(config.data),
-                                config.backgrounds and Path(config.backgrounds), 'validation',
-                                config.device)
+    folder = Path(config.data)
+    clutter = Path(config.backgrounds) if config.backgrounds else None
+    data = TrainingViews.load(folder, clutter, 'train', config.device)
+    held_out = TrainingViews.load(folder, clutter, 'validation', config.device)
     trainer = Trainer(config, data, data.card(config.category))
     state = run / 'state.pt'
     if state.exists():
