@@ -59,12 +59,12 @@ class SolvedFrame:
 
 @dataclass(frozen=True)
 class FrameOutput:
-    """The messages of one frame; ``pose`` is None where the target has none."""
+    """The messages of one frame; None where there is nothing to say or it was not asked for."""
 
     pose: Any | None
     poses: Any
-    markers: Any
-    transforms: Any
+    markers: Any | None
+    transforms: Any | None
 
 
 def read_frame(match: Match[Any], parameters: Parameters) -> FrameInput:
@@ -83,14 +83,15 @@ def read_frame(match: Match[Any], parameters: Parameters) -> FrameInput:
     return FrameInput(image, intrinsics, tuple(boxes), match.stamp_ns * 1e-9, problems)
 
 
-def header_of(make: MakeMessage, match: Match[Any]) -> Any:
-    """The header of all that a frame gives: the image's stamp and frame.
+def frame_id_of(match: Match[Any]) -> str:
+    """The image's frame; a driver that leaves it empty but names it in camera_info means that."""
+    return match.image.header.frame_id or match.camera_info.header.frame_id
 
-    A driver that leaves the image's frame empty but names it in camera_info means that one.
-    """
+
+def header_of(make: MakeMessage, match: Match[Any]) -> Any:
+    """The header of all that a frame gives: the image's stamp and frame."""
     stamp = match.image.header.stamp
-    frame = match.image.header.frame_id or match.camera_info.header.frame_id
-    return make('std_msgs/msg/Header', frame_id=frame, stamp=make(
+    return make('std_msgs/msg/Header', frame_id=frame_id_of(match), stamp=make(
         'builtin_interfaces/msg/Time', sec=int(stamp.sec), nanosec=int(stamp.nanosec)))
 
 
@@ -124,8 +125,11 @@ def solve_frame(pipeline: PosePipeline, match: Match[Any],
         f'the pose of {e.category} {e.track_id} has a confidence of {e.confidence:.2f}, below '
         f'min_confidence, {least:g}' for e in result.estimates if e.confidence < least)
     failed = tuple(failure.reason for failure in result.failures)
+    nowhere = () if frame_id_of(match) else (
+        'neither the image nor its camera_info has a frame_id, so no transform is published: set '
+        'it in the camera driver',)
     return SolvedFrame(frame, tuple(e for e in result.estimates if e.confidence >= least),
-                       frame.problems + failed + doubted)
+                       frame.problems + failed + doubted + nowhere)
 
 
 def write_frame(make: MakeMessage, header: Any, estimates: Sequence[PoseEstimate],
@@ -135,8 +139,9 @@ def write_frame(make: MakeMessage, header: Any, estimates: Sequence[PoseEstimate
     return FrameOutput(
         pose=None if target is None else pose_stamped(make, header, target),
         poses=detection3d_array(make, header, estimates),
-        markers=marker_array(make, header, estimates),
-        transforms=tf_message(make, header, estimates, namespace))
+        markers=marker_array(make, header, estimates) if parameters.publish_markers else None,
+        transforms=tf_message(make, header, estimates, namespace)
+        if parameters.publish_tf and estimates and header.frame_id else None)
 
 
 def debug_picture(frame: FrameInput, estimates: Sequence[PoseEstimate]) -> np.ndarray:

@@ -19,6 +19,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import PoseStamped
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -76,9 +77,11 @@ class NabsPoseNode(Node):
             self._images,
             Input(self, {self._topics.camera_info: CameraInfo}, self._on_camera_info, 10),
             Input(self, {self._topics.detections: Detection2DArray}, self._on_detections, 10))
-        self.create_timer(FOLLOW_PERIOD_S, self._follow_publishers)
+        # Simulated time may stand still; looking for publishers and reporting must not.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(FOLLOW_PERIOD_S, self._follow_publishers, clock=steady)
         self._follow_publishers()
-        self.create_timer(DIAGNOSTICS_PERIOD_S, self._on_diagnostics)
+        self.create_timer(DIAGNOSTICS_PERIOD_S, self._on_diagnostics, clock=steady)
 
         self._worker: Worker[Match[Any], Any] = Worker(
             self._load, self._process, self._on_ready, self._on_failure)
@@ -191,13 +194,10 @@ class NabsPoseNode(Node):
         header = header_of(ros_message, match)
         output = write_frame(ros_message, header, solved.estimates, parameters,
                              self.get_namespace())
-        self._poses.publish(output.poses)
-        if output.pose is not None:
-            self._pose.publish(output.pose)
-        if parameters.publish_tf and solved.estimates:
-            self._tf.publish(output.transforms)
-        if parameters.publish_markers:
-            self._markers.publish(output.markers)
+        for publisher, message in ((self._poses, output.poses), (self._pose, output.pose),
+                                   (self._tf, output.transforms), (self._markers, output.markers)):
+            if message is not None:
+                publisher.publish(message)
         if solved.frame is not None and self._debug_image.get_subscription_count():
             picture = debug_picture(solved.frame, solved.estimates)
             self._debug_image.publish(image_message(header, picture))

@@ -118,12 +118,10 @@ def _estimate(pipeline: Any, types: Any, match: Any, parameters: Any,
     solved = solve_frame(pipeline, match, parameters)
     output = write_frame(types.make, header_of(types.make, match), solved.estimates, parameters,
                          namespace='')
-    messages = {'/nabs_pose/poses': output.poses, '/nabs_pose/markers': output.markers}
-    if output.pose is not None:
-        messages['/nabs_pose/pose'] = output.pose
-    if solved.estimates:
-        messages['/tf'] = output.transforms
-    return messages, len(solved.estimates), solved.reasons
+    messages = {'/nabs_pose/pose': output.pose, '/nabs_pose/poses': output.poses,
+                '/nabs_pose/markers': output.markers, '/tf': output.transforms}
+    said = {topic: message for topic, message in messages.items() if message is not None}
+    return said, len(solved.estimates), solved.reasons
 
 
 def _choose(name: str, topic: str | None, connections: Sequence[Any]) -> str:

@@ -27,3 +27,12 @@ def detection(class_ids, center=(50.0, 40.0), size=(20.0, 10.0), theta=0.0, trac
 
 def detections(*items):
     return SimpleNamespace(header=header(1.0), detections=list(items))
+
+
+def camera_info(**changes):
+    values = {
+        'width': 640, 'height': 480, 'k': [500, 0, 320, 0, 510, 240, 0, 0, 1],
+        'p': [400, 0, 300, 0, 0, 410, 200, 0, 0, 0, 1, 0], 'd': [0.1, -0.2, 0.0, 0.0, 0.05],
+        'distortion_model': 'plumb_bob', 'binning_x': 0, 'binning_y': 0,
+        'roi': SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0)}
+    return SimpleNamespace(**{**values, **changes})

@@ -5,13 +5,13 @@
 import math
 from types import SimpleNamespace
 
-from messages import detection, detections
+from messages import camera_info, detection, detections
 import numpy as np
 import pytest
 
 from ros2_nabs_pose import conversions
 from ros2_nabs_pose.bag_types import BagTypes
-from ros2_nabs_pose.core.types import SCALE_CATEGORY_MEAN, Box, CropView, PoseEstimate
+from ros2_nabs_pose.core.types import Box
 
 MUG = {'mug': 'mug', 'cup': 'mug', '41': 'mug'}
 TYPES = BagTypes()
@@ -27,23 +27,6 @@ def make_ros():
 def make(request):
     """Both makers of messages, so that a bag and a node carry the same."""
     return TYPES.make if request.param == 'bag' else make_ros()
-
-
-@pytest.fixture
-def estimate():
-    # Half a radian about x: the object's z axis leans from straight up in the image.
-    c, s = math.cos(0.5), math.sin(0.5)
-    T_cam_obj = np.eye(4)
-    T_cam_obj[:3, :3] = [[0, 1, 0], [s, 0, -c], [-c, 0, -s]]
-    T_cam_obj[:3, 3] = (0.1, -0.2, 0.7)
-    return PoseEstimate(
-        category='mug', track_id='7', box=Box(1, 2, 3, 4, 'mug'), T_cam_obj=T_cam_obj,
-        size_m=np.array([0.11, 0.08, 0.1]), box_center_m=np.array([0.015, 0.0, 0.0]),
-        confidence=0.75, covariance=np.arange(36.0).reshape(6, 6),
-        scale_source=SCALE_CATEGORY_MEAN, loss=0.1, iterations=5, warm=False, seconds=0.1,
-        latent=np.zeros(4), view=CropView(np.eye(3), 64.0, 64),
-        crop_rgb=np.zeros((64, 64, 3), np.float32),
-        synthesis_rgba=np.zeros((64, 64, 4), np.float32))
 
 
 def header(make):
@@ -84,15 +67,6 @@ def test_nan_boxes_reach_the_pipeline_which_refuses_them():
     boxes, _ = conversions.boxes_from_detections(
         detections(detection(['mug'], size=(math.nan, 5.0))), MUG, 0.0)
     assert math.isnan(boxes[0].x0)
-
-
-def camera_info(**changes):
-    values = {
-        'width': 640, 'height': 480, 'k': [500, 0, 320, 0, 510, 240, 0, 0, 1],
-        'p': [400, 0, 300, 0, 0, 410, 200, 0, 0, 0, 1, 0], 'd': [0.1, -0.2, 0.0, 0.0, 0.05],
-        'distortion_model': 'plumb_bob', 'binning_x': 0, 'binning_y': 0,
-        'roi': SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0)}
-    return SimpleNamespace(**{**values, **changes})
 
 
 def test_intrinsics_of_a_raw_image_carry_the_lens():
