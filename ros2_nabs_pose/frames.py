@@ -107,12 +107,7 @@ def warm_up(pipeline: PosePipeline, categories: Sequence[str]) -> None:
 
 def solve_frame(pipeline: PosePipeline, match: Match[Any],
                 parameters: Parameters) -> SolvedFrame:
-    """Decode and fit one frame; never raises PoseError, its sentence becomes the reason.
-
-    The pipeline is reset where the match is the first after a start or a jump of the clock.
-    """
-    if match.first:
-        pipeline.reset()
+    """Decode and fit one frame; never raises PoseError, its sentence becomes the reason."""
     frame: FrameInput | None = None
     try:
         frame = read_frame(match, parameters)

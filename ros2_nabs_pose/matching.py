@@ -35,7 +35,7 @@ def stamp_ns(header: Any) -> int:
 
 @dataclass(frozen=True)
 class Match(Generic[M]):
-    """One image with its calibration and its detections; ``first`` after a start or clock jump."""
+    """One image with its calibration and its detections."""
 
     image: M
     camera_info: M
@@ -44,7 +44,6 @@ class Match(Generic[M]):
     """The image's stamp, the only one that a pose carries."""
     received_s: float
     """When the image arrived, by the clock of whoever fed the matcher."""
-    first: bool = False
 
 
 class _Waiting(NamedTuple):
@@ -82,7 +81,6 @@ class Matcher(Generic[M]):
         self._infos: deque[_Waiting] = deque(maxlen=queue_size)
         self._detections: deque[_Waiting] = deque(maxlen=queue_size)
         self._newest_ns: int | None = None
-        self._fresh = True
         self.counts = MatchCounts()
 
     def clear(self) -> None:
@@ -90,7 +88,6 @@ class Matcher(Generic[M]):
         self._images.clear()
         self._detections.clear()
         self._newest_ns = None
-        self._fresh = True
 
     def add_camera_info(self, message: M) -> Match[M] | None:
         """Take a calibration; the first one may be what images and detections waited for."""
@@ -150,9 +147,8 @@ class Matcher(Generic[M]):
             (m for m in self._detections if m.stamp_ns > detections.stamp_ns),
             self._detections.maxlen)
         self.counts.matches += 1
-        first, self._fresh = self._fresh, False
         return Match(image.message, info.message, detections.message, image.stamp_ns,
-                     image.received_s, first)
+                     image.received_s)
 
     def _give_up(self, detections: _Waiting) -> None:
         self.counts.unmatched_detections += 1

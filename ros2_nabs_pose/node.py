@@ -32,7 +32,7 @@ from visualization_msgs.msg import MarkerArray
 
 from . import parameters as node_parameters
 from .conversions import image_message, ros_message
-from .core.types import PoseError, PoseEstimate
+from .core.types import PoseError
 from .frames import SolvedFrame, debug_picture, header_of, solve_frame, warm_up, write_frame
 from .matching import Match, Matcher
 from .status import Explainer, FrameStatistics, LogThrottle, Topics
@@ -176,18 +176,23 @@ class NabsPoseNode(Node):
         if self._reset_wanted.is_set():
             self._reset_wanted.clear()
             pipeline.reset()
-        estimates: tuple[PoseEstimate, ...] = ()
+        # A fault in one frame must not silence the next ones.
         try:
             solved = solve_frame(pipeline, match, parameters)
-            estimates, reasons = solved.estimates, solved.reasons
+        except Exception as error:
+            solved = SolvedFrame(None, (), (self._describe(error),))
+        try:
             self._publish(match, solved, parameters)
-        except Exception as error:  # a fault in one frame must not silence the next ones
+        except Exception as error:
             if not self.context.ok():
                 return  # Ctrl-C came during the fit: nobody listens any more
-            reasons = (f'a frame failed: {type(error).__name__}: {error}',)
-            self.get_logger().debug(traceback.format_exc())
-        self._statistics.add_frame(len(estimates), reasons, time.monotonic() - match.received_s)
-        self._warn('; '.join(dict.fromkeys(reasons)))
+            self._warn(self._describe(error))
+        self._warn('; '.join(dict.fromkeys(solved.reasons)))
+
+    def _describe(self, error: Exception) -> str:
+        """One sentence for a fault that no input should cause; its origin goes to the debug log."""
+        self.get_logger().debug(traceback.format_exc())
+        return f'a frame failed: {type(error).__name__}: {error}'
 
     def _publish(self, match: Match[Any], solved: SolvedFrame,
                  parameters: node_parameters.Parameters) -> None:
@@ -198,6 +203,8 @@ class NabsPoseNode(Node):
                                    (self._tf, output.transforms), (self._markers, output.markers)):
             if message is not None:
                 publisher.publish(message)
+        self._statistics.add_frame(len(solved.estimates), solved.reasons,
+                                   time.monotonic() - match.received_s)
         if solved.frame is not None and self._debug_image.get_subscription_count():
             picture = debug_picture(solved.frame, solved.estimates)
             self._debug_image.publish(image_message(header, picture))
