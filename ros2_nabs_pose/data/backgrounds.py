@@ -131,7 +131,7 @@ def render_background(seed: int, index: int, size_px: int) -> np.ndarray:
     position = -R[2] * distance + np.array([*rng.uniform(-0.15, 0.15, 2), rng.uniform(0.0, 0.1)])
     camera = ms.sensor(R, position, float(np.tan(np.radians(rng.uniform(16.0, 32.0)))), size_px,
                        size_px, 0.01, 50.0)
-    frame = ms.render(scene, camera, R, position, SAMPLES, index)
+    frame = ms.render(scene, camera, SAMPLES, index)
     gains = sample_exposure(rng) * sample_white_balance(rng) * 0.55 / max(
         float(np.percentile(frame.rgb, 75)), 0.05)
     picture = np.round(255.0 * linear_to_srgb(frame.rgb * gains)).astype(np.uint8)
@@ -144,7 +144,7 @@ def background_path(folder: Path, index: int) -> Path:
     return folder / f'background-{index:05d}.npz'
 
 
-def render_and_store(folder: Path, seed: int, index: int, size_px: int) -> None:
+def render_and_store(folder: Path, seed: int, size_px: int, index: int) -> None:
     """One job of ``nabs-pose render backgrounds``: skipped where the file is complete."""
     path = background_path(folder, index)
     if not path.exists():

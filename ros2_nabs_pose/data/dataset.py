@@ -19,12 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.types import PoseError
+
 FORMAT_VERSION = 1
 VALIDATION_SHARE = 0.08
 ARRAYS = ('rgba', 'depth', 'part', 'R_cam_obj', 'kappa', 'front_visible', 'light')
 
 
-class DatasetError(ValueError):
+class DatasetError(PoseError):
     """A data folder that cannot be used; its text is one sentence that names it and the mend."""
 
 

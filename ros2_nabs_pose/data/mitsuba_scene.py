@@ -24,29 +24,60 @@ _AOVS = 'position:position,uv:uv'
 
 @lru_cache(maxsize=1)
 def mitsuba() -> Any:
-    """Mitsuba 3 in its scalar variant, on one thread: processes, not threads, fill the cores."""
+    """Mitsuba 3 in its scalar variant, on one thread: processes, not threads, fill the cores.
+
+    Where :func:`prefer_vectorised` succeeded before: in its LLVM variant.
+    """
+    mi, drjit = _imported()
+    if mi.variant() is None:
+        mi.set_variant('scalar_rgb')
+    drjit.set_thread_count(1)
+    mi.set_log_level(mi.LogLevel.Error)
+    return mi
+
+
+def _imported() -> tuple[Any, Any]:
     try:
         import drjit
         import mitsuba as mi
     except ImportError as error:
         raise RuntimeError("rendering needs Mitsuba 3: pip install 'ros2_nabs_pose[render]' "
                            'or pip install mitsuba') from error
-    mi.set_variant('scalar_rgb')
-    drjit.set_thread_count(1)
-    mi.set_log_level(mi.LogLevel.Error)
-    return mi
+    return mi, drjit
+
+
+def prefer_vectorised() -> bool:
+    """Makes this process render with LLVM, some seven times faster on large pictures.
+
+    False where LLVM 17 or later (older ones cannot compile the path tracer) is not found: the
+    environment variable DRJIT_LIBLLVM_PATH names the library where the system's is older. Grain
+    differs between the variants, so what must come out equal everywhere uses the scalar one.
+    """
+    mi, drjit = _imported()
+    if mi.variant() is None:
+        version = drjit.detail.llvm_version()
+        if version and version[0] >= 17:
+            mi.set_variant('llvm_ad_rgb')
+    return bool((mi.variant() or '').startswith('llvm'))
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One rendered picture, linear, (H, W) or (H, W, 3) float32.
-
-    rgb: premultiplied by alpha. alpha: coverage. z: mean depth along the optical axis of the
-    covered samples, metres (0 where nothing is). marked: coverage of marked meshes.
-    """
+    """One rendered picture, linear: rgb (H, W, 3) premultiplied by alpha (H, W), the coverage."""
 
     rgb: np.ndarray
     alpha: np.ndarray
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What a pixel's rays met, averaged over them, (H, W) float32.
+
+    coverage: share of rays that met anything. z: mean depth along the optical axis of those,
+    metres (0 where nothing is). marked: share of rays that met marked meshes.
+    """
+
+    coverage: np.ndarray
     z: np.ndarray
     marked: np.ndarray
 
@@ -75,8 +106,11 @@ def bsdf(paint: Paint) -> dict:
 
 
 def shape(mesh: Mesh, material: dict, marked: bool = False,
-          T_world_mesh: np.ndarray | None = None) -> Any:
-    """A mesh with a BSDF description, moved by a (4, 4) transform; ``marked`` as in Frame."""
+          T_world_mesh: np.ndarray | None = None, number: int = 0) -> Any:
+    """A mesh with a BSDF description, moved by a (4, 4) transform; ``marked`` as in Geometry.
+
+    ``number`` is what :func:`surfaces` tells it by; many meshes may share one.
+    """
     mi = mitsuba()
     vertices, normals = mesh.vertices, mesh.normals
     if T_world_mesh is not None:
@@ -87,7 +121,8 @@ def shape(mesh: Mesh, material: dict, marked: bool = False,
     result = mi.Mesh('mesh', len(vertices), len(mesh.faces), properties,
                      has_vertex_normals=True, has_vertex_texcoords=True)
     parameters = mi.traverse(result)
-    uv = mesh.uv + (0.0, _MARK) if marked else mesh.uv
+    # Textures repeat, so whole numbers in their coordinates change nothing but what we read back.
+    uv = mesh.uv + (number * _MARK, _MARK if marked else 0.0)
     parameters['vertex_positions'] = np.ascontiguousarray(vertices, np.float32).ravel()
     parameters['vertex_normals'] = np.ascontiguousarray(normals, np.float32).ravel()
     parameters['vertex_texcoords'] = np.ascontiguousarray(uv, np.float32).ravel()
@@ -118,7 +153,8 @@ def area_light(position_m: np.ndarray, target_m: np.ndarray, size_m: float,
 
 
 def sensor(R_cam_world: np.ndarray, position_m: np.ndarray, half_tan: float, width: int,
-           height: int, near_m: float, far_m: float, seed: int = 0) -> dict:
+           height: int, near_m: float, far_m: float, seed: int = 0,
+           sampler: str = 'independent') -> dict:
     """A pinhole camera; ``half_tan`` is the tangent of half its horizontal field of view.
 
     R_cam_world (3, 3) has the optical frame's axes in its rows. The principal point is the
@@ -131,29 +167,74 @@ def sensor(R_cam_world: np.ndarray, position_m: np.ndarray, half_tan: float, wid
     return {'type': 'perspective', 'fov': float(np.degrees(2.0 * np.arctan(half_tan))),
             'fov_axis': 'x', 'near_clip': float(near_m), 'far_clip': float(far_m),
             'to_world': mi.ScalarTransform4f(to_world),
-            'sampler': {'type': 'independent', 'seed': seed},
+            'sampler': {'type': sampler, 'seed': seed},
             'film': {'type': 'hdrfilm', 'width': width, 'height': height,
                      'pixel_format': 'rgba', 'component_format': 'float32',
                      'rfilter': {'type': 'box'}}}
 
 
 def integrator(max_depth: int, hide_emitters: bool = True) -> dict:
-    """Path tracing with the geometry that :func:`render` reads, in one pass."""
-    return {'type': 'aov', 'aovs': _AOVS,
-            'image': {'type': 'path', 'max_depth': max_depth, 'rr_depth': 64,
-                      'hide_emitters': hide_emitters}}
+    """Path tracing for pictures; geometry is asked for apart, as it costs more than the light."""
+    return {'type': 'path', 'max_depth': max_depth, 'rr_depth': 64,
+            'hide_emitters': hide_emitters}
 
 
-def render(scene: Any, camera: dict, R_cam_world: np.ndarray, position_m: np.ndarray,
-           samples: int, seed: int) -> Frame:
+def cropped(camera: dict, window: tuple[int, int, int, int]) -> dict:
+    """The camera with only the pixels x0 <= x < x1, y0 <= y < y1 of its picture rendered."""
+    x0, y0, x1, y1 = window
+    return camera | {'film': camera['film'] | {
+        'crop_offset_x': x0, 'crop_offset_y': y0, 'crop_width': x1 - x0, 'crop_height': y1 - y0}}
+
+
+def render(scene: Any, camera: dict, samples: int, seed: int) -> Frame:
     """Renders a loaded scene through one camera; the same seed gives the same picture."""
     mi = mitsuba()
     image = np.array(mi.render(scene, sensor=mi.load_dict(camera), spp=samples, seed=seed))
-    alpha = np.clip(image[..., 3], 0.0, 1.0)
-    covered = alpha > 1e-4
-    safe = np.where(covered, image[..., 3], 1.0)
-    position = image[..., 4:7] / safe[..., None]
-    z = np.where(covered, (position - position_m) @ R_cam_world[2], 0.0)
-    marked = np.clip(np.round(image[..., 8] / _MARK, 2), 0.0, 1.0)
-    return Frame(image[..., :3], alpha.astype(np.float32), z.astype(np.float32),
-                 marked.astype(np.float32))
+    return Frame(image[..., :3], np.clip(image[..., 3], 0.0, 1.0))
+
+
+def _met(scene: Any, camera: dict, samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over each pixel's rays of position (H, W, 3) and uv (H, W, 2), 0 where they miss."""
+    mi = mitsuba()
+    integrator_ = mi.load_dict({'type': 'aov', 'aovs': _AOVS})
+    image = np.array(mi.render(scene, sensor=mi.load_dict(camera), integrator=integrator_,
+                               spp=samples, seed=seed))[..., -5:]
+    return image[..., :3], image[..., 3:]
+
+
+def geometry(scene: Any, camera: dict, R_cam_world: np.ndarray, position_m: np.ndarray,
+             samples: int, seed: int) -> Geometry:
+    """Casts ``samples`` rays a pixel. Lamps are met like everything else: leave them out.
+
+    Needs every mesh made with ``number=1`` (see :func:`shape`), which tells rays that met one.
+    """
+    position, uv = _met(scene, camera, samples, seed)
+    coverage = np.clip(np.round(uv[..., 0] / _MARK * samples) / samples, 0.0, 1.0)
+    covered = coverage > 0.0
+    mean = position / np.where(covered, coverage, 1.0)[..., None]
+    z = np.where(covered, (mean - position_m) @ R_cam_world[2], 0.0)
+    marked = np.clip(np.round(uv[..., 1] / _MARK * samples) / samples, 0.0, 1.0)
+    return Geometry(coverage.astype(np.float32), z.astype(np.float32), marked.astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Surfaces:
+    """What single rays through a picture met, (H, W): one ray a pixel, nothing averaged.
+
+    number: as given to :func:`shape`; 0 also where nothing is. marked: bool. z: depth along the
+    optical axis, metres (0 where nothing is).
+    """
+
+    number: np.ndarray
+    marked: np.ndarray
+    z: np.ndarray
+
+
+def surfaces(scene: Any, camera: dict, R_cam_world: np.ndarray, position_m: np.ndarray,
+             seed: int) -> Surfaces:
+    """Casts one ray a pixel; for several a pixel, give a camera of a larger picture."""
+    position, uv = _met(scene, camera, 1, seed)
+    z = (position - position_m) @ R_cam_world[2]
+    met = (position != 0.0).any(-1)
+    return Surfaces(np.round(uv[..., 0] / _MARK).astype(int) * met, (uv[..., 1] > _MARK / 2) & met,
+                    np.where(met, z, 0.0).astype(np.float32))

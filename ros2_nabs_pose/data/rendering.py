@@ -15,10 +15,12 @@ so that the sphere around the object just fits whatever the perspective.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from . import mitsuba_scene as ms
+from .dataset import write_instance
 from .lighting import sample_environment, sample_exposure, sample_white_balance
 from .looks import Look, linear_to_srgb, sample_look
 from .shapes import Shape, sample_shape
@@ -30,6 +32,8 @@ KAPPA_RANGE = (0.05, 0.30)
 #: Instances of these streams never share a seed: training never draws an evaluation object.
 STREAMS = {'training': 0, 'evaluation': 1, 'demo': 2, 'backgrounds': 3, 'occluders': 4}
 MAX_DEPTH = 4
+#: Rays a pixel for depth and coverage of the front part.
+GEOMETRY_SAMPLES = 8
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,8 @@ def load_scene(shape: Shape, look: Look, emitters: dict, only: str | None = None
     for name, part in shape.parts.items():
         if only in (None, name):
             description[f'part_{name}'] = ms.shape(part.mesh, ms.bsdf(look.paints[part.material]),
-                                                   marked=name == shape.front_part)
+                                                   marked=name == shape.front_part,
+                                                   number=1)
     return ms.mitsuba().load_dict(description)
 
 
@@ -126,58 +131,102 @@ def _exposed(rng: np.random.Generator, frames: list[ms.Frame]) -> np.ndarray:
     return gain * sample_white_balance(rng)
 
 
+def _window(points_m: np.ndarray, R_cam_obj: np.ndarray, kappa: float, radius_m: float,
+            size_px: int) -> tuple[int, int, int, int]:
+    """The pixels that an object can cover (see mitsuba_scene.cropped); the rest stays empty."""
+    px = (project(points_m, R_cam_obj, kappa, radius_m) + 1.0) * size_px / 2.0
+    low = np.clip(np.floor(px.min(0)), 0, size_px - 1).astype(int)
+    high = np.clip(np.ceil(px.max(0)), low + 1, size_px).astype(int)
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
+
+@dataclass(frozen=True)
+class _Views:
+    """The poses of an instance's views, and what of them is geometry alone."""
+
+    rotations: np.ndarray
+    kappa: np.ndarray
+    windows: list[tuple[int, int, int, int]]
+    cameras: list[dict]
+
+
+def _sample_views(rng: np.random.Generator, shape: Shape, settings: RenderSettings) -> _Views:
+    count, size, radius = settings.views, settings.size_px, shape.radius_m
+    elevation, azimuth = sample_elevations(rng, count), sample_azimuths(rng, count)
+    kappa = np.exp(rng.uniform(*np.log(KAPPA_RANGE), count))
+    rotations = np.stack([look_at_origin(e, a) for e, a in zip(elevation, azimuth, strict=True)])
+    windows, cameras = [], []
+    for R, k in zip(rotations, kappa, strict=True):
+        window = _window(shape.vertices, R, k, radius, size)
+        distance = radius / k
+        windows.append(window)
+        cameras.append(ms.cropped(ms.sensor(R, -R[2] * distance, FRAME_MARGIN * k, size, size,
+                                            0.3 * distance, 4.0 * distance), window))
+    return _Views(rotations, kappa, windows, cameras)
+
+
+def _render_geometry(shape: Shape, look: Look, views: _Views,
+                     size: int) -> dict[str, np.ndarray]:
+    """depth, part and front_visible of all views, as dataset.py stores them."""
+    count, radius = len(views.kappa), shape.radius_m
+    depth = np.zeros((count, size, size), np.float16)
+    part = np.zeros((count, size, size), np.uint8)
+    front_visible = np.ones(count, np.float32)
+    # No lamps in these scenes: hidden from pictures, they would still stop these rays.
+    scene = load_scene(shape, look, {})
+    front_scene = None
+    if shape.front_part is not None:
+        front_scene = load_scene(shape, look, {}, only=shape.front_part)
+    for i, (R, k) in enumerate(zip(views.rotations, views.kappa, strict=True)):
+        x0, y0, x1, y1 = views.windows[i]
+        distance = radius / k
+        found = ms.geometry(scene, views.cameras[i], R, -R[2] * distance, GEOMETRY_SAMPLES, i)
+        depth[i, y0:y1, x0:x1] = np.where(found.coverage > 0.0, (found.z - distance) / radius, 0.0)
+        part[i, y0:y1, x0:x1] = np.round(255.0 * found.marked)
+        if front_scene is not None:
+            alone = ms.geometry(front_scene, views.cameras[i], R, -R[2] * distance,
+                                GEOMETRY_SAMPLES, i)
+            front_visible[i] = min(float(found.marked.sum()) / max(float(alone.coverage.sum()),
+                                                                   1.0), 1.0)
+    return {'depth': depth, 'part': part, 'front_visible': front_visible}
+
+
 def render_instance(category: str, seed: int, instance: int, settings: RenderSettings,
                     stream: str = 'training') -> dict[str, np.ndarray | dict]:
     """Renders all views of one random object; the arrays and ``meta`` as dataset.py stores them."""
     rng = instance_rng(seed, instance, stream)
     shape = sample_shape(category, rng)
     look = sample_look(rng)
+    views = _sample_views(rng, shape, settings)
     count, size = settings.views, settings.size_px
-    elevation, azimuth = sample_elevations(rng, count), sample_azimuths(rng, count)
-    kappa = np.exp(rng.uniform(*np.log(KAPPA_RANGE), count))
     light = np.sort(np.arange(count) % settings.lights)
-    radius = shape.radius_m
-    rotations = np.stack([look_at_origin(e, a) for e, a in zip(elevation, azimuth, strict=True)])
     rgba = np.zeros((count, size, size, 4), np.uint8)
-    depth = np.zeros((count, size, size), np.float16)
-    part = np.zeros((count, size, size), np.uint8)
-    front_visible = np.ones(count, np.float32)
-    front_scene = None
-    if shape.front_part is not None:
-        front_scene = load_scene(shape, look, {}, only=shape.front_part)
     records = []
     for group in range(settings.lights):
-        emitters, record = sample_emitters(rng, radius)
+        emitters, record = sample_emitters(rng, shape.radius_m)
         scene = load_scene(shape, look, emitters)
         members = np.flatnonzero(light == group)
-        frames = []
-        for i in members:
-            distance = radius / kappa[i]
-            position = -rotations[i, 2] * distance
-            camera = ms.sensor(rotations[i], position, FRAME_MARGIN * kappa[i], size, size,
-                               0.3 * distance, 4.0 * distance)
-            frame = ms.render(scene, camera, rotations[i], position, settings.samples, int(i))
-            frames.append(frame)
-            covered = frame.alpha > 1e-4
-            depth[i] = np.where(covered, (frame.z - distance) / radius, 0.0)
-            part[i] = np.round(255.0 * frame.marked)
-            if front_scene is not None:
-                alone = ms.render(front_scene, camera, rotations[i], position,
-                                  max(settings.samples // 4, 4), int(i))
-                full = float(alone.alpha.sum())
-                front_visible[i] = min(float(frame.marked.sum()) / max(full, 1.0), 1.0)
+        frames = [ms.render(scene, views.cameras[i], settings.samples, int(i)) for i in members]
         gains = _exposed(rng, frames)
         for i, frame in zip(members, frames, strict=True):
-            rgba[i] = to_photograph(frame.rgb, frame.alpha, gains)
+            x0, y0, x1, y1 = views.windows[i]
+            rgba[i, y0:y1, x0:x1] = to_photograph(frame.rgb, frame.alpha, gains)
         records.append(record | {'gains': [round(float(g), 4) for g in gains]})
     meta = {'category': category, 'seed': seed, 'stream': stream, 'instance': instance,
             'size_m': shape.size_m.tolist(), 'box_center_m': shape.box_center_m.tolist(),
-            'radius_m': radius, 'front_point_m': shape.front_point_m.tolist(),
+            'radius_m': shape.radius_m, 'front_point_m': shape.front_point_m.tolist(),
             'shape': shape.parameters, 'pattern': look.pattern,
             'finish': look.paints['outside'].finish, 'lights': records,
             'renderer': {'mitsuba': ms.mitsuba().__version__, 'size_px': size,
                          'samples': settings.samples, 'max_depth': MAX_DEPTH,
                          'frame_margin': FRAME_MARGIN}}
-    return {'rgba': rgba, 'depth': depth, 'part': part, 'R_cam_obj': rotations.astype(np.float32),
-            'kappa': kappa.astype(np.float32), 'front_visible': front_visible,
-            'light': light.astype(np.uint8), 'meta': meta}
+    return {'rgba': rgba, **_render_geometry(shape, look, views, size),
+            'R_cam_obj': views.rotations.astype(np.float32),
+            'kappa': views.kappa.astype(np.float32), 'light': light.astype(np.uint8),
+            'meta': meta}
+
+
+def render_and_store_instance(folder: Path, category: str, seed: int, settings: RenderSettings,
+                              instance: int) -> None:
+    """One job of ``nabs-pose render CATEGORY``."""
+    write_instance(folder, instance, render_instance(category, seed, instance, settings))

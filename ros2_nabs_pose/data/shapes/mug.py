@@ -208,8 +208,9 @@ def build(p: MugParameters) -> Shape:
               'handle': (_handle(p), 'handle')}
     if p.lid_m > 0.0:
         r, e = outer[-1, 0] + 0.001, 0.002
-        lid = np.array([(0.0, h - 0.001), (r - e, h - 0.001), (r, h + e / 2.0), (r, h + p.lid_m - e),
-                        (r - e, h + p.lid_m), (0.0, h + p.lid_m)])
+        under, top = h - 0.001, h + p.lid_m
+        lid = np.array([(0.0, under), (r - e, under), (r, h + e / 2.0), (r, top - e),
+                        (r - e, top), (0.0, top)])
         meshes['lid'] = (revolve(lid, lid[:, 0] / r), 'lid')
     lift = np.array([0.0, 0.0, -0.5 * (h + p.lid_m)])
     parts = {name: Part(mesh.moved(lift), material) for name, (mesh, material) in meshes.items()}

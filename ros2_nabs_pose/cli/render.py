@@ -1,0 +1,170 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""``nabs-pose render``: training views, backgrounds and evaluation sets, with Mitsuba 3."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from functools import partial
+from pathlib import Path
+
+EXAMPLES = """examples:
+  nabs-pose render mug --preview mugs.png            a contact sheet first: are the axes right?
+  nabs-pose render mug --instances 260 --views 60 --out data/mug
+  nabs-pose render mug --instances 2000 --out data/mug --shard 3/16    one of 16 machines
+  nabs-pose render backgrounds --count 400 --size 160 --out data/backgrounds
+  nabs-pose render scenes --category mug --count 60 --seed 7 --out data/eval-mug
+  nabs-pose render sequence --category mug --count 100 --seed 7 --out data/demo-sequence
+Stopped or killed, the same command goes on: files that are there are complete and are kept.
+"""
+BACKGROUNDS = 'backgrounds'
+SCENES = ('scenes', 'sequence')
+_DEFAULT_SIZE = {BACKGROUNDS: 160, 'scenes': 480, 'sequence': 480}
+#: Compressed bytes a pixel, measured: of a view with its depth and part; of a background; of a
+#: scene with its depth and masks.
+_VIEW_BYTES, _BACKGROUND_BYTES, _SCENE_BYTES = 1.9, 1.8, 4.5
+
+
+def _shard(text: str) -> tuple[int, int]:
+    """'3/16' -> (2, 16): shards count from 1 on the command line."""
+    try:
+        index, count = (int(part) for part in text.split('/'))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no shard: write i/n, as in 3/16") from None
+    if not 1 <= index <= count:
+        raise argparse.ArgumentTypeError(f"'{text}' is no shard: i runs from 1 to n")
+    return index - 1, count
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'{value} is not positive')
+    return value
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Declare the subcommand."""
+    parser = subparsers.add_parser(
+        'render', help='render training data', epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('what', help=f"a category with procedural shapes, '{BACKGROUNDS}', or an "
+                        "evaluation set: 'scenes' (single pictures) or 'sequence' (an orbit)")
+    parser.add_argument('--category', default='mug', help='of the objects in scenes')
+    parser.add_argument('--out', type=Path, help='folder to write (default: data/WHAT)')
+    parser.add_argument('--instances', '--count', type=_positive, default=260, metavar='N',
+                        help='objects, or pictures (default: %(default)s)')
+    parser.add_argument('--views', type=_positive, default=60, help='of each object')
+    parser.add_argument('--size', type=_positive, metavar='PX',
+                        help="a picture's width (default: 64; backgrounds: 160; scenes: 480, 4:3)")
+    parser.add_argument('--samples', '--spp', type=_positive, default=20, metavar='N',
+                        help='light paths a pixel of a view (default: %(default)s)')
+    parser.add_argument('--lights', type=_positive, default=3, metavar='N',
+                        help='light set-ups of each object (default: %(default)s)')
+    parser.add_argument('--seed', type=int, default=1,
+                        help='the same seed gives the same data, however many workers')
+    parser.add_argument('--workers', type=_positive, help='processes (default: one per core)')
+    parser.add_argument('--shard', type=_shard, default=(0, 1), metavar='I/N',
+                        help='render only every N-th object, from the I-th')
+    parser.add_argument('--preview', type=Path, metavar='PNG',
+                        help='write a contact sheet with the axes drawn in, and nothing else')
+
+
+def _announce(folder: Path, missing: int, present: int, bytes_each: float) -> None:
+    """Says what will be written, and refuses where it cannot fit."""
+    from ..data.dataset import DatasetError
+
+    need, free = missing * bytes_each, shutil.disk_usage(folder).free
+    print(f'{folder}: {missing} to render, {present} there already; about {need / 1e6:.0f} MB '
+          f'of {free / 1e9:.1f} GB free', flush=True)
+    if need > 0.95 * free:
+        raise DatasetError(f"'{folder}' has {free / 1e6:.0f} MB free and about {need / 1e6:.0f} "
+                           'MB are needed: choose another --out or fewer --instances')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Render; returns 0, or 1 when some jobs failed."""
+    from ..data.dataset import DatasetError
+    from ..data.mitsuba_scene import mitsuba
+    from ..data.shapes import FAMILIES
+
+    category = args.category if args.what in SCENES else args.what
+    if category != BACKGROUNDS and category not in FAMILIES:
+        raise DatasetError(f"nothing to render called '{category}': choose one of "
+                           f"{', '.join((*sorted(FAMILIES), BACKGROUNDS, *SCENES))}")
+    try:
+        if args.what not in SCENES:  # those choose a variant of Mitsuba of their own
+            mitsuba()
+    except RuntimeError as error:
+        raise DatasetError(str(error)) from error
+    if args.preview:
+        return _preview(args)
+    folder = args.out or Path('data') / args.what
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatasetError(f"cannot write to '{folder}' ({error.strerror}): choose another "
+                           '--out') from error
+    failures = (_render_scenes if args.what in SCENES else _render_data)(args, folder)
+    for arguments, trace in failures[:3]:
+        print(f'{args.what} {arguments[-1]} failed:\n{trace}', file=sys.stderr)
+    if failures:
+        print(f'{len(failures)} failed; the same command tries them again', file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _preview(args: argparse.Namespace) -> int:
+    from ..data.dataset import DatasetError
+    from ..data.preview import write_preview
+
+    if args.what in (BACKGROUNDS, *SCENES):
+        raise DatasetError(f"--preview is for categories, not for '{args.what}': render a few "
+                           'and look at them')
+    write_preview(args.preview, args.what, args.seed)
+    print(f'wrote {args.preview}')
+    return 0
+
+
+def _workers(args: argparse.Namespace) -> int:
+    from ..data.jobs import default_workers
+
+    return args.workers or default_workers()
+
+
+def _render_data(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, str]]:
+    """Views of a category, or backgrounds; returns the failed jobs."""
+    from ..data.backgrounds import background_path, render_and_store
+    from ..data.dataset import instance_path, write_recipe
+    from ..data.jobs import run_jobs, shard
+    from ..data.rendering import RenderSettings, render_and_store_instance
+
+    size = args.size or _DEFAULT_SIZE.get(args.what, 64)
+    recipe = {'what': args.what, 'seed': args.seed, 'size_px': size, 'count': args.instances}
+    if args.what == BACKGROUNDS:
+        path_of, bytes_each = background_path, _BACKGROUND_BYTES * size * size
+        job = partial(render_and_store, folder, args.seed, size)
+    else:
+        path_of, bytes_each = instance_path, _VIEW_BYTES * size * size * args.views
+        recipe |= {'views': args.views, 'samples': args.samples, 'lights': args.lights}
+        job = partial(render_and_store_instance, folder, args.what, args.seed, RenderSettings(
+            args.views, size, args.samples, args.lights))
+    write_recipe(folder, recipe)
+    mine = shard(range(args.instances), *args.shard)
+    missing = [k for k in mine if not path_of(folder, k).exists()]
+    _announce(folder, len(missing), len(mine) - len(missing), bytes_each)
+    return run_jobs(job, [(k,) for k in missing], _workers(args),
+                    'picture' if args.what == BACKGROUNDS else 'object')
+
+
+def _render_scenes(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, str]]:
+    """An evaluation set; returns the failed jobs."""
+    from ..data.scene_files import SceneSettings, missing_frames, render_set
+
+    width = args.size or _DEFAULT_SIZE[args.what]
+    settings = SceneSettings(args.what, args.category, args.instances, args.seed, width,
+                             width * 3 // 4, args.samples)
+    missing = len(missing_frames(folder, args.instances))
+    _announce(folder, missing, args.instances - missing, _SCENE_BYTES * width * width * 3 / 4)
+    return render_set(folder, settings, _workers(args))
