@@ -15,12 +15,15 @@ EXAMPLES = """examples:
   nabs-pose render mug --instances 260 --views 60 --out data/mug
   nabs-pose render mug --instances 2000 --out data/mug --shard 3/16    one of 16 machines
   nabs-pose render backgrounds --count 400 --size 160 --out data/backgrounds
-  nabs-pose render scenes --category mug --count 60 --seed 7 --out data/eval-mug
-  nabs-pose render sequence --category mug --count 100 --seed 7 --out data/demo-sequence
+  nabs-pose render scenes --category mug --count 60 --seed 5 --out data/eval-mug
+  nabs-pose render sequence --category mug --frames 100 --rate 10 --seed 7 --out data/demo-sequence
 Stopped or killed, the same command goes on: files that are there are complete and are kept.
+Scenes render some ten times faster where LLVM 17 or later is found; DRJIT_LIBLLVM_PATH names the
+library (Debian and Ubuntu: apt install libllvm19, /usr/lib/x86_64-linux-gnu/libLLVM.so.19.1).
 """
 BACKGROUNDS = 'backgrounds'
 SCENES = ('scenes', 'sequence')
+_DEFAULT_COUNT = {'scenes': 60, 'sequence': 100}
 _DEFAULT_SIZE = {BACKGROUNDS: 160, 'scenes': 480, 'sequence': 480}
 #: Compressed bytes a pixel, measured: of a view with its depth and part; of a background; of a
 #: scene with its depth and masks.
@@ -45,6 +48,13 @@ def _positive(text: str) -> int:
     return value
 
 
+def _positive_rate(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < 1e4:
+        raise argparse.ArgumentTypeError(f'{text} is no rate in Hz')
+    return value
+
+
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Declare the subcommand."""
     parser = subparsers.add_parser(
@@ -54,8 +64,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                         "evaluation set: 'scenes' (single pictures) or 'sequence' (an orbit)")
     parser.add_argument('--category', default='mug', help='of the objects in scenes')
     parser.add_argument('--out', type=Path, help='folder to write (default: data/WHAT)')
-    parser.add_argument('--instances', '--count', type=_positive, default=260, metavar='N',
-                        help='objects, or pictures (default: %(default)s)')
+    parser.add_argument('--instances', '--count', '--frames', type=_positive, metavar='N',
+                        help='objects, or pictures (default: 260; scenes: 60; sequence: 100)')
+    parser.add_argument('--rate', type=_positive_rate, default=10.0, metavar='HZ',
+                        help="of a sequence's pictures (default: %(default)s)")
     parser.add_argument('--views', type=_positive, default=60, help='of each object')
     parser.add_argument('--size', type=_positive, metavar='PX',
                         help="a picture's width (default: 64; backgrounds: 160; scenes: 480, 4:3)")
@@ -90,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
     from ..data.mitsuba_scene import mitsuba
     from ..data.shapes import FAMILIES
 
+    args.instances = args.instances or _DEFAULT_COUNT.get(args.what, 260)
     category = args.category if args.what in SCENES else args.what
     if category != BACKGROUNDS and category not in FAMILIES:
         raise DatasetError(f"nothing to render called '{category}': choose one of "
@@ -164,7 +177,7 @@ def _render_scenes(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, 
 
     width = args.size or _DEFAULT_SIZE[args.what]
     settings = SceneSettings(args.what, args.category, args.instances, args.seed, width,
-                             width * 3 // 4, args.samples)
+                             width * 3 // 4, args.samples, args.rate)
     missing = len(missing_frames(folder, args.instances))
     _announce(folder, missing, args.instances - missing, _SCENE_BYTES * width * width * 3 / 4)
     return render_set(folder, settings, _workers(args))
