@@ -62,6 +62,13 @@ def demo(folder: Path) -> str:
     return _table(['scripts/demo', ''], rows)
 
 
+def _keypoints(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return '-'
+    places = ', '.join(_share(found[f'{k}_median_diagonals']) for k in ('top', 'bottom', 'front'))
+    return f"{places}; {_number(found['front_angle_abs_median_deg'], 0)} deg"
+
+
 def accuracy(folder: Path) -> str:
     """Every accuracy-SET.json that ``nabs-pose benchmark accuracy`` left."""
     rows = []
@@ -72,10 +79,12 @@ def accuracy(folder: Path) -> str:
                 report['set'], category, str(f['n']), str(f['answered']),
                 _number(f['rotation_median_deg'], 1), _number(f['axis_median_deg'], 1),
                 _share(f['within_10_deg']), _share(f['within_20_deg']),
-                _share(f['translation_median_relative']), _number(f['confidence_ece'], 2)])
+                _share(f['translation_median_relative']), _number(f['confidence_ece'], 2),
+                _keypoints(f.get('keypoints'))])
     return _table(['set', 'category', 'objects', 'answered', 'rotation median (deg)',
                    'axis median (deg)', 'within 10 deg', 'within 20 deg',
-                   'translation error / distance', 'confidence ECE'], rows)
+                   'translation error / distance', 'confidence ECE',
+                   'keypoints top, bottom, front / diagonal; handle angle'], rows)
 
 
 def speed(folder: Path) -> str:
