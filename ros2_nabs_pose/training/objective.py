@@ -27,7 +27,7 @@ class Weights:
     edges: float = 4.0
     front: float = 5.0
     kl: float = 1e-4
-    code: float = 0.3
+    code: float = 2.5
     mask: float = 1.0
     axis: float = 3.0
     azimuth: float = 0.5
