@@ -55,9 +55,9 @@ setup(
         'data': ['mitsuba>=3.5', 'trimesh', 'scipy'],
         'train': ['tqdm', 'tensorboard', 'matplotlib', 'lpips'],
         'bags': ['rosbags'],
+        'test': ['pytest', 'pytest-timeout', 'hypothesis'],
     },
     zip_safe=False,
-    tests_require=['pytest'],
     entry_points={
         'console_scripts': [
             'nabs_pose_node = ros2_nabs_pose.node:main',
