@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -155,6 +156,7 @@ def _render_data(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, st
 
     size = args.size or _DEFAULT_SIZE.get(args.what, 64)
     recipe = {'what': args.what, 'seed': args.seed, 'size_px': size, 'count': args.instances}
+    path_of: Callable[[Path, int], Path]
     if args.what == BACKGROUNDS:
         path_of, bytes_each = background_path, _BACKGROUND_BYTES * size * size
         job = partial(render_and_store, folder, args.seed, size)

@@ -33,6 +33,7 @@ def _rough_texture(rng: np.random.Generator) -> np.ndarray:
     cells = (int(rng.integers(3, 24)), int(rng.integers(3, 24)))
     cloud = cv2.resize(rng.normal(0.0, 1.0, cells), (128, 96), interpolation=cv2.INTER_CUBIC)
     kind = rng.integers(4)
+    mix: np.ndarray
     if kind == 0:
         mix = 0.5 + 0.5 * np.sin(2.0 * np.pi * (rng.uniform(3, 12) * v + 0.6 * cloud))
     elif kind == 1:
@@ -43,8 +44,8 @@ def _rough_texture(rng: np.random.Generator) -> np.ndarray:
         mix = ((np.floor(u * count) + np.floor(v * count)) % 2) * 0.9 + 0.05 * cloud
     else:
         mix = 0.5 + 0.4 * cloud
-    mix = np.clip(mix, 0.0, 1.0)[..., None]
-    return np.clip(a * (1.0 - mix) + b * mix, 0.01, 0.95)
+    share = np.clip(mix, 0.0, 1.0)[..., None]
+    return np.clip(a * (1.0 - share) + b * share, 0.01, 0.95)
 
 
 def _paint(rng: np.random.Generator) -> Paint:

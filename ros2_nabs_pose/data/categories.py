@@ -51,7 +51,7 @@ CATEGORIES: dict[str, Category] = {
                  ORIGIN_AXIS),
         Category('laptop', SYMMETRY_NONE, (0.270, 0.330, 0.205), (0.055, 0.028, 0.035),
                  ORIGIN_BOX),
-        Category('mug', SYMMETRY_NONE, (0.115, 0.083, 0.096), (0.012, 0.009, 0.014),
+        Category('mug', SYMMETRY_NONE, (0.115, 0.084, 0.095), (0.010, 0.0085, 0.013),
                  ORIGIN_AXIS, front_part='handle'),
     )
 }

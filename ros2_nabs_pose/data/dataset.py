@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,7 @@ def write_atomically(path: Path, arrays: dict[str, np.ndarray]) -> None:
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.partial')
     try:
         with open(temporary, 'wb') as stream:
-            np.savez_compressed(stream, **arrays)
+            np.savez_compressed(stream, allow_pickle=False, **arrays)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -124,7 +125,7 @@ def read_instance(path: Path) -> dict:
         with np.load(path) as stored:
             data = {k: stored[k] for k in ARRAYS}
             data['meta'] = json.loads(str(stored['meta']))
-    except (OSError, KeyError, ValueError, EOFError) as error:
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DatasetError(f"'{path}' is damaged or of another format ({error}): delete it and "
                            'run the same render command again') from error
     return data

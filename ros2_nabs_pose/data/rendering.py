@@ -153,7 +153,7 @@ class _Views:
 def _sample_views(rng: np.random.Generator, shape: Shape, settings: RenderSettings) -> _Views:
     count, size, radius = settings.views, settings.size_px, shape.radius_m
     elevation, azimuth = sample_elevations(rng, count), sample_azimuths(rng, count)
-    kappa = np.exp(rng.uniform(*np.log(KAPPA_RANGE), count))
+    kappa = np.exp(rng.uniform(np.log(KAPPA_RANGE[0]), np.log(KAPPA_RANGE[1]), count))
     rotations = np.stack([look_at_origin(e, a) for e, a in zip(elevation, azimuth, strict=True)])
     windows, cameras = [], []
     for R, k in zip(rotations, kappa, strict=True):

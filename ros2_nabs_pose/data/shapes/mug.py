@@ -188,7 +188,12 @@ def _handle(p: MugParameters) -> Mesh:
     narrow = 1.0 - p.end_narrow * s
     half_width = 0.5 * p.section_width_m * flare * narrow
     depth = half_depth * (0.5 + 0.5 * flare) * (0.5 + 0.5 * narrow)
-    return sweep_xz(path, half_width, depth, p.section_exponent)
+    mesh = sweep_xz(path, half_width, depth, p.section_exponent)
+    # Where the wall slants, the ends' lower or upper edges would come out on its inside.
+    r = np.linalg.norm(mesh.vertices[:, :2], axis=1)
+    least = body_radius(p, np.clip(mesh.vertices[:, 2] / h, 0.0, 1.0)) - embed
+    mesh.vertices[:, :2] *= np.maximum(least / r, 1.0)[:, None]
+    return mesh
 
 
 def _front_point(handle: Mesh) -> np.ndarray:

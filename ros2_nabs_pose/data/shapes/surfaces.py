@@ -113,7 +113,10 @@ def resample(path: np.ndarray, count: int) -> np.ndarray:
 
 def box(size: np.ndarray) -> Mesh:
     """An axis-aligned box centred at the origin, (3,) metres, with flat faces and uv per face."""
-    vertices, normals, uv, faces = [], [], [], []
+    vertices: list[np.ndarray] = []
+    normals: list[np.ndarray] = []
+    uv: list[np.ndarray] = []
+    faces: list[list[int]] = []
     half = np.asarray(size, dtype=np.float64) / 2.0
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], dtype=np.float64)
     for axis in range(3):

@@ -1,0 +1,115 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+
+import numpy as np
+import pytest
+
+from ros2_nabs_pose.data.categories import CATEGORIES, get_category
+from ros2_nabs_pose.data.looks import (linear_to_srgb, sample_color, sample_look, srgb_to_linear)
+from ros2_nabs_pose.data.rendering import instance_rng
+from ros2_nabs_pose.data.shapes import sample_shape
+from ros2_nabs_pose.data.shapes.mug import BODIES, HANDLES
+from ros2_nabs_pose.data.shapes.surfaces import revolve
+
+
+@pytest.fixture(scope='module')
+def mugs():
+    return [sample_shape('mug', instance_rng(5, k)) for k in range(300)]
+
+
+def test_sizes_are_those_of_the_category(mugs):
+    sizes = np.array([m.size_m for m in mugs])
+    category = get_category('mug')
+    assert sizes.mean(0) == pytest.approx(category.size_mean_m, abs=0.002)
+    assert sizes.std(0) == pytest.approx(category.size_std_m, abs=0.002)
+    heights = np.array([m.parameters['height_m'] for m in mugs])
+    assert heights.min() >= 0.06 and heights.max() <= 0.14
+    assert np.mean((heights > 0.08) & (heights < 0.11)) > 0.7
+
+
+def test_frame_has_the_handle_along_x_and_the_axis_through_the_middle(mugs):
+    for mug in mugs:
+        handle = mug.parts['handle'].mesh.vertices
+        body = mug.parts['outside'].mesh.vertices
+        assert handle[:, 0].min() > 0.0
+        assert handle[:, 1].min() == pytest.approx(-handle[:, 1].max(), abs=1e-9)
+        # On the body's axis, half way up, lid included.
+        assert body[:, :2].min(0) == pytest.approx(-body[:, :2].max(0), abs=1e-9)
+        assert mug.vertices[:, 2].max() == pytest.approx(-mug.vertices[:, 2].min(), abs=1e-9)
+        assert mug.front_point_m[0] == pytest.approx(mug.vertices[:, 0].max())
+        reach = mug.front_point_m[0] - body[:, 0].max()
+        assert 0.018 < reach < 0.047
+
+
+def test_handle_ends_inside_the_wall_and_stays_within_the_height(mugs):
+    for mug in mugs:
+        handle = mug.parts['handle'].mesh.vertices
+        inside = mug.parts['inside'].mesh.vertices
+        assert handle[:, 2].max() <= mug.vertices[:, 2].max() + 1e-9
+        # Nothing of the handle may be seen from within: at its ends' heights it stays outside
+        # the inner wall.
+        wall = inside[np.abs(inside[:, 1]) < 1e-12]
+        wall = wall[(wall[:, 0] > 0.4 * wall[:, 0].max()) & (wall[:, 2] < wall[:, 2].max() - 0.004)]
+        order = np.argsort(wall[:, 2])
+        inner_r = np.interp(handle[:, 2], wall[order, 2], wall[order, 0])
+        assert (np.linalg.norm(handle[:, :2], axis=1) - inner_r).min() > -1e-4
+
+
+def test_normals_point_out_of_the_surface(mugs):
+    for mug in mugs[:20]:
+        for part in mug.parts.values():
+            corners = part.mesh.vertices[part.mesh.faces]
+            face = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+            area = np.linalg.norm(face, axis=1)
+            agree = np.einsum('ij,ij->i', face, part.mesh.normals[part.mesh.faces].sum(1))
+            assert (agree[area > 1e-10] > 0).mean() > 0.995
+        if mug.parameters['foot_m'] > 0.0:
+            continue  # the ring under it also faces inwards
+        outside = mug.parts['outside'].mesh
+        radial = np.einsum('ij,ij->i', outside.vertices[:, :2], outside.normals[:, :2])
+        assert radial.min() > -1e-6
+
+
+def test_all_kinds_and_lids_occur(mugs):
+    assert {m.parameters['body'] for m in mugs} == set(BODIES)
+    assert {m.parameters['handle'] for m in mugs} == set(HANDLES)
+    assert 0.02 < np.mean(['lid' in m.parts for m in mugs]) < 0.12
+
+
+def test_revolved_cylinder_has_its_surface_and_texture_coordinates():
+    mesh = revolve(np.array([(0.5, 0.0), (0.5, 2.0)]), np.array([0.0, 1.0]), 64)
+    corners = mesh.vertices[mesh.faces]
+    area = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0],
+                                         corners[:, 2] - corners[:, 0]), axis=1).sum()
+    assert area == pytest.approx(2.0 * np.pi, rel=0.002)
+    at = np.argmin(np.linalg.norm(mesh.vertices - (0.0, 0.5, 2.0), axis=1))
+    assert mesh.uv[at] == pytest.approx((0.25, 1.0))
+    assert mesh.normals[at] == pytest.approx((0.0, 1.0, 0.0), abs=1e-9)
+
+
+def test_looks_come_in_the_shares_that_are_promised():
+    looks = [sample_look(np.random.default_rng(k)) for k in range(1200)]
+    patterns = [look.pattern for look in looks]
+    assert np.mean([p == 'plain' for p in patterns]) == pytest.approx(0.55, abs=0.04)
+    assert np.mean([p == 'two-tone' for p in patterns]) == pytest.approx(0.20, abs=0.03)
+    for look in looks:
+        for paint in look.paints.values():
+            assert 0.0 <= paint.color.min() and paint.color.max() <= 1.0
+    brightness = np.array([linear_to_srgb(sample_color(np.random.default_rng(k))).max()
+                           for k in range(300)])
+    assert (brightness > 0.8).mean() > 0.35 and (brightness < 0.3).mean() > 0.04
+
+
+def test_srgb_and_back():
+    values = np.linspace(0.0, 1.0, 50)
+    assert linear_to_srgb(srgb_to_linear(values)) == pytest.approx(values, abs=1e-6)
+    assert srgb_to_linear(np.array(0.5)) == pytest.approx(0.21404, abs=1e-5)
+
+
+def test_every_category_says_what_it_is():
+    assert set(CATEGORIES) == {'bottle', 'bowl', 'camera', 'can', 'laptop', 'mug'}
+    assert CATEGORIES['can'].symmetry == 'free_z' and CATEGORIES['mug'].front_part == 'handle'
+    with pytest.raises(KeyError, match="unknown category 'cup'"):
+        get_category('cup')
+    with pytest.raises(KeyError, match="no procedural shapes for 'laptop'"):
+        sample_shape('laptop', np.random.default_rng(0))
