@@ -83,8 +83,9 @@ def expose(layout: SceneLayout, scene: object, view: View) -> np.ndarray:
     small = View(view.R_cam_world, view.position_m, view.focal_px / 8, view.width // 8,
                  view.height // 8)
     frame = ms.render(scene, sensor(small), 16, 0)
-    metered = 0.42 / max(float(np.percentile(frame.rgb.mean(-1), 70)), 0.02)
-    return metered * layout.tint
+    middle, bright = np.percentile(frame.rgb.mean(-1), (70, 97))
+    # What is white may clip a little, but not all that is light.
+    return min(0.42 / max(middle, 0.02), 1.1 / max(bright, 0.02)) * layout.tint
 
 
 def outline(mesh_points_m: np.ndarray, faces: np.ndarray, view: View,
@@ -149,6 +150,14 @@ def shoot(layout: SceneLayout, scene: object, view: View, gains: np.ndarray, sam
     depth = np.where(z > 0.0, z, np.inf).min((1, 3))
     frame = ms.render(scene, sensor(view, 1, 'multijitter'), samples, seed)
     rgb = to_photograph(frame.rgb, np.ones_like(frame.alpha), gains)[..., :3]
-    # Few samples leave grain that no camera has.
-    rgb = cv2.fastNlMeansDenoisingColored(np.ascontiguousarray(rgb), None, 5, 8, 3, 13)
-    return Picture(rgb, np.where(np.isfinite(depth), depth, 0.0).astype(np.float32), tuple(seen))
+    depth_m = np.where(np.isfinite(depth), depth, 0.0).astype(np.float32)
+    return Picture(without_grain(rgb), depth_m, tuple(seen))
+
+
+def without_grain(rgb: np.ndarray) -> np.ndarray:
+    """The picture without the grain that few samples leave and no camera has."""
+    rgb = np.ascontiguousarray(rgb)
+    median = cv2.medianBlur(rgb, 3)
+    # Single pixels far from all around them are glossy paths that were not met, or met too well.
+    stray = np.abs(rgb.astype(np.int16) - median).max(-1, keepdims=True) > 24
+    return cv2.fastNlMeansDenoisingColored(np.where(stray, median, rgb), None, 5, 8, 3, 13)
