@@ -77,7 +77,8 @@ def _play(bag: Path, seconds: float | None, folder: Path, node_log: Path) -> dic
               ) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, '-m', f'ros2_nabs_pose.{module}', *argv], env=environment, text=True,
-            stdout=output, stderr=subprocess.STDOUT if output is not None else None)
+            stdout=output, stderr=subprocess.STDOUT if output is not None else None,
+            start_new_session=True)  # Ctrl-C is for this process, which then ends the others
         started.append(process)
         return process
 
@@ -107,7 +108,7 @@ def _play(bag: Path, seconds: float | None, folder: Path, node_log: Path) -> dic
         finally:
             for process in started:
                 if process.poll() is None:
-                    process.send_signal(signal.SIGINT)
+                    process.terminate()
                     try:
                         process.wait(5.0)
                     except subprocess.TimeoutExpired:

@@ -19,6 +19,7 @@ from typing import Any
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
 from ..bag_types import BagReader, BagTypes
 from ..bags import DETECTIONS_TOPIC, IMAGE_TOPIC, TRUTH_TOPIC
@@ -71,7 +72,7 @@ def play(bag: Path, log: Path, seconds: float | None) -> int:
     """Play the first ``seconds`` of a bag; writes {stamp_ns: monotonic seconds} of its images."""
     published: dict[int, float] = {}
     with BagReader(bag, BagTypes()) as reader:
-        rclpy.init()
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         player = Player({c.topic: c.msgtype for c in reader.connections})
         try:
             if not player.wait_until_heard(READY_TIMEOUT_S):
