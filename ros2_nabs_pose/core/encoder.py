@@ -79,6 +79,19 @@ def bin_centers(bins: int, device: torch.device | None = None) -> Tensor:
     return (torch.arange(bins, device=device) + 0.5) * (2.0 * math.pi / bins) - math.pi
 
 
+def _over_mask(mask_logits: Tensor, crop: Tensor, *features: Tensor) -> list[Tensor]:
+    """Mean and spread of the crop's colours (B, 3), means of feature maps (B, C), over the mask."""
+    mask = torch.sigmoid(mask_logits)
+
+    def mean(x: Tensor) -> Tensor:
+        weight = functional.adaptive_avg_pool2d(mask, x.shape[-1])
+        return (x * weight).sum((2, 3)) / weight.sum((2, 3)).clamp_min(1e-3)
+
+    colour = mean(crop)
+    spread = mean((crop - colour[:, :, None, None]).square())
+    return [4.0 * colour - 2.0, 4.0 * torch.sqrt(spread + 1e-6), *(mean(f) for f in features)]
+
+
 class ResidualBlock(nn.Module):
     """Two 3 x 3 convolutions beside the identity."""
 
@@ -142,7 +155,11 @@ class Encoder(nn.Module):
             nn.Linear((c3 + c2 // 4 * 4) * cells, config.hidden), nn.LeakyReLU(0.1),
             nn.Linear(config.hidden, config.hidden), nn.LeakyReLU(0.1))
         self.squeeze = nn.Conv2d(c2, c2 // 4, 1)
-        self.head = nn.Linear(config.hidden, 2 * config.latent_dim + 7 + 2 * config.azimuth_bins)
+        self.head = nn.Linear(config.hidden, 7 + 2 * config.azimuth_bins)
+        # What the object looks like, clutter left out: features averaged over the mask.
+        self.look = nn.Sequential(
+            nn.Linear(config.hidden + 6 + c0 + c1, 160), nn.LeakyReLU(0.1),
+            nn.Linear(160, 2 * config.latent_dim))
         channels_last(self)
 
     def features(self, crop: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -161,13 +178,16 @@ class Encoder(nn.Module):
         # decoder has told object from clutter.
         fine = functional.pixel_unshuffle(self.squeeze(g2), 2)
         joint = torch.cat((f3, fine), 1).flatten(1)
-        out = self.head(self.hidden(joint))
-        d, k = self.config.latent_dim, self.config.azimuth_bins
-        mean, logvar, axis, place, front, logits, offset = out.split((d, d, 3, 3, 1, k, k), 1)
+        hidden = self.hidden(joint)
+        mask_logits = functional.pixel_shuffle(mask, 2)
+        look = self.look(torch.cat((hidden, *_over_mask(mask_logits.detach(), crop, f0, f1)), 1))
+        k = self.config.azimuth_bins
+        mean, logvar = look.chunk(2, 1)
+        axis, place, front, logits, offset = self.head(hidden).split((3, 3, 1, k, k), 1)
         half_bin = math.pi / k
         return Encoding(
             mean=mean, logvar=logvar.clamp(-8.0, 4.0),
-            mask_logits=functional.pixel_shuffle(mask, 2),
+            mask_logits=mask_logits,
             axis=functional.normalize(axis + axis.new_tensor((0.0, -0.7, -0.7)), dim=1),
             azimuth_logits=logits, azimuth_offset=1.5 * half_bin * torch.tanh(offset),
             t=0.5 * place[:, :2], log_scale=place[:, 2] - 0.5, front_logit=front[:, 0])
