@@ -42,7 +42,7 @@ from .worker import Worker
 FOLLOW_PERIOD_S = 0.2
 DIAGNOSTICS_PERIOD_S = 1.0
 STOP_TIMEOUT_S = 0.8
-IMAGES_DEPTH = 5
+IMAGES_DEPTH = 10
 
 
 class NabsPoseNode(Node):
@@ -75,8 +75,8 @@ class NabsPoseNode(Node):
         self._images = Input(self, self._image_types(), self._on_image, IMAGES_DEPTH)
         self._inputs = (
             self._images,
-            Input(self, {self._topics.camera_info: CameraInfo}, self._on_camera_info, 10),
-            Input(self, {self._topics.detections: Detection2DArray}, self._on_detections, 10))
+            Input(self, {self._topics.camera_info: CameraInfo}, self._on_camera_info, 30),
+            Input(self, {self._topics.detections: Detection2DArray}, self._on_detections, 30))
         # Simulated time may stand still; looking for publishers and reporting must not.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(FOLLOW_PERIOD_S, self._follow_publishers, clock=steady)

@@ -25,7 +25,7 @@ from ..bag_types import BagReader, BagTypes
 from ..bags import DETECTIONS_TOPIC, IMAGE_TOPIC, TRUTH_TOPIC
 
 READY_TIMEOUT_S = 60.0
-SETTLE_S = 0.5
+SETTLE_S = 1.0
 """Time for the last reader to learn of its writer, after the writer knows of the reader."""
 
 
