@@ -40,6 +40,8 @@ class Preset:
 
     More starts find the right basin more often; more iterations polish; ``latent`` stages cost
     twice a pose-only stage, because the feature volume is computed anew in every step.
+    ``start_prior`` weighs the log of a start's prior against the loss when hypotheses are compared:
+    where views look alike, the encoder's word decides.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Preset:
     rate_place: float = 0.012
     rate_latent: float = 0.06
     latent_prior: float = 0.002
+    start_prior: float = 0.04
     losses: Mapping[str, float] = field(default_factory=lambda: {
         'photometric': 1.0, 'silhouette': 0.5, 'features': 0.3})
 
@@ -192,13 +195,15 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
                 if stage.latent:
                     new_latent = new_latent + ease * latent_adam.update([gradients[3]])[0]
                 now = Hypotheses(now.owner, exp_so3(moves[0]) @ now.R, now.t + moves[1],
-                                 now.log_scale + moves[2], new_latent, now.previous)
+                                 now.log_scale + moves[2], new_latent, now.previous,
+                                 now.log_prior)
             iterations += 1
         with torch.no_grad():
             loss, made = _evaluate(model, now, seen, focal[now.owner], terms,
                                    torch.zeros_like(omega), now.t, now.log_scale, now.latent, None)
             loss = torch.nan_to_num(loss, nan=torch.inf)
             fair = torch.where(now.previous, loss * (1.0 - previous_bonus), loss)
+            fair = fair - preset.start_prior * now.log_prior
             ranked = _best_rows(fair, now.owner, 2)
             for o in now.owner.unique():
                 members = ranked[now.owner[ranked] == o]

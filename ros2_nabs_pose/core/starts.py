@@ -17,7 +17,8 @@ class Hypotheses:
     """Poses and codes in the crop, one row a hypothesis (H), see ``lift`` for the state.
 
     owner: (H,) index of the crop. R: (H, 3, 3). t: (H, 2). log_scale: (H,). latent: (H, D).
-    previous: (H,) True for the start that came from the previous frame.
+    previous: (H,) True for the start that came from the previous frame. log_prior: (H,) log of the
+    encoder's weight of the proposal; 0 for the previous frame's.
     """
 
     owner: Tensor
@@ -26,11 +27,12 @@ class Hypotheses:
     log_scale: Tensor
     latent: Tensor
     previous: Tensor
+    log_prior: Tensor
 
     def pick(self, index: Tensor) -> Hypotheses:
         """Rows ``index`` (H',)."""
         return Hypotheses(self.owner[index], self.R[index], self.t[index], self.log_scale[index],
-                          self.latent[index], self.previous[index])
+                          self.latent[index], self.previous[index], self.log_prior[index])
 
 
 @dataclass(frozen=True)
@@ -50,19 +52,23 @@ def make_starts(said: Encoding, remembered: list[Remembered | None],
     the new crop: the detector's box moved with the object.
     """
     most = max(cold_count, warm_count, 1)
-    rotations, _ = said.proposals(most)
-    owner, R, latent, previous = [], [], [], []
+    rotations, weights = said.proposals(most)
+    log_weights = torch.log(weights + 1e-3)
+    owner, R, latent, previous, log_prior = [], [], [], [], []
     for i, memory in enumerate(remembered):
         if memory is not None:
             owner.append(i)
             R.append(memory.R)
             latent.append(memory.latent)
             previous.append(True)
+            log_prior.append(log_weights.new_zeros(()))
         for k in range(warm_count if memory is not None else cold_count):
             owner.append(i)
             R.append(rotations[i, k])
             latent.append(said.mean[i])
             previous.append(False)
+            log_prior.append(log_weights[i, k])
     index = torch.tensor(owner, device=said.mean.device)
     return Hypotheses(index, torch.stack(R), said.t[index], said.log_scale[index],
-                      torch.stack(latent), torch.tensor(previous, device=said.mean.device))
+                      torch.stack(latent), torch.tensor(previous, device=said.mean.device),
+                      torch.stack(log_prior))

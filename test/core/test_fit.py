@@ -1,13 +1,14 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from ros2_nabs_pose.core.checkpoint import CategoryModel, ModelCard, SizePrior, load_model
 from ros2_nabs_pose.core.encoder import Encoder, EncoderConfig
-from ros2_nabs_pose.core.fit import PRESETS, _best_rows, _in_plane, fit, synthesise
+from ros2_nabs_pose.core.fit import PRESETS, Stage, _best_rows, _in_plane, fit, synthesise
 from ros2_nabs_pose.core.generator import Generator, GeneratorConfig
 from ros2_nabs_pose.core.losses import Observed, build_terms
 from ros2_nabs_pose.core.rotations import exp_so3, geodesic_angle, rotation_z
@@ -93,7 +94,7 @@ def explained_by_itself(model, R, off_deg, seed=0):
     crop = Observed(made.rgb + 0.5 * (1.0 - made.alpha), made.alpha, torch.ones_like(made.alpha))
     axis = torch.nn.functional.normalize(torch.randn(1, 3, generator=generator), dim=1)
     start = Hypotheses(torch.tensor([0]), exp_so3(math.radians(off_deg) * axis) @ R, t + 0.03,
-                       log_scale + 0.05, latent, torch.tensor([False]))
+                       log_scale + 0.05, latent, torch.tensor([False]), torch.zeros(1))
     return crop, start, focal
 
 
@@ -113,10 +114,25 @@ def test_the_best_final_loss_wins(mug):
     _, far, _ = explained_by_itself(mug, R, 150.0)
     both = Hypotheses(torch.tensor([0, 0]), torch.cat((far.R, near.R)), torch.cat((far.t, near.t)),
                       torch.cat((far.log_scale, near.log_scale)),
-                      torch.cat((far.latent, near.latent)), torch.tensor([False, False]))
+                      torch.cat((far.latent, near.latent)), torch.tensor([False, False]),
+                      torch.zeros(2))
     result = fit(mug, both, crop, focal, PRESETS['cold'])
     assert math.degrees(float(geodesic_angle(result.best.R, R)[0])) < 5.0
     assert float(result.runner_up[0]) > float(result.loss[0])
+
+
+def test_among_equals_the_encoders_word_decides(mug):
+    R = view_rotation(0.2, 0.6)
+    crop, start, focal = explained_by_itself(mug, R, 5.0)
+    index = torch.tensor([0, 0])
+    twins = replace(start.pick(index), log_prior=torch.tensor([-3.0, 0.0]),
+                    t=start.t[index] + torch.tensor([[0.0], [1e-4]]))
+    stages = (Stage(0, 1, False),)
+    result = fit(mug, twins, crop, focal, replace(PRESETS['cold'], stages=stages))
+    assert float(result.best.log_prior[0]) == 0.0
+    result = fit(mug, twins, crop, focal,
+                 replace(PRESETS['cold'], stages=stages, start_prior=-1.0))
+    assert float(result.best.log_prior[0]) == -3.0
 
 
 def test_the_same_input_gives_the_same_pose(mug):
