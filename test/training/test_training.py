@@ -158,8 +158,10 @@ def test_training_lowers_the_loss():
     config = TrainConfig('mug', '', None, '', '', steps=60, instances=3, views=3, warmup=5,
                          learning_rate=5e-3)
     runs = Trainer(config, views, views.card('mug'), TINY_GENERATOR, TINY_ENCODER)
-    losses = [runs.train_step()['loss'] for _ in range(60)]
-    assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
+    steps = [runs.train_step() for _ in range(60)]
+    for term in ('alpha', 'mask'):
+        first, last = (np.mean([s[term] for s in part]) for part in (steps[:10], steps[-10:]))
+        assert last < 0.8 * first, term
 
 
 def write_instance_file(folder, index):

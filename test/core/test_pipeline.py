@@ -1,0 +1,190 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from ros2_nabs_pose.core import Box, Intrinsics, PoseError, PosePipeline
+from ros2_nabs_pose.core.belief import confidence, outline_overlap, pose_covariance, yaw_spread
+from ros2_nabs_pose.core.crop import make_view, paste_crop
+from ros2_nabs_pose.core.fit import synthesise
+from ros2_nabs_pose.core.lift import lift
+from ros2_nabs_pose.core.rotations import exp_so3, rotation_z
+
+CAMERA = Intrinsics(520.0, 520.0, 319.5, 239.5, 640, 480)
+BOX = Box(330.0, 180.0, 450.0, 290.0, 'mug')
+
+
+@pytest.fixture(scope='module')
+def pipeline():
+    torch.set_num_threads(2)
+    return PosePipeline.load(['mug'])
+
+
+def view_rotation(azimuth, elevation):
+    look = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+    tilt = exp_so3(torch.tensor([elevation, 0.0, 0.0]))
+    return tilt @ look @ rotation_z(torch.tensor(azimuth))
+
+
+def scene(pipeline, azimuth=-0.5, box=BOX, scale=0.85):
+    """A pale wall with the model's own mug, tinted red, painted in, and that mug's true pose."""
+    model = pipeline.models['mug']
+    view = make_view(CAMERA, box, 64)
+    R = view_rotation(azimuth, 0.6)
+    generator = torch.Generator().manual_seed(1)
+    latent = 0.3 * torch.randn(1, model.generator.config.latent_dim, generator=generator)
+    with torch.no_grad():
+        made = synthesise(model, *model.generator.volume(latent), R[None], torch.zeros(1, 2),
+                          torch.tensor([math.log(scale)]), torch.tensor([view.focal]), 64)
+        read = model.generator.proportions(model.generator.style(latent))
+        radius = float(read.log_radius_m.exp())
+    rgba = torch.cat((made.rgb / made.alpha.clamp_min(1e-3), made.alpha), 1)[0]
+    rgba[:3] *= torch.tensor([1.2, 0.35, 0.25])[:, None, None]
+    rgba[:3].clamp_(0.0, 1.0)
+    shade = np.linspace(170, 220, 640, dtype=np.uint8)
+    image = np.repeat(np.tile(shade, (480, 1))[..., None], 3, 2)
+    image = paste_crop(image, rgba.permute(1, 2, 0).numpy().astype(np.float32), CAMERA, view)
+    return image, lift(view, R.double().numpy(), np.zeros(2), scale, radius)
+
+
+def rotation_error_deg(a, b):
+    cos = (np.trace(a[:3, :3].T @ b[:3, :3]) - 1.0) / 2.0
+    return math.degrees(math.acos(np.clip(cos, -1.0, 1.0)))
+
+
+def test_the_models_own_mug_is_found_where_it_was_painted(pipeline):
+    pipeline.reset()
+    image, T_true = scene(pipeline)
+    pose, = pipeline.estimate(image, CAMERA, [BOX])
+    assert rotation_error_deg(pose.T_cam_obj, T_true) < 15.0
+    direction = pose.T_cam_obj[:3, 3] / np.linalg.norm(pose.T_cam_obj[:3, 3])
+    expected = T_true[:3, 3] / np.linalg.norm(T_true[:3, 3])
+    assert math.degrees(math.acos(direction @ expected)) < 0.8
+    assert np.linalg.norm(pose.T_cam_obj[:3, 3]) == pytest.approx(
+        np.linalg.norm(T_true[:3, 3]), rel=0.2)
+    assert np.linalg.det(pose.T_cam_obj[:3, :3]) == pytest.approx(1.0, abs=1e-5)
+    assert pose.scale_source == 'category_mean'
+    assert 0.05 < pose.size_m[2] < 0.16
+    assert not pose.warm
+
+
+def test_the_next_frame_starts_from_the_last_one(pipeline):
+    pipeline.reset()
+    image, _ = scene(pipeline)
+    first, = pipeline.estimate(image, CAMERA, [BOX], stamp_s=1.0)
+    second, = pipeline.estimate(image, CAMERA, [BOX], stamp_s=1.1)
+    assert second.track_id == first.track_id
+    assert second.iterations < first.iterations
+    assert rotation_error_deg(first.T_cam_obj, second.T_cam_obj) < 8.0
+    pipeline.reset()
+    third, = pipeline.estimate(image, CAMERA, [BOX], stamp_s=1.2)
+    assert third.iterations == first.iterations
+    np.testing.assert_allclose(third.T_cam_obj, first.T_cam_obj, atol=1e-6)
+
+
+def test_measured_depth_sets_the_scale(pipeline):
+    pipeline.reset()
+    image, T_true = scene(pipeline)
+    cold, = pipeline.estimate(image, CAMERA, [BOX])
+    distance = np.linalg.norm(cold.T_cam_obj[:3, 3])
+    # A camera that measures the whole object 30 % farther than its usual size suggests.
+    pipeline.reset()
+    depth = np.full((480, 640), 1.3 * distance, np.float32)
+    deep, = pipeline.estimate(image, CAMERA, [BOX], depth_m=depth)
+    assert deep.scale_source == 'depth'
+    assert np.linalg.norm(deep.T_cam_obj[:3, 3]) == pytest.approx(1.36 * distance, rel=0.08)
+    assert deep.size_m[2] == pytest.approx(cold.size_m[2] * 1.36, rel=0.08)
+
+
+def test_a_known_size_sets_the_scale(pipeline):
+    image, _ = scene(pipeline)
+    known = PosePipeline(pipeline.models, known_radius_m={'mug': 0.05})
+    usual = PosePipeline(pipeline.models)
+    a, b = known.estimate(image, CAMERA, [BOX])[0], usual.estimate(image, CAMERA, [BOX])[0]
+    assert a.scale_source == 'known_size'
+    ratio = a.T_cam_obj[2, 3] / b.T_cam_obj[2, 3]
+    assert ratio == pytest.approx(a.size_m[2] / b.size_m[2])
+    assert ratio < 0.95
+
+
+def test_two_boxes_give_two_poses_in_their_order(pipeline):
+    pipeline.reset()
+    image, _ = scene(pipeline)
+    other = Box(80.0, 180.0, 200.0, 290.0, 'mug', 'left')
+    again, _ = scene(pipeline, azimuth=2.0, box=other)
+    image[:, :260] = again[:, :260]
+    boxes = [replace(BOX, track_id='right'), other]
+    result = pipeline.estimate_frame(image, CAMERA, boxes)
+    assert [e.track_id for e in result.estimates] == ['right', 'left']
+    assert result.estimates[0].T_cam_obj[0, 3] > 0.0 > result.estimates[1].T_cam_obj[0, 3]
+
+
+@pytest.mark.parametrize(('box', 'reason'), [
+    (replace(BOX, category='zebra'), 'zebra'),
+    (replace(BOX, x0=float('nan')), 'nan|number|finite'),
+    (replace(BOX, x1=330.0), 'empty'),
+    (replace(BOX, x0=700.0, x1=800.0), 'outside'),
+    (Box(10.0, 10.0, 15.0, 14.0, 'mug'), 'small|12'),
+])
+def test_a_box_without_a_pose_has_a_reason(pipeline, box, reason):
+    pipeline.reset()
+    image, _ = scene(pipeline)
+    result = pipeline.estimate_frame(image, CAMERA, [box, BOX])
+    assert len(result.estimates) == 1
+    failure, = result.failures
+    assert failure.box == box
+    assert any(word in failure.reason.lower() for word in reason.split('|')), failure.reason
+
+
+def test_a_flat_crop_is_a_stated_failure(pipeline):
+    pipeline.reset()
+    result = pipeline.estimate_frame(np.full((480, 640, 3), 128, np.uint8), CAMERA, [BOX])
+    assert not result.estimates
+    assert 'flat' in result.failures[0].reason
+
+
+def test_the_same_input_gives_the_same_pose(pipeline):
+    image, _ = scene(pipeline)
+    poses = []
+    for _ in range(2):
+        pipeline.reset()
+        poses.append(pipeline.estimate(image, CAMERA, [BOX])[0].T_cam_obj)
+    np.testing.assert_array_equal(*poses)
+
+
+def test_missing_models_and_presets_are_named(tmp_path):
+    with pytest.raises(PoseError, match='no models in'):
+        PosePipeline.load(models_dir=tmp_path)
+    with pytest.raises(PoseError, match='zebra'):
+        PosePipeline.load(['zebra'], models_dir=tmp_path)
+    with pytest.raises(PoseError, match='preset "fast"'):
+        PosePipeline({}, preset='fast')
+
+
+def test_outline_overlap_is_intersection_over_union():
+    a, b = np.zeros((8, 8)), np.zeros((8, 8))
+    a[:4], b[2:6] = 1.0, 1.0
+    assert outline_overlap(a, b, np.ones((8, 8))) == pytest.approx(2 / 6)
+    valid = np.zeros((8, 8))
+    valid[2:4] = 1.0
+    assert outline_overlap(a, b, valid) == 1.0
+
+
+def test_an_unknown_yaw_lowers_confidence_and_shows_in_the_covariance_about_the_axis():
+    centers = np.linspace(-math.pi, math.pi, 24, endpoint=False)
+    flat, sharp = np.full(24, 1 / 24), np.eye(24)[12]
+    assert yaw_spread(flat, centers, 0.3) == pytest.approx(math.pi / math.sqrt(3), rel=0.02)
+    assert yaw_spread(sharp, centers, 0.0) == pytest.approx(0.0, abs=1e-9)
+    assert confidence(0.9, 1.8) < 0.4 < 0.9 < confidence(0.9, 0.1)
+    T = np.eye(4)
+    T[:3, :3] = view_rotation(0.3, 0.0).numpy()
+    T[:3, 3] = 0.0, 0.0, 0.5
+    covariance = pose_covariance(T, 1.0, 0.1)
+    axis = T[:3, 2]
+    assert axis @ covariance[3:, 3:] @ axis == pytest.approx(1.0 + math.radians(4.0) ** 2, rel=1e-5)
+    assert covariance[2, 2] == pytest.approx(0.05 ** 2 + 0.005 ** 2)
+    assert np.linalg.eigvalsh(covariance).min() > 0.0
