@@ -18,6 +18,7 @@ def track(at, stamp_s=0.0, name=None):
 def test_overlap_of_boxes():
     assert overlap(box(0.0), box(50.0)) == pytest.approx(50 / 150)
     assert overlap(box(0.0), box(100.0)) == 0.0
+    assert overlap(box(0.0), box(float('nan'))) == 0.0
 
 
 def test_the_detectors_id_wins_over_overlap():
