@@ -32,10 +32,11 @@ def overlap(a: Box, b: Box) -> float:
     """Intersection over union of two boxes."""
     width = min(a.x1, b.x1) - max(a.x0, b.x0)
     height = min(a.y1, b.y1) - max(a.y0, b.y0)
-    if not (width > 0.0 and height > 0.0):  # so written, a box of NaN overlaps nothing
+    if width <= 0.0 or height <= 0.0:
         return 0.0
     inner = width * height
-    return inner / (a.width_px * a.height_px + b.width_px * b.height_px - inner)
+    union = a.width_px * a.height_px + b.width_px * b.height_px - inner
+    return inner / union if union > 0.0 else 0.0  # a box of NaN overlaps nothing
 
 
 class Tracks:
