@@ -25,6 +25,7 @@ def installed(tmp_path, monkeypatch):
     package = tmp_path / 'lib' / 'python3.11' / 'site-packages' / 'ros2_nabs_pose'
     package.mkdir(parents=True)
     monkeypatch.setattr(resources, '__file__', str(package / 'resources.py'))
+    monkeypatch.setattr(sys, 'prefix', str(tmp_path))
     return tmp_path
 
 
