@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .generator import channels_last
-from .rotations import rotation_from_axis_azimuth
+from .rotations import axis_azimuth_from_rotation, rotation_from_axis_azimuth
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,15 @@ class Encoding:
         azimuth = bin_centers(bins, index.device)[index] + self.azimuth_offset.gather(1, index)
         axis = self.axis.unsqueeze(1).expand(-1, count, -1)
         return rotation_from_axis_azimuth(axis, azimuth), torch.stack(weights, 1)
+
+    def weight_at(self, R: Tensor) -> Tensor:
+        """Weight (B,) of the histogram around the turn of rotations (B, 3, 3)."""
+        probability = functional.softmax(self.azimuth_logits, 1)
+        bins = probability.shape[1]
+        _, azimuth = axis_azimuth_from_rotation(R)
+        index = torch.floor((azimuth + math.pi) / (2.0 * math.pi) * bins).long()
+        near = torch.stack([(index + shift) % bins for shift in (-1, 0, 1)], 1)
+        return probability.gather(1, near).sum(1)
 
 
 def bin_centers(bins: int, device: torch.device | None = None) -> Tensor:

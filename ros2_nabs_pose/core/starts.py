@@ -18,7 +18,7 @@ class Hypotheses:
 
     owner: (H,) index of the crop. R: (H, 3, 3). t: (H, 2). log_scale: (H,). latent: (H, D).
     previous: (H,) True for the start that came from the previous frame. log_prior: (H,) log of the
-    encoder's weight of the proposal; 0 for the previous frame's.
+    weight that the encoder gives to the start's turn about the axis.
     """
 
     owner: Tensor
@@ -54,6 +54,8 @@ def make_starts(said: Encoding, remembered: list[Remembered | None],
     most = max(cold_count, warm_count, 1)
     rotations, weights = said.proposals(most)
     log_weights = torch.log(weights + 1e-3)
+    before = torch.stack([rotations[i, 0] if m is None else m.R for i, m in enumerate(remembered)])
+    kept = torch.log(said.weight_at(before) + 1e-3)
     owner, R, latent, previous, log_prior = [], [], [], [], []
     for i, memory in enumerate(remembered):
         if memory is not None:
@@ -61,7 +63,7 @@ def make_starts(said: Encoding, remembered: list[Remembered | None],
             R.append(memory.R)
             latent.append(memory.latent)
             previous.append(True)
-            log_prior.append(log_weights.new_zeros(()))
+            log_prior.append(kept[i])
         for k in range(warm_count if memory is not None else cold_count):
             owner.append(i)
             R.append(rotations[i, k])

@@ -11,7 +11,8 @@ import numpy as np
 
 from .types import Box
 
-MAX_AGE_S = 1.0
+MAX_AGE_S = 3.0
+"""A cold fit of several objects takes over a second on a small CPU: tracks must outlast it."""
 MAX_MISSES = 10
 MIN_OVERLAP = 0.3
 
