@@ -1,6 +1,6 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-"""The VAE's own encoder: reads clean views, so that the code space forms before clutter is mastered.
+"""The VAE's own encoder: reads clean views, so that the codes form before clutter is mastered.
 
 It has the paper's form (arXiv 2008.08145, section 3.2: four strided convolutions and two linear
 layers) and serves in training alone. An instance's code is the mean of several of its views; the
@@ -33,7 +33,7 @@ class CleanEncoder(nn.Module):
         last = self.layers[-1]
         assert isinstance(last, nn.Linear)
         with torch.no_grad():
-            # The posterior starts narrow: drowned in noise, the code would be learned to be ignored.
+            # The posterior starts narrow: drowned in noise, the code would be ignored.
             last.weight *= 0.3
             last.bias[latent_dim:] = -4.0
 
