@@ -7,13 +7,12 @@ Start the pose node.
         camera_info:=/camera/camera_info detections:=/detections
 """
 
-from launch.actions import DeclareLaunchArgument
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from launch import LaunchDescription
+from launch import LaunchContext, LaunchDescription
 
 TOPICS = {
     'image': 'Topic of raw images; compressed ones are looked for beside it, under /compressed.',
@@ -31,18 +30,23 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             'params_file', default_value=PathJoinSubstitution([share, 'config', 'nabs_pose.yaml']),
             description='Parameter file; the default one explains every parameter.'),
-        DeclareLaunchArgument('device', default_value='cpu',
-                              description="Where torch computes: 'cpu', 'cuda' or 'cuda:1'."),
+        DeclareLaunchArgument('device', default_value='',
+                              description="Where torch computes: 'cpu', 'cuda' or 'cuda:1'; "
+                              'empty: as the parameter file says.'),
         DeclareLaunchArgument('log_level', default_value='info',
                               description='Least severe messages to log.'),
         *(DeclareLaunchArgument(name, default_value=name, description=text)
           for name, text in TOPICS.items()),
     ]
-    node = Node(
+    return LaunchDescription([*arguments, OpaqueFunction(function=_start)])
+
+
+def _start(context: LaunchContext) -> list[Node]:
+    """The node; an argument that was left empty does not override the parameter file."""
+    device = LaunchConfiguration('device').perform(context)
+    return [Node(
         package='ros2_nabs_pose', executable='nabs_pose_node', name='nabs_pose',
         namespace=LaunchConfiguration('namespace'), output='screen',
-        parameters=[LaunchConfiguration('params_file'),
-                    {'device': ParameterValue(LaunchConfiguration('device'), value_type=str)}],
+        parameters=[LaunchConfiguration('params_file'), *([{'device': device}] if device else [])],
         remappings=[(name, LaunchConfiguration(name)) for name in TOPICS],
-        arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')])
-    return LaunchDescription([*arguments, node])
+        arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')])]

@@ -39,7 +39,7 @@ class Parameters:
         '', 'Folder with the weights; empty: the models that come with the package.')
     device: str = _parameter('cpu', "Where torch computes: 'cpu', 'cuda' or 'cuda:1'.")
     preset: str = _parameter(
-        'cold', 'Which trade of time against accuracy the fit makes; see the documentation.')
+        'cold', "Effort of the fit: 'warm', 'cold' (tracked objects get warm) or 'accurate'.")
     seed: int = _parameter(0, 'Seed of the start hypotheses; equal input gives equal poses.', low=0)
     num_threads: int = _parameter(
         0, 'CPU threads of the fit; 0: one less than there are cores, at most 4. Threads that wait '

@@ -76,6 +76,11 @@ class PosePipeline:
             if not categories:
                 raise PoseError(f'There are no models in {folder}: train one with '
                                 '"nabs-pose train" or give another models folder.')
+        try:
+            torch.device(device)
+        except RuntimeError as error:
+            raise PoseError(f'There is no device "{device}": give "cpu", "cuda" or '
+                            '"cuda:1".') from error
         if device.startswith('cuda') and not torch.cuda.is_available():
             raise PoseError('The device "cuda" was asked for, but torch finds no GPU: use '
                             '"cpu", or install a CUDA build of torch.')

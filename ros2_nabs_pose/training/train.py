@@ -33,6 +33,7 @@ from tqdm import tqdm
 from ..core.checkpoint import CategoryModel, ModelCard, save_model
 from ..core.encoder import Encoder, EncoderConfig
 from ..core.generator import Generator, GeneratorConfig
+from ..core.types import PoseError
 from .compose import Views, compose, recolour
 from .instances import TrainingViews
 from .objective import Weights, codes, proportions, readings, reconstruction
@@ -153,7 +154,8 @@ class Trainer:
         """Everything a resumed run needs to go on as if it had never stopped; atomic."""
         partial = path.with_suffix('.partial')
         torch.save({
-            'step': self.step, 'model': self.model.state_dict(),
+            'step': self.step, 'seed': self.config.seed, 'data': self.data.fingerprint,
+            'model': self.model.state_dict(),
             'average': self.average.state_dict(), 'teacher': self.teacher.state_dict(),
             'optimizer': self.optimizer.state_dict(),
             'random': torch.get_rng_state(),
@@ -162,8 +164,14 @@ class Trainer:
         os.replace(partial, path)
 
     def load_state(self, path: Path) -> None:
-        """Take up a run where ``save_state`` left it."""
+        """Take up a run where ``save_state`` left it.
+
+        Raises PoseError where the run had other data or another seed: its card would be false.
+        """
         state = torch.load(path, map_location=self.device, weights_only=True)
+        if (state['data'], state['seed']) != (self.data.fingerprint, self.config.seed):
+            raise PoseError(f'{path.parent} holds a run with other data or another seed: choose '
+                            'another --run, or remove that folder.')
         self.model.load_state_dict(state['model'])
         self.average.load_state_dict(state['average'])
         self.teacher.load_state_dict(state['teacher'])

@@ -161,6 +161,8 @@ def test_missing_models_and_presets_are_named(tmp_path):
         PosePipeline.load(models_dir=tmp_path)
     with pytest.raises(PoseError, match='zebra'):
         PosePipeline.load(['zebra'], models_dir=tmp_path)
+    with pytest.raises(PoseError, match='no device "gpu"'):
+        PosePipeline.load(['mug'], device='gpu')
     with pytest.raises(PoseError, match='preset "fast"'):
         PosePipeline({}, preset='fast')
 

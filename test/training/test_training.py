@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 import csv
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from ros2_nabs_pose.core.checkpoint import load_model
 from ros2_nabs_pose.core.encoder import EncoderConfig, bin_centers
 from ros2_nabs_pose.core.generator import FRAME_MARGIN, GeneratorConfig
 from ros2_nabs_pose.core.rotations import axis_azimuth_from_rotation, exp_so3, rotation_z
+from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.training.compose import compose, recolour
 from ros2_nabs_pose.training.instances import TrainingViews, without_grain
 from ros2_nabs_pose.training.objective import Weights, readings, soft_bins
@@ -150,6 +152,15 @@ def test_a_resumed_training_is_the_uninterrupted_one(tmp_path):
         assert torch.equal(again.model.state_dict()[name], value), name
     for name, value in whole.average.state_dict().items():
         assert torch.equal(again.average.state_dict()[name], value), name
+
+
+def test_a_run_with_other_data_is_not_taken_up(tmp_path):
+    first = trainer(tmp_path)
+    first.save_state(tmp_path / 'state.pt')
+    other = trainer(tmp_path)
+    other.data = replace(other.data, fingerprint='other')
+    with pytest.raises(PoseError, match='other data or another seed'):
+        other.load_state(tmp_path / 'state.pt')
 
 
 def test_training_lowers_the_loss():
