@@ -10,7 +10,7 @@ is split into an in-plane warp and an out-of-plane rotation is the pole treated 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -71,14 +71,14 @@ PRESETS = {
 class FitResult:
     """Best hypothesis of each crop (O), and what speaks for it.
 
-    loss: (O,) final loss. synthesis: (O, 4, S, S) premultiplied RGBA in the crop. iterations:
+    loss: (O,) final loss. synthesis: what the best ones draw in their crops, rows O. iterations:
     steps taken. runner_up: (O,) loss of the best other start when the field was last compared,
     inf where there was one start only.
     """
 
     best: Hypotheses
     loss: Tensor
-    synthesis: Tensor
+    synthesis: Synthesised
     iterations: int
     runner_up: Tensor
 
@@ -165,7 +165,6 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
     terms = build_terms(preset.losses, model.encoder)
     now = starts
     seen = crops.pick(now.owner)
-    omega = torch.zeros_like(now.t[:, :1]).repeat(1, 3)
     iterations = 0
     runner_up = torch.full((len(focal),), torch.inf, device=focal.device)
     adam = _Adam([preset.rate_rotation, preset.rate_place, preset.rate_place])
@@ -178,7 +177,7 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
                 shapes, styles = model.generator.volume(codes)
                 volume = shapes[which], styles[which]
         for step in range(stage.iterations):
-            omega = torch.zeros_like(omega).requires_grad_()
+            omega = now.t.new_zeros(len(now.t), 3).requires_grad_()
             t, log_scale = now.t.detach().requires_grad_(), now.log_scale.detach().requires_grad_()
             latent = now.latent.detach().requires_grad_(stage.latent)
             loss, _ = _evaluate(model, now, seen, focal[now.owner], terms, omega, t, log_scale,
@@ -194,13 +193,13 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
                 new_latent = now.latent
                 if stage.latent:
                     new_latent = new_latent + ease * latent_adam.update([gradients[3]])[0]
-                now = Hypotheses(now.owner, exp_so3(moves[0]) @ now.R, now.t + moves[1],
-                                 now.log_scale + moves[2], new_latent, now.previous,
-                                 now.log_prior)
+                now = replace(now, R=exp_so3(moves[0]) @ now.R, t=now.t + moves[1],
+                              log_scale=now.log_scale + moves[2], latent=new_latent)
             iterations += 1
         with torch.no_grad():
             loss, made = _evaluate(model, now, seen, focal[now.owner], terms,
-                                   torch.zeros_like(omega), now.t, now.log_scale, now.latent, None)
+                                   now.t.new_zeros(len(now.t), 3), now.t, now.log_scale,
+                                   now.latent, volume)
             loss = torch.nan_to_num(loss, nan=torch.inf)
             fair = torch.where(now.previous, loss * (1.0 - previous_bonus), loss)
             fair = fair - preset.start_prior * now.log_prior
@@ -210,11 +209,11 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
                 if len(members) > 1:
                     runner_up[o] = loss[members[1]]
             kept = _best_rows(fair, now.owner, stage.keep)
-            now, seen, omega = now.pick(kept), seen.pick(kept), omega[kept]
+            now, seen = now.pick(kept), seen.pick(kept)
             adam.pick(kept)
             if stage.latent:
                 latent_adam.pick(kept)
     first = _best_rows(fair[kept], now.owner, 1)
     chosen = kept[first]
     return FitResult(best=now.pick(first), loss=loss[chosen], iterations=iterations,
-                     synthesis=torch.cat((made.rgb, made.alpha), 1)[chosen], runner_up=runner_up)
+                     synthesis=made.pick(chosen), runner_up=runner_up)

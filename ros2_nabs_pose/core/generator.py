@@ -23,8 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-FRAME_MARGIN = 1.1
-"""Half width of the upright view and of the feature volume, in radii."""
+from .types import FRAME_MARGIN
 
 
 @dataclass(frozen=True)

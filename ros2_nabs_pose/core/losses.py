@@ -47,6 +47,10 @@ class Synthesised:
     alpha: Tensor
     depth: Tensor
 
+    def pick(self, index: Tensor) -> Synthesised:
+        """Rows ``index`` (H',)."""
+        return Synthesised(self.rgb[index], self.alpha[index], self.depth[index])
+
 
 Term = Callable[[Synthesised, Observed], Tensor]
 

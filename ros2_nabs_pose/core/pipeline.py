@@ -17,7 +17,7 @@ from . import belief
 from .checkpoint import CategoryModel, load_model
 from .crop import check_box, make_view, take_crop, take_crop_nearest, take_depth_crop
 from .encoder import Encoding, bin_centers
-from .fit import PRESETS, FitResult, Preset, fit, synthesise
+from .fit import PRESETS, FitResult, Preset, fit
 from .lift import lift, scale_from_depth
 from .losses import Observed
 from .rotations import axis_azimuth_from_rotation
@@ -193,7 +193,8 @@ class PosePipeline:
         loss = float(result.loss[i])
         R, t = result.best.R[i], result.best.t[i].double().cpu().numpy()
         scale = float(torch.exp(result.best.log_scale[i]))
-        synthesis = result.synthesis[i].permute(1, 2, 0).cpu().numpy()
+        made = result.synthesis
+        synthesis = torch.cat((made.rgb[i], made.alpha[i])).permute(1, 2, 0).cpu().numpy()
         if not (np.isfinite(loss) and np.isfinite(t).all() and bool(torch.isfinite(R).all())):
             raise PoseError('The fit did not converge to numbers: check the image for damage.')
         outline = belief.outline_overlap(synthesis[..., 3], mask[i, 0].cpu().numpy(), cut.valid)
@@ -225,8 +226,7 @@ class PosePipeline:
               scale: float, synthesis: np.ndarray) -> tuple[float, str, np.ndarray, np.ndarray]:
         """Radius (m), where it came from, bounding box and its centre (m)."""
         prior = model.card.size
-        _, style = model.generator.volume(result.best.latent[i:i + 1])
-        read = model.generator.proportions(style)
+        read = model.generator.proportions(model.generator.style(result.best.latent[i:i + 1]))
         spread = 2.0 * prior.radius_std_m
         radius = float(np.clip(float(read.log_radius_m.exp()), prior.radius_m - spread,
                                prior.radius_m + spread))
@@ -234,21 +234,14 @@ class PosePipeline:
         if cut.box.category in self.known_radius_m:
             radius, source = self.known_radius_m[cut.box.category], SCALE_KNOWN_SIZE
         elif cut.depth_m is not None:
-            relative = self._relative_depth(model, cut, result, i)
+            made = result.synthesis
+            relative = (made.depth[i, 0] / made.alpha[i, 0].clamp_min(1e-3)).cpu().numpy()
             measured = scale_from_depth(cut.view, t, scale, cut.depth_m, synthesis[..., 3] > 0.7,
                                         relative)
             if measured is not None:
                 radius, source = measured, SCALE_DEPTH
         return (radius, source, radius * read.size[0].double().cpu().numpy(),
                 radius * read.center[0].double().cpu().numpy())
-
-    def _relative_depth(self, model: CategoryModel, cut: _Cut, result: FitResult,
-                        i: int) -> np.ndarray:
-        best = result.best.pick(torch.tensor([i], device=self.device))
-        focal = torch.tensor([cut.view.focal], dtype=torch.float32, device=self.device)
-        made = synthesise(model, *model.generator.volume(best.latent), best.R, best.t,
-                          best.log_scale, focal, cut.view.size_px)
-        return (made.depth / made.alpha.clamp_min(1e-3))[0, 0].cpu().numpy()
 
     def _remember(self, track: Track | None) -> Remembered | None:
         if track is None:

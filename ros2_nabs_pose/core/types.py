@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+FRAME_MARGIN = 1.1
+"""Half width of the upright view and of the feature volume, in radii."""
+
 SCALE_CATEGORY_MEAN = 'category_mean'
 SCALE_DEPTH = 'depth'
 SCALE_KNOWN_SIZE = 'known_size'

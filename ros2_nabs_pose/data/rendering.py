@@ -19,14 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.types import FRAME_MARGIN
 from . import mitsuba_scene as ms
 from .dataset import write_instance
 from .lighting import sample_environment, sample_exposure, sample_white_balance
 from .looks import Look, linear_to_srgb, sample_look
 from .shapes import Shape, sample_shape
 
-#: Half width of the picture at the origin's depth, in units of the object's radius.
-FRAME_MARGIN = 1.1
 #: Perspective strengths (radius over distance) that views are drawn from, log-uniformly.
 KAPPA_RANGE = (0.05, 0.30)
 #: Instances of these streams never share a seed: training never draws an evaluation object.

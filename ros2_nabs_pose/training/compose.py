@@ -9,7 +9,7 @@ for every batch from the generator that is passed in, on the device of the data.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -68,8 +68,7 @@ def recolour(views: Views, group: int) -> Views:
     mix = (mix * gain).repeat_interleave(group, 0)
     rgb = torch.einsum('bij,bjhw->bihw', mix, views.stacked[:, :3])
     rgb = torch.minimum(rgb.clamp_min(0.0), views.stacked[:, 3:4])
-    return Views(torch.cat((rgb, views.stacked[:, 3:]), 1), views.front, views.R_view,
-                 views.perspective, views.front_visible)
+    return replace(views, stacked=torch.cat((rgb, views.stacked[:, 3:]), 1))
 
 
 def _bounds(alpha: Tensor, in_plane: Tensor) -> tuple[Tensor, Tensor]:
