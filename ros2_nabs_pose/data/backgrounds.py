@@ -16,7 +16,7 @@ import numpy as np
 from . import mitsuba_scene as ms
 from .dataset import DatasetError, write_atomically
 from .lighting import sample_environment, sample_exposure, sample_white_balance
-from .looks import Paint, linear_to_srgb, sample_color, sample_look
+from .looks import Paint, linear_to_srgb, sample_color, sample_vessel_look
 from .rendering import instance_rng, look_at_origin
 from .shapes.surfaces import Mesh, box, revolve
 
@@ -53,7 +53,7 @@ def _paint(rng: np.random.Generator) -> Paint:
     if kind < 0.4:
         return Paint(_rough_texture(rng), 'satin', float(rng.uniform(0.2, 0.7)))
     if kind < 0.7:
-        return sample_look(rng).paints['outside']
+        return sample_vessel_look(rng).paints['outside']
     return Paint(sample_color(rng), 'glazed', float(rng.uniform(0.1, 0.6)))
 
 

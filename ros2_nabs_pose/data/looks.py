@@ -205,7 +205,7 @@ def _metal_color(rng: np.random.Generator) -> np.ndarray:
                      (0.70, 0.58, 0.32))[int(rng.integers(5))]) * rng.uniform(0.8, 1.1)
 
 
-def sample_look(rng: np.random.Generator) -> Look:
+def sample_vessel_look(rng: np.random.Generator) -> Look:
     """Paints for a vessel with materials outside, inside, handle and lid.
 
     About 55 % plain, 20 % two-tone (inside or handle differ), 25 % with a pattern; 5 % metal.

@@ -23,8 +23,8 @@ from ..core.types import FRAME_MARGIN
 from . import mitsuba_scene as ms
 from .dataset import write_instance
 from .lighting import sample_environment, sample_exposure, sample_white_balance
-from .looks import Look, linear_to_srgb, sample_look
-from .shapes import Shape, sample_shape
+from .looks import Look, linear_to_srgb
+from .shapes import Shape, sample_object
 
 #: Perspective strengths (radius over distance) that views are drawn from, log-uniformly.
 KAPPA_RANGE = (0.05, 0.30)
@@ -194,8 +194,7 @@ def render_instance(category: str, seed: int, instance: int, settings: RenderSet
                     stream: str = 'training') -> dict[str, np.ndarray | dict]:
     """Renders all views of one random object; the arrays and ``meta`` as dataset.py stores them."""
     rng = instance_rng(seed, instance, stream)
-    shape = sample_shape(category, rng)
-    look = sample_look(rng)
+    shape, look = sample_object(category, rng)
     views = _sample_views(rng, shape, settings)
     count, size = settings.views, settings.size_px
     light = np.sort(np.arange(count) % settings.lights)
@@ -215,7 +214,7 @@ def render_instance(category: str, seed: int, instance: int, settings: RenderSet
             'size_m': shape.size_m.tolist(), 'box_center_m': shape.box_center_m.tolist(),
             'radius_m': shape.radius_m, 'front_point_m': shape.front_point_m.tolist(),
             'shape': shape.parameters, 'pattern': look.pattern,
-            'finish': look.paints['outside'].finish, 'lights': records,
+            'finish': sorted({paint.finish for paint in look.paints.values()}), 'lights': records,
             'renderer': {'mitsuba': ms.mitsuba().__version__, 'size_px': size,
                          'samples': settings.samples, 'max_depth': MAX_DEPTH,
                          'frame_margin': FRAME_MARGIN}}

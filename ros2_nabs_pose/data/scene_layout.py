@@ -15,9 +15,9 @@ import numpy as np
 from ..core.types import Intrinsics
 from .clutter import Item, sample_item, sample_occluder, surface_paint, wall_paint
 from .lighting import sample_environment, sample_exposure, sample_white_balance
-from .looks import Look, Paint, sample_look
+from .looks import Look, Paint
 from .rendering import instance_rng, look_at_origin
-from .shapes import Shape, sample_shape
+from .shapes import Shape, sample_object
 from .shapes.surfaces import Mesh, box
 
 
@@ -142,8 +142,7 @@ def sample_layout(rng: np.random.Generator, objects: tuple[Placed, ...],
 
 
 def _draw_object(category: str, seed: int, number: int, stream: str) -> tuple[Shape, Look]:
-    rng = instance_rng(seed, number, stream)
-    return sample_shape(category, rng), sample_look(rng)
+    return sample_object(category, instance_rng(seed, number, stream))
 
 
 def random_scene(category: str, seed: int, index: int, width: int, height: int

@@ -5,16 +5,17 @@ import numpy as np
 import pytest
 
 from ros2_nabs_pose.data.categories import CATEGORIES, get_category
-from ros2_nabs_pose.data.looks import (linear_to_srgb, sample_color, sample_look, srgb_to_linear)
+from ros2_nabs_pose.data.looks import (linear_to_srgb, sample_color, sample_vessel_look,
+                                        srgb_to_linear)
 from ros2_nabs_pose.data.rendering import instance_rng
-from ros2_nabs_pose.data.shapes import sample_shape
+from ros2_nabs_pose.data.shapes import sample_object
 from ros2_nabs_pose.data.shapes.mug import BODIES, HANDLES
 from ros2_nabs_pose.data.shapes.surfaces import revolve
 
 
 @pytest.fixture(scope='module')
 def mugs():
-    return [sample_shape('mug', instance_rng(5, k)) for k in range(300)]
+    return [sample_object('mug', instance_rng(5, k))[0] for k in range(300)]
 
 
 def test_sizes_are_those_of_the_category(mugs):
@@ -88,7 +89,7 @@ def test_revolved_cylinder_has_its_surface_and_texture_coordinates():
 
 
 def test_looks_come_in_the_shares_that_are_promised():
-    looks = [sample_look(np.random.default_rng(k)) for k in range(1200)]
+    looks = [sample_vessel_look(np.random.default_rng(k)) for k in range(1200)]
     patterns = [look.pattern for look in looks]
     assert np.mean([p == 'plain' for p in patterns]) == pytest.approx(0.55, abs=0.04)
     assert np.mean([p == 'two-tone' for p in patterns]) == pytest.approx(0.20, abs=0.03)
@@ -111,5 +112,5 @@ def test_every_category_says_what_it_is():
     assert CATEGORIES['can'].symmetry == 'free_z' and CATEGORIES['mug'].front_part == 'handle'
     with pytest.raises(KeyError, match="unknown category 'cup'"):
         get_category('cup')
-    with pytest.raises(KeyError, match="no procedural shapes for 'laptop'"):
-        sample_shape('laptop', np.random.default_rng(0))
+    with pytest.raises(KeyError, match="no procedural shapes for 'teapot'"):
+        sample_object('teapot', np.random.default_rng(0))

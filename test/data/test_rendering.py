@@ -9,7 +9,7 @@ import pytest
 from ros2_nabs_pose.data import rendering
 from ros2_nabs_pose.data.rendering import (FRAME_MARGIN, RenderSettings, instance_rng,
                                            look_at_origin, project, render_instance)
-from ros2_nabs_pose.data.shapes import sample_shape
+from ros2_nabs_pose.data.shapes import sample_object
 
 ms = pytest.importorskip('ros2_nabs_pose.data.mitsuba_scene')
 pytest.importorskip('mitsuba')
@@ -19,7 +19,7 @@ SETTINGS = RenderSettings(views=10, size_px=64, samples=9, lights=2)
 
 @pytest.fixture(scope='module')
 def rendered():
-    return render_instance('mug', 3, 4, SETTINGS), sample_shape('mug', instance_rng(3, 4))
+    return render_instance('mug', 3, 4, SETTINGS), sample_object('mug', instance_rng(3, 4))[0]
 
 
 def test_camera_is_an_optical_frame_that_looks_at_the_origin():

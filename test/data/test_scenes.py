@@ -14,7 +14,7 @@ from ros2_nabs_pose.data import scene_files, scene_layout, scenes
 from ros2_nabs_pose.data.dataset import DatasetError
 from ros2_nabs_pose.data.rendering import instance_rng
 from ros2_nabs_pose.data.scene_files import SceneSettings
-from ros2_nabs_pose.data.shapes import sample_shape
+from ros2_nabs_pose.data.shapes import sample_object
 from ros2_nabs_pose.evaluation.sets import load_frame, read_set
 
 pytest.importorskip('mitsuba')
@@ -118,7 +118,7 @@ def test_scenes_show_objects_that_training_never_draws():
     layout, _ = scene_layout.random_scene('mug', 1, 0, 48, 36)
     shown = [o.shape.parameters for o in layout.objects] + [
         o.shape.parameters for o in scene_layout.demo_scene('mug', 1).objects]
-    training = [sample_shape('mug', instance_rng(1, i)).parameters for i in range(30)]
+    training = [sample_object('mug', instance_rng(1, i))[0].parameters for i in range(30)]
     assert all(s not in training for s in shown)
 
 

@@ -9,10 +9,12 @@ from importlib import import_module
 
 import numpy as np
 
+from ..looks import Look
 from .surfaces import Mesh
 
-#: Categories that have a shape family; each names the module with ``sample(rng)``.
-FAMILIES = {'mug': '.mug'}
+#: Categories that have a shape family; each names its module, which has ``sample(rng)`` for the
+#: shape and ``sample_look(rng, shape)`` for what it is painted with.
+FAMILIES = {name: f'.{name}' for name in ('bottle', 'bowl', 'camera', 'can', 'laptop', 'mug')}
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,11 @@ class Shape:
         return 0.5 * (self.vertices.min(axis=0) + self.vertices.max(axis=0))
 
 
-def sample_shape(category: str, rng: np.random.Generator) -> Shape:
-    """A random object of the category; KeyError with one sentence when it has no family yet."""
+def sample_object(category: str, rng: np.random.Generator) -> tuple[Shape, Look]:
+    """A random object of the category; KeyError with one sentence when it has no family."""
     if category not in FAMILIES:
-        raise KeyError(f"no procedural shapes for '{category}' yet: there are "
+        raise KeyError(f"no procedural shapes for '{category}': there are "
                        f"{', '.join(sorted(FAMILIES))}")
-    return import_module(FAMILIES[category], __name__).sample(rng)
+    family = import_module(FAMILIES[category], __name__)
+    shape = family.sample(rng)
+    return shape, family.sample_look(rng, shape)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from ..looks import Look, sample_vessel_look
 from . import Part, Shape
 from .surfaces import Mesh, resample, revolve, sweep_xz
 
@@ -226,3 +227,8 @@ def build(p: MugParameters) -> Shape:
 def sample(rng: np.random.Generator) -> Shape:
     """A random mug."""
     return build(sample_parameters(rng))
+
+
+def sample_look(rng: np.random.Generator, shape: Shape) -> Look:
+    """Paints of a mug."""
+    return sample_vessel_look(rng)
