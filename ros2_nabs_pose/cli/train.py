@@ -11,6 +11,7 @@ from pathlib import Path
 
 EXAMPLES = """examples:
   nabs-pose train mug --data data/mug --backgrounds data/backgrounds
+  nabs-pose train can --data data/can --init runs/mug/state.pt --steps 2000
   nabs-pose train mug --data data/mug --steps 40000 --device cuda --instances 64
 The same command after a stop goes on where the last one ended (see --run).
 """
@@ -30,10 +31,15 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                         help='folder for state, log and samples (default: runs/CATEGORY)')
     parser.add_argument('--out', type=Path,
                         help='weights to write (default: models/CATEGORY.safetensors)')
+    parser.add_argument('--init', type=Path, metavar='STATE',
+                        help="state.pt of another category's run to start from")
     parser.add_argument('--steps', type=int, default=8000)
     parser.add_argument('--instances', type=int, default=8, help='instances in a step')
     parser.add_argument('--views', type=int, default=4, help='views of each instance in a step')
     parser.add_argument('--learning-rate', type=float, default=2e-3)
+    parser.add_argument('--student-from', type=int, default=500, metavar='STEP',
+                        help='from here on, and fully from twice here, half of the pictures are '
+                        'drawn from the code that the encoder reads off one crop (default: 500)')
     parser.add_argument('--validate-every', type=int, default=500, metavar='STEPS')
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--device', default='cpu', help='cpu or cuda')
@@ -49,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         backgrounds=str(args.backgrounds) if args.backgrounds else None,
         run=str(args.run or Path('runs') / args.category),
         out=str(args.out or Path('models') / f'{args.category}.safetensors'),
-        steps=args.steps, instances=args.instances, views=args.views,
+        init=str(args.init or ''), steps=args.steps, student_from=args.student_from, instances=args.instances, views=args.views,
         learning_rate=args.learning_rate, seed=args.seed, device=args.device,
         threads=args.threads, validate_every=args.validate_every,
         command=shlex.join(['nabs-pose', *sys.argv[1:]])))

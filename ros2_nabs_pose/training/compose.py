@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..core.generator import FRAME_MARGIN, warp_to_crop
+from ..core.rotations import rotation_z
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,19 @@ def recolour(views: Views, group: int) -> Views:
     rgb = torch.einsum('bij,bjhw->bihw', mix, views.stacked[:, :3])
     rgb = torch.minimum(rgb.clamp_min(0.0), views.stacked[:, 3:4])
     return replace(views, stacked=torch.cat((rgb, views.stacked[:, 3:]), 1))
+
+
+def facing_first(R_view: Tensor, group: int) -> Tensor:
+    """Turn objects about their own z until the first of each ``group`` views has x to the right.
+
+    R_view: (B, 3, 3) upright views, B = instances x group. Only for objects that may spin freely:
+    all views of an instance are turned by the same angle, so their relative poses stay.
+    """
+    first = R_view.view(-1, group, 3, 3)[:, :1]
+    right, across = first[..., 0, 0], first[..., 0, 1]
+    away = torch.hypot(right, across).clamp_min(1e-6)
+    return (R_view.view(-1, group, 3, 3)
+            @ rotation_z(torch.atan2(across / away, right / away))).flatten(0, 1)
 
 
 def _bounds(alpha: Tensor, in_plane: Tensor) -> tuple[Tensor, Tensor]:

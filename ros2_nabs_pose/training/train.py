@@ -21,7 +21,7 @@ import math
 import os
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from ..core.checkpoint import CategoryModel, ModelCard, save_model
 from ..core.encoder import Encoder, EncoderConfig
 from ..core.generator import Generator, GeneratorConfig
 from ..core.types import PoseError
-from .compose import Views, compose, recolour
+from .compose import Views, compose, facing_first, recolour
 from .instances import TrainingViews
 from .objective import Weights, codes, proportions, readings, reconstruction
 from .teacher import CleanEncoder
@@ -56,6 +56,9 @@ class TrainConfig:
     learning_rate: float = 2e-3
     warmup: int = 200
     ema: float = 0.998
+    student_share: float = 0.5
+    student_from: int = 500
+    init: str = ''
     seed: int = 1
     device: str = 'cpu'
     threads: int = 0
@@ -93,6 +96,17 @@ class Trainer:
         self.free_about_z = card.symmetry == 'free_z'
         self.step = 0
 
+    @property
+    def student_share(self) -> float:
+        """Share of instances drawn from the code that the shipped encoder reads off one crop.
+
+        So the generator learns what to draw from what can be read, and the encoder learns which
+        part of the code matters for the picture; it grows as the encoder learns to read.
+        """
+        config = self.config
+        done = (self.step - config.student_from) / max(1, config.student_from)
+        return config.student_share * min(1.0, max(0.0, done))
+
     def losses(self, index: Tensor, views: Views) -> dict[str, Tensor]:
         """All weighted terms for instances ``index`` (I,) and their views (I * V)."""
         count, group = len(index), len(views.R_view) // len(index)
@@ -101,18 +115,26 @@ class Trainer:
         said = self.model.encoder(crops.image)
 
         mean, logvar = self.teacher(views.stacked[:, :4])
-        means = mean.view(count, group, -1)
-        use = torch.rand(count, group, device=self.device)
-        use = (use <= use.sort(1).values.gather(
-            1, torch.randint(group, (count, 1), device=self.device))).to(means.dtype)
-        use = (use / use.sum(1, keepdim=True)).unsqueeze(-1)
-        code = (use * means).sum(1)
-        spread = (use * (0.5 * logvar.view(count, group, -1)).exp()).sum(1)
+        means, spreads = (x.view(count, group, -1) for x in (mean, (0.5 * logvar).exp()))
+        if self.free_about_z:
+            # Which side of a round body is its front is agreed on by looking: the one that the
+            # first view shows. The code is read there, the other views are turned along.
+            views = replace(views, R_view=facing_first(views.R_view, group))
+            code, spread, together = means[:, 0], spreads[:, 0], mean.detach()
+        else:
+            use = torch.rand(count, group, device=self.device)
+            use = (use <= use.sort(1).values.gather(
+                1, torch.randint(group, (count, 1), device=self.device))).to(means.dtype)
+            use = (use / use.sum(1, keepdim=True)).unsqueeze(-1)
+            code, spread = (use * means).sum(1), (use * spreads).sum(1)
+            together = means.mean(1).detach().repeat_interleave(group, 0)
         code = code + spread * torch.randn_like(code)
+        read = said.mean.view(count, group, -1)[:, 0]
+        by_student = torch.rand(count, 1, device=self.device) < self.student_share
+        code = torch.where(by_student, read, code)
 
         volume, style = self.model.generator.volume(code)
         drawn = self.model.generator.render(volume, style, views.R_view, views.perspective)
-        together = means.mean(1).detach().repeat_interleave(group, 0)
         return {
             **reconstruction(drawn, views, self.weights),
             **readings(said, crops, self.weights, self.free_about_z),
@@ -181,6 +203,22 @@ class Trainer:
         if state['random_device'] is not None:
             torch.cuda.set_rng_state(state['random_device'].cpu())
 
+    def begin_from(self, path: Path) -> None:
+        """Start with another run's models (its ``state.pt``): what they share is learned already.
+
+        Raises PoseError where the file is missing or its layers have other sizes.
+        """
+        if not path.is_file():
+            raise PoseError(f'There is no training state at {path}: give the state.pt of a run.')
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        try:
+            for part, name in ((self.model, 'average'), (self.average, 'average'),
+                               (self.teacher, 'teacher')):
+                part.load_state_dict(state[name])
+        except (KeyError, RuntimeError) as error:
+            raise PoseError(f'{path} does not fit this model: '
+                            f'{str(error).splitlines()[0]}') from error
+
     def finish(self, figures: dict[str, Any]) -> None:
         """Write the averaged model with its card."""
         card = dataclasses.replace(
@@ -211,6 +249,8 @@ def train(config: TrainConfig) -> dict[str, Any]:
     if state.exists():
         trainer.load_state(state)
         print(f'Resuming {run} at step {trainer.step} of {config.steps}.')
+    elif config.init:
+        trainer.begin_from(Path(config.init))
     (run / 'config.json').write_text(json.dumps(dataclasses.asdict(config), indent=2))
 
     stop = {'asked': False}

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..core.checkpoint import CategoryModel
 from ..core.encoder import Encoding
 from ..core.rotations import geodesic_angle
-from .compose import Crops, Views, compose
+from .compose import Crops, Views, compose, facing_first
 from .instances import TrainingViews
 
 BATCHES = 12
@@ -24,7 +24,10 @@ SEED = 20
 
 def _draw(model: CategoryModel, said: Encoding, views: Views) -> Tensor:
     """Every view drawn from its own crop's code at its true rotation, stacked (B, 5, S, S)."""
-    return model.generator(said.mean, views.R_view, views.perspective).stacked()
+    R_view = views.R_view
+    if model.card.symmetry == 'free_z':
+        R_view = facing_first(R_view, 1)
+    return model.generator(said.mean, R_view, views.perspective).stacked()
 
 
 @torch.no_grad()

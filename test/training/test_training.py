@@ -13,7 +13,7 @@ from ros2_nabs_pose.core.encoder import EncoderConfig, bin_centers
 from ros2_nabs_pose.core.generator import FRAME_MARGIN, GeneratorConfig
 from ros2_nabs_pose.core.rotations import axis_azimuth_from_rotation, exp_so3, rotation_z
 from ros2_nabs_pose.core.types import PoseError
-from ros2_nabs_pose.training.compose import compose, recolour
+from ros2_nabs_pose.training.compose import compose, facing_first, recolour
 from ros2_nabs_pose.training.instances import TrainingViews, without_grain
 from ros2_nabs_pose.training.objective import Weights, readings, soft_bins
 from ros2_nabs_pose.training.train import TrainConfig, Trainer, learning_rate, train
@@ -216,3 +216,33 @@ def test_the_grain_filter_keeps_alpha_and_flattens_noise():
     inner = smooth[0, 0, 20:44, 20:44, :3].astype(float)
     assert inner.std() < 0.55 * rgba[0, 0, 20:44, 20:44, :3].astype(float).std()
     assert inner.mean() == pytest.approx(128, abs=2)
+
+
+def test_free_objects_face_the_first_view_and_keep_their_relative_poses():
+    _, views = tiny_views(2, 3).batch(2, 3)
+    turned = facing_first(views.R_view, 3)
+    assert torch.allclose(turned[::3, :, 0], torch.tensor([[1.0, 0.0, 0.0]] * 2), atol=1e-6)
+    assert torch.allclose(turned[:, :, 2], views.R_view[:, :, 2], atol=1e-6)
+    for a, b in ((1, 0), (5, 3)):
+        assert torch.allclose(turned[a] @ turned[b].T, views.R_view[a] @ views.R_view[b].T,
+                              atol=1e-6)
+
+
+def test_a_free_category_trains_and_takes_up_anothers_layers(tmp_path):
+    config = TrainConfig(category='can', data='', backgrounds=None, run='', out='', steps=4,
+                         instances=2, views=2, student_from=1)
+    views = tiny_views()
+    first = Trainer(config, views, replace(views.card('mug'), symmetry='free_z'), TINY_GENERATOR,
+                    TINY_ENCODER)
+    assert first.student_share == 0.0
+    terms = [first.train_step() for _ in range(3)][-1]
+    assert 'azimuth' not in terms and all(math.isfinite(v) for v in terms.values())
+    assert first.student_share == 0.5
+    first.save_state(tmp_path / 'state.pt')
+    second = Trainer(config, views, views.card('mug'), TINY_GENERATOR, TINY_ENCODER)
+    second.begin_from(tmp_path / 'state.pt')
+    assert second.step == 0
+    for name, value in first.average.state_dict().items():
+        assert torch.equal(second.model.state_dict()[name], value)
+    with pytest.raises(PoseError, match='no training state'):
+        second.begin_from(tmp_path / 'nothing.pt')
