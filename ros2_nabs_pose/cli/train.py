@@ -55,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
         backgrounds=str(args.backgrounds) if args.backgrounds else None,
         run=str(args.run or Path('runs') / args.category),
         out=str(args.out or Path('models') / f'{args.category}.safetensors'),
-        init=str(args.init or ''), steps=args.steps, student_from=args.student_from, instances=args.instances, views=args.views,
+        init=str(args.init or ''), steps=args.steps, student_from=args.student_from,
+        instances=args.instances, views=args.views,
         learning_rate=args.learning_rate, seed=args.seed, device=args.device,
         threads=args.threads, validate_every=args.validate_every,
         command=shlex.join(['nabs-pose', *sys.argv[1:]])))
