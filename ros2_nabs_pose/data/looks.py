@@ -72,7 +72,7 @@ def sample_color(rng: np.random.Generator) -> np.ndarray:
     return srgb_to_linear(np.array(colorsys.hsv_to_rgb(*hsv)))
 
 
-def _contrasting(rng: np.random.Generator, base: np.ndarray) -> np.ndarray:
+def contrasting(rng: np.random.Generator, base: np.ndarray) -> np.ndarray:
     """A colour that can be told from ``base``."""
     best = sample_color(rng)
     for _ in range(4):
@@ -89,7 +89,7 @@ def _plain(color: np.ndarray) -> np.ndarray:
 def _bands(rng: np.random.Generator, base: np.ndarray) -> np.ndarray:
     """Horizontal or vertical bands in one or two colours."""
     image = _plain(base)
-    colors = [_contrasting(rng, base) for _ in range(2)]
+    colors = [contrasting(rng, base) for _ in range(2)]
     vertical = rng.random() < 0.25
     length = TEXTURE_WIDTH if vertical else TEXTURE_HEIGHT
     if vertical or rng.random() < 0.35:
@@ -109,7 +109,7 @@ def _bands(rng: np.random.Generator, base: np.ndarray) -> np.ndarray:
 
 def _gradient(rng: np.random.Generator, base: np.ndarray) -> np.ndarray:
     """Glaze that runs from one colour into another, the border wavy or soft."""
-    other = _contrasting(rng, base)
+    other = contrasting(rng, base)
     u = np.linspace(0.0, 2.0 * np.pi, TEXTURE_WIDTH)
     wave = sum(rng.normal(0.0, 0.03) * np.sin(k * u + rng.uniform(0.0, 6.3)) for k in (1, 2, 3, 5))
     v = np.linspace(0.0, 1.0, TEXTURE_HEIGHT)[:, None] + wave[None, :]
@@ -124,7 +124,7 @@ def _mottled(rng: np.random.Generator, base: np.ndarray) -> np.ndarray:
                        interpolation=cv2.INTER_CUBIC)
     image = base * np.exp(rng.uniform(0.03, 0.25) * cloud)[..., None]
     speckle = rng.random((TEXTURE_HEIGHT, TEXTURE_WIDTH)) < rng.uniform(0.0, 0.05)
-    image[speckle] = _contrasting(rng, base)
+    image[speckle] = contrasting(rng, base)
     return image
 
 
@@ -138,8 +138,8 @@ def _draw_print(rng: np.random.Generator, image: np.ndarray, base: np.ndarray) -
     y0 = int(rng.uniform(0.1, 0.9) * (TEXTURE_HEIGHT - height))
     patch = np.ascontiguousarray(image[y0:y0 + height, x0:x0 + width])
     if rng.random() < 0.35:
-        patch[:] = _contrasting(rng, base)
-    palette = [_contrasting(rng, base) for _ in range(3)]
+        patch[:] = contrasting(rng, base)
+    palette = [contrasting(rng, base) for _ in range(3)]
     for _ in range(int(rng.integers(1, 6))):
         color = tuple(float(c) for c in palette[int(rng.integers(3))])
         at = (int(rng.integers(0, width)), int(rng.integers(0, height)))
@@ -176,7 +176,7 @@ def _printed(rng: np.random.Generator, base: np.ndarray) -> np.ndarray:
 def _allover(rng: np.random.Generator, base: np.ndarray) -> np.ndarray:
     """A motif (dots, diamonds, blots) repeated all over."""
     image = _plain(base)
-    colors = [_contrasting(rng, base) for _ in range(2)]
+    colors = [contrasting(rng, base) for _ in range(2)]
     step = int(rng.integers(12, 34))
     radius = int(rng.uniform(0.15, 0.42) * step)
     jitter = rng.uniform(0.0, 0.35) * step
@@ -199,7 +199,7 @@ def _finish(rng: np.random.Generator, metal_share: float) -> tuple[str, float]:
     return finish, float(rng.uniform(low, high))
 
 
-def _metal_color(rng: np.random.Generator) -> np.ndarray:
+def metal_color(rng: np.random.Generator) -> np.ndarray:
     """Steel mostly, sometimes copper or brass."""
     return np.array(((0.62, 0.61, 0.59), (0.62, 0.61, 0.59), (0.60, 0.62, 0.64), (0.72, 0.45, 0.32),
                      (0.70, 0.58, 0.32))[int(rng.integers(5))]) * rng.uniform(0.8, 1.1)
@@ -215,11 +215,11 @@ def sample_vessel_look(rng: np.random.Generator) -> Look:
     finish, roughness = _finish(rng, 0.05)
     base = sample_color(rng)
     if finish == 'metal':
-        base = _metal_color(rng)
+        base = metal_color(rng)
     outside = Paint(base, finish, roughness)
     inside, handle, lid = outside, outside, outside
     if pattern == 'two-tone':
-        other = Paint(_contrasting(rng, base), 'glazed' if finish == 'metal' else finish, roughness)
+        other = Paint(contrasting(rng, base), 'glazed' if finish == 'metal' else finish, roughness)
         white = Paint(np.array((0.80, 0.79, 0.76)), other.finish, roughness)
         inside = white if rng.random() < 0.4 else other
         if rng.random() < 0.35:
@@ -233,9 +233,9 @@ def sample_vessel_look(rng: np.random.Generator) -> Look:
         inside = Paint(base, outside.finish, roughness)
         handle = inside
         if rng.random() < 0.25:
-            inside = Paint(_contrasting(rng, base), outside.finish, roughness)
+            inside = Paint(contrasting(rng, base), outside.finish, roughness)
         if rng.random() < 0.12:
-            handle = Paint(_contrasting(rng, base), outside.finish, roughness)
+            handle = Paint(contrasting(rng, base), outside.finish, roughness)
     if rng.random() < 0.6:
         lid = Paint(sample_color(rng), str(rng.choice(('matte', 'satin'))), 0.4)
     return Look({'outside': outside, 'inside': inside, 'handle': handle, 'lid': lid}, pattern)
