@@ -11,7 +11,8 @@ from setuptools import find_packages, setup
 NAME = 'ros2_nabs_pose'
 ROOT = os.path.dirname(os.path.abspath(__file__))
 # What the code finds again through ros2_nabs_pose.resources, in a checkout and below share/.
-SHARED = {'launch': '.py', 'config': ('.yaml', '.rviz'), 'models': '.safetensors', 'demo': ''}
+SHARED = {'launch': '.py', 'config': '.yaml', 'rviz': '.rviz', 'foxglove': '.json',
+          'examples': '.py', 'models': '.safetensors', 'demo': ''}
 
 manifest = ElementTree.parse(os.path.join(ROOT, 'package.xml')).getroot()
 

@@ -1,0 +1,70 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""What the launch files have in common: arguments left empty, programs that may be missing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.substitutions import FindPackageShare
+
+PACKAGE = 'ros2_nabs_pose'
+BOOLEAN = ('true', 'false')
+
+
+def shared_file(*parts: str) -> PathJoinSubstitution:
+    """A file that this package installs below its share folder."""
+    return PathJoinSubstitution([FindPackageShare(PACKAGE), *parts])
+
+
+def switch(name: str, default: str, description: str) -> DeclareLaunchArgument:
+    """An argument that is either true or false."""
+    return DeclareLaunchArgument(name, default_value=default, choices=list(BOOLEAN),
+                                 description=description)
+
+
+def is_on(context: Any, name: str) -> bool:
+    """Whether a ``switch`` is on; 'True', as another launch file may pass it, is on too."""
+    return LaunchConfiguration(name).perform(context).lower() == 'true'
+
+
+def given_parameters(context: Any, names: Iterable[str]) -> dict[str, Any]:
+    """ROS parameters of the arguments that are not empty, read as YAML ('0.5' is a number).
+
+    An argument that was left empty leaves the parameter file alone. Raises RuntimeError with one
+    sentence where a value is no YAML.
+    """
+    values = {name: LaunchConfiguration(name).perform(context) for name in names}
+    given = {}
+    for name, text in values.items():
+        if not text.strip():
+            continue
+        try:
+            given[name] = yaml.safe_load(text)
+        except yaml.MarkedYAMLError as error:
+            raise RuntimeError(f'{name}:={text} is no YAML value: {error.problem}.') from error
+    return given
+
+
+def require_package(package: str, argument: str) -> None:
+    """Raise RuntimeError that says how to install a package which an argument asks for."""
+    try:
+        get_package_prefix(package)
+    except PackageNotFoundError as error:
+        distro = os.environ.get('ROS_DISTRO', '<distro>')
+        debian = f'ros-{distro}-{package.replace("_", "-")}'
+        raise RuntimeError(f'{argument} needs the package {package}: run "sudo apt install '
+                           f'{debian}" or choose another value.') from error
+
+
+def pose_node() -> IncludeLaunchDescription:
+    """Include nabs_pose.launch.py; its arguments are those set before, or the command line's."""
+    return IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(shared_file('launch', 'nabs_pose.launch.py')))
