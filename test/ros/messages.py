@@ -2,7 +2,10 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """Stand-ins for messages, read by attribute as the real ones are; no ROS needed."""
 
+import array
 from types import SimpleNamespace
+
+import numpy as np
 
 
 def header(stamp_s, frame_id='camera'):
@@ -36,3 +39,14 @@ def camera_info(**changes):
         'distortion_model': 'plumb_bob', 'binning_x': 0, 'binning_y': 0,
         'roi': SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0)}
     return SimpleNamespace(**{**values, **changes})
+
+
+def image(encoding, pixels, pad=0, big_endian=False, **changes):
+    """A message from pixels (H, W) or (H, W, C), with ``pad`` bytes after each row."""
+    rows = pixels.astype(pixels.dtype.newbyteorder('>')) if big_endian else pixels
+    rows = np.ascontiguousarray(rows).view(np.uint8).reshape(len(pixels), -1)
+    rows = np.pad(rows, ((0, 0), (0, pad)), constant_values=77)
+    message = SimpleNamespace(
+        height=pixels.shape[0], width=pixels.shape[1], encoding=encoding, step=rows.shape[1],
+        is_bigendian=big_endian, data=array.array('B', rows.tobytes()))
+    return SimpleNamespace(**{**vars(message), **changes})

@@ -2,11 +2,11 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """Pictures in every encoding come out as the RGB that went in; broken ones give one sentence."""
 
-import array
 import time
 from types import SimpleNamespace
 
 import cv2
+from messages import image
 import numpy as np
 import pytest
 
@@ -16,17 +16,6 @@ from ros2_nabs_pose.image_encodings import rgb_from_image, rgb_from_message
 
 HEIGHT, WIDTH = 12, 16
 BAYER = {'rggb': 'RGGB', 'bggr': 'BGGR', 'gbrg': 'GBRG', 'grbg': 'GRBG'}
-
-
-def image(encoding, pixels, pad=0, big_endian=False, **changes):
-    """A message from pixels (H, W) or (H, W, C), with ``pad`` bytes after each row."""
-    rows = pixels.astype(pixels.dtype.newbyteorder('>')) if big_endian else pixels
-    rows = np.ascontiguousarray(rows).view(np.uint8).reshape(len(pixels), -1)
-    rows = np.pad(rows, ((0, 0), (0, pad)), constant_values=77)
-    message = SimpleNamespace(
-        height=pixels.shape[0], width=pixels.shape[1], encoding=encoding, step=rows.shape[1],
-        is_bigendian=big_endian, data=array.array('B', rows.tobytes()))
-    return SimpleNamespace(**{**vars(message), **changes})
 
 
 @pytest.fixture
