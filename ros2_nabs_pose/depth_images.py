@@ -133,7 +133,7 @@ def _rvl(body: np.ndarray) -> np.ndarray:
         raise broken
     # Nibbles from the top of each little-endian word; the highest bit says that more belong to
     # the number, the lowest three bits of which come first.
-    nibbles = np.stack((words >> 4, words & 15), -1).reshape(-1)
+    nibbles: np.ndarray = np.stack((words >> 4, words & 15), -1).reshape(-1)
     last = np.flatnonzero(nibbles < 8)
     if not last.size:
         raise broken
