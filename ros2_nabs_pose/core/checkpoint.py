@@ -111,8 +111,11 @@ def load_model(path: Path) -> CategoryModel:
         card_values = json.loads(metadata['card'])
         card_values['size'] = SizePrior(**_tuples(card_values['size']))
         card = ModelCard(**card_values)
-        generator = Generator(GeneratorConfig(**_tuples(json.loads(metadata['generator']))))
-        encoder = Encoder(EncoderConfig(**_tuples(json.loads(metadata['encoder']))))
+        # Models of the first release have codes that do not begin with a colour.
+        plain = {'colour_dims': 0}
+        generator = Generator(GeneratorConfig(
+            **{**plain, **_tuples(json.loads(metadata['generator']))}))
+        encoder = Encoder(EncoderConfig(**{**plain, **_tuples(json.loads(metadata['encoder']))}))
         model = CategoryModel(generator, encoder, card)
         model.load_state_dict({k: v.float() if v.is_floating_point() else v
                                for k, v in tensors.items()})

@@ -23,7 +23,8 @@ from .rotations import axis_azimuth_from_rotation, rotation_from_axis_azimuth
 class EncoderConfig:
     """Sizes of the encoder; the defaults are the compact variant."""
 
-    latent_dim: int = 24
+    latent_dim: int = 27
+    colour_dims: int = 3
     channels: tuple[int, int, int, int] = (32, 64, 112, 160)
     hidden: int = 256
     azimuth_bins: int = 24
@@ -189,9 +190,12 @@ class Encoder(nn.Module):
         joint = torch.cat((f3, fine), 1).flatten(1)
         hidden = self.hidden(joint)
         mask_logits = functional.pixel_shuffle(mask, 2)
-        look = self.look(torch.cat((hidden, *_over_mask(mask_logits.detach(), crop, f0, f1)), 1))
+        seen = _over_mask(mask_logits.detach(), crop, f0, f1)
+        look = self.look(torch.cat((hidden, *seen), 1))
         k = self.config.azimuth_bins
         mean, logvar = look.chunk(2, 1)
+        if self.config.colour_dims:
+            mean = torch.cat((mean[:, :3] + seen[0], mean[:, 3:]), 1)
         axis, place, front, logits, offset = self.head(hidden).split((3, 3, 1, k, k), 1)
         half_bin = math.pi / k
         return Encoding(

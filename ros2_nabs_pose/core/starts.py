@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -33,6 +33,14 @@ class Hypotheses:
         """Rows ``index`` (H',)."""
         return Hypotheses(self.owner[index], self.R[index], self.t[index], self.log_scale[index],
                           self.latent[index], self.previous[index], self.log_prior[index])
+
+    def where(self, first: Tensor, other: Hypotheses) -> Hypotheses:
+        """This one's rows where ``first`` (H,) holds, the other's elsewhere."""
+        def choose(a: Tensor, b: Tensor) -> Tensor:
+            return torch.where(first.view(-1, *(1,) * (a.dim() - 1)), a, b)
+
+        return Hypotheses(*(choose(getattr(self, f.name), getattr(other, f.name))
+                            for f in fields(self)))
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from ..core.checkpoint import ModelCard, SizePrior
+from ..core.types import PoseError
 from ..data.backgrounds import load_backgrounds
-from ..data.categories import get_category
+from ..data.categories import category_of
 from ..data.dataset import load_instances
 from .compose import Views
 
@@ -42,7 +43,8 @@ def without_grain(rgba: np.ndarray) -> np.ndarray:
         if covered.any():
             colour = np.where(covered[..., None], picture[..., :3],
                               picture[..., :3][covered].mean(0).astype(np.uint8))
-            filtered = cv2.bilateralFilter(colour, 5, 80.0, 1.8)
+            # The median takes single bright or dark paths away, the filter the rest of the grain.
+            filtered = cv2.bilateralFilter(cv2.medianBlur(colour, 3), 5, 60.0, 1.8)
             picture[..., :3] = np.where(covered[..., None], filtered, picture[..., :3])
     return smooth
 
@@ -94,14 +96,24 @@ class TrainingViews:
             recipe=json.loads((folder / 'dataset.json').read_text()))
 
     def card(self, category: str) -> ModelCard:
-        """The model card's fixed part: the category's symmetry and these instances' sizes."""
+        """The model card's fixed part: the category's symmetry and these instances' sizes.
+
+        PoseError where the data are of another category, or of none that is known.
+        """
         radius = self.log_radius.exp().cpu().numpy()
         size = (self.size * self.log_radius.exp()[:, None]).mean(0).cpu().numpy()
-        known = get_category(category)
+        try:
+            known = category_of(category, self.recipe)
+        except KeyError as error:
+            raise PoseError(f'{error.args[0]}: give the name that they were rendered under') from (
+                error)
+        licences = self.recipe.get('licences')
         return ModelCard(
             category=category, symmetry=known.symmetry, front_part=known.front_part or '',
             size=SizePrior(size_m=(float(size[0]), float(size[1]), float(size[2])),
-                           radius_m=float(radius.mean()), radius_std_m=float(radius.std())))
+                           radius_m=float(radius.mean()), radius_std_m=float(radius.std())),
+            # Weights made from a user's meshes are under whatever those meshes are under.
+            **({} if licences is None else {'licence': ' AND '.join(sorted(licences))}))
 
     def batch(self, instances: int, views: int) -> tuple[Tensor, Views]:
         """Random instances (I,) and ``views`` random views of each, I * views in a row."""

@@ -17,8 +17,9 @@ class CleanEncoder(nn.Module):
     """Posterior of the code from clean upright views (B, 4, 64, 64), colour times alpha, alpha."""
 
     def __init__(self, latent_dim: int, channels: tuple[int, int, int, int] = (24, 48, 96, 128),
-                 resolution: int = 64) -> None:
+                 resolution: int = 64, colour_dims: int = 3) -> None:
         super().__init__()
+        self.colour_dims = colour_dims
         layers: list[nn.Module] = []
         before = 4
         for after in channels:
@@ -40,4 +41,8 @@ class CleanEncoder(nn.Module):
     def forward(self, views: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance (B, D)."""
         mean, logvar = self.layers(views * 2.0 - 1.0).chunk(2, 1)
+        if self.colour_dims:
+            # As the generator wants it: the code begins with the mean colour, 4 c - 2.
+            colour = views[:, :3].sum((2, 3)) / views[:, 3:].sum((2, 3)).clamp_min(1.0)
+            mean = torch.cat((mean[:, :3] + 4.0 * colour - 2.0, mean[:, 3:]), 1)
         return mean, logvar.clamp(-8.0, 4.0)

@@ -89,7 +89,9 @@ class Trainer:
         self.average = CategoryModel(Generator(generator), Encoder(encoder), card).to(self.device)
         self.average.load_state_dict(self.model.state_dict())
         self.average.requires_grad_(False)
-        self.teacher = CleanEncoder(self.model.generator.config.latent_dim).to(self.device)
+        sizes = self.model.generator.config
+        self.teacher = CleanEncoder(sizes.latent_dim,
+                                    colour_dims=sizes.colour_dims).to(self.device)
         self.trained = [*self.model.parameters(), *self.teacher.parameters()]
         self.optimizer = torch.optim.Adam(self.trained, lr=config.learning_rate,
                                           betas=(0.9, 0.99))

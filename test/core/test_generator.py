@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from ros2_nabs_pose.core.generator import FRAME_MARGIN, Generator, GeneratorConfig, warp_to_crop
+from ros2_nabs_pose.core.generator import (FRAME_MARGIN, Generator, GeneratorConfig, convolve_3d,
+                                           warp_to_crop)
 from ros2_nabs_pose.core.rotations import exp_so3, rotation_z
 
 SMALL = GeneratorConfig(latent_dim=4, style_dim=8, volume_channels=(4, 4, 4),
@@ -34,7 +35,7 @@ def seen_volume(monkeypatch):
     generator.project.register_forward_pre_hook(lambda _, args: caught.append(args[0].detach()))
 
     def look(volume, R_view, kappa=0.0):
-        style = torch.zeros(1, generator.config.style_dim)
+        style = torch.zeros(1, generator.config.style_dim + generator.config.colour_dims)
         generator.render(volume, style, R_view, torch.tensor([kappa]).expand(len(R_view)))
         return caught[-1].view(len(R_view), 16, 16, 16)
 
@@ -126,3 +127,24 @@ def test_gradients_of_rotation_and_code_agree_with_finite_differences():
 def test_resolution_must_fit_the_volume():
     with pytest.raises(ValueError, match='four times'):
         GeneratorConfig(volume_size=8, resolution=64)
+
+
+@pytest.mark.parametrize('batch', [1, 2, 3])
+def test_the_single_volume_convolution_equals_torchs_own(batch):
+    torch.manual_seed(0)
+    conv = torch.nn.Conv3d(5, 3, 3, padding=1)
+    x = torch.randn(batch, 5, 8, 8, 8)
+    assert torch.allclose(convolve_3d(conv, x), conv(x), atol=1e-5)
+
+
+def test_a_code_begins_with_the_objects_mean_colour():
+    torch.manual_seed(0)
+    generator = Generator(SMALL)
+    with torch.no_grad():
+        generator.to_image.weight.zero_()
+        generator.to_image.bias.zero_()
+        drawn = generator(torch.tensor([[2.0, 0.0, -2.0, 0.7]]), torch.eye(3)[None],
+                          torch.zeros(1))
+    means = drawn.rgb.mean((0, 2, 3)).tolist()
+    assert means == pytest.approx([1 / (1 + math.exp(-2.5)), 0.5, 1 / (1 + math.exp(2.5))],
+                                  abs=1e-5)
