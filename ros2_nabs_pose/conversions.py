@@ -25,19 +25,17 @@ from .core.types import Box, Intrinsics, PoseEstimate
 
 MakeMessage = Callable[..., Any]
 
-AXIS_COLORS = ((0.9, 0.1, 0.1), (0.1, 0.8, 0.1), (0.2, 0.3, 1.0))
-BOX_COLOR = (0.2, 0.8, 0.9, 0.35)
-
 
 @cache
-def _ros_class(type_name: str) -> Any:
-    package, _, name = type_name.split('/')
-    return getattr(importlib.import_module(f'{package}.msg'), name)
+def ros_class(type_name: str) -> Any:
+    """rclpy's class of a type such as 'geometry_msgs/msg/Pose' or 'std_srvs/srv/Trigger'."""
+    package, kind, name = type_name.split('/')
+    return getattr(importlib.import_module(f'{package}.{kind}'), name)
 
 
 def ros_message(type_name: str, **fields: Any) -> Any:
     """An rclpy message of a type such as 'geometry_msgs/msg/Pose'; unnamed fields are default."""
-    return _ros_class(type_name)(**fields)
+    return ros_class(type_name)(**fields)
 
 
 def intrinsics_from_camera_info(message: Any, width: int, height: int,
@@ -123,18 +121,22 @@ def pose_stamped(make: MakeMessage, header: Any, estimate: PoseEstimate) -> Any:
                 pose=pose_message(make, estimate.T_cam_obj))
 
 
+def pose_with_covariance_stamped(make: MakeMessage, header: Any, estimate: PoseEstimate) -> Any:
+    """geometry_msgs/PoseWithCovarianceStamped of an estimate."""
+    return make('geometry_msgs/msg/PoseWithCovarianceStamped', header=header,
+                pose=_pose_with_covariance(make, estimate))
+
+
 def detection3d(make: MakeMessage, header: Any, estimate: PoseEstimate) -> Any:
     """vision_msgs/Detection3D: one hypothesis with pose and covariance, and the metric box."""
     hypothesis = make(
         'vision_msgs/msg/ObjectHypothesisWithPose',
         hypothesis=make('vision_msgs/msg/ObjectHypothesis', class_id=estimate.category,
                         score=float(estimate.confidence)),
-        pose=make('geometry_msgs/msg/PoseWithCovariance',
-                  pose=pose_message(make, estimate.T_cam_obj),
-                  covariance=np.ascontiguousarray(estimate.covariance, np.float64).reshape(36)))
+        pose=_pose_with_covariance(make, estimate))
     bbox = make('vision_msgs/msg/BoundingBox3D',
-                center=pose_message(make, _box_transform(estimate)),
-                size=_vector(make, estimate.size_m))
+                center=pose_message(make, box_transform(estimate)),
+                size=vector_message(make, estimate.size_m))
     return make('vision_msgs/msg/Detection3D', header=header, results=[hypothesis], bbox=bbox,
                 id=estimate.track_id)
 
@@ -152,33 +154,9 @@ def tf_message(make: MakeMessage, header: Any, estimates: Sequence[PoseEstimate]
         make('geometry_msgs/msg/TransformStamped', header=header,
              child_frame_id=frame_name(namespace, estimate.category, estimate.track_id),
              transform=make('geometry_msgs/msg/Transform',
-                            translation=_vector(make, estimate.T_cam_obj[:3, 3]),
+                            translation=vector_message(make, estimate.T_cam_obj[:3, 3]),
                             rotation=_quaternion(make, estimate.T_cam_obj)))
         for estimate in estimates])
-
-
-def marker_array(make: MakeMessage, header: Any, estimates: Sequence[PoseEstimate]) -> Any:
-    """visualization_msgs/MarkerArray: the last frame's markers go; box, axes and name come."""
-    marker_type = 'visualization_msgs/msg/Marker'
-    clear = make(marker_type, header=header, action=3)  # DELETEALL
-    markers = [clear]
-    for index, estimate in enumerate(estimates):
-        common = {'header': header, 'id': index, 'action': 0}
-        length = 0.75 * float(np.max(estimate.size_m))
-        tips = length * np.eye(3)
-        markers += [
-            make(marker_type, ns='box', type=1, pose=pose_message(make, _box_transform(estimate)),
-                 scale=_vector(make, estimate.size_m), color=_color(make, *BOX_COLOR), **common),
-            make(marker_type, ns='axes', type=5, pose=pose_message(make, estimate.T_cam_obj),
-                 scale=_vector(make, (0.05 * length, 0.0, 0.0)), color=_color(make, 1.0, 1.0, 1.0),
-                 points=[_point(make, end) for tip in tips for end in (np.zeros(3), tip)],
-                 colors=[_color(make, *rgb) for rgb in AXIS_COLORS for _ in range(2)], **common),
-            make(marker_type, ns='name', type=9, color=_color(make, 1.0, 1.0, 1.0),
-                 pose=pose_message(make, _above(estimate)),
-                 scale=_vector(make, (0.0, 0.0, 0.2 * length)),
-                 text=f'{frame_name("", estimate.category, estimate.track_id)} '
-                      f'{estimate.confidence:.2f}', **common)]
-    return make('visualization_msgs/msg/MarkerArray', markers=markers)
 
 
 def image_message(header: Any, rgb: np.ndarray) -> Any:
@@ -191,18 +169,17 @@ def image_message(header: Any, rgb: np.ndarray) -> Any:
                        encoding='rgb8', step=3 * width, data=data)
 
 
-def _box_transform(estimate: PoseEstimate) -> np.ndarray:
+def box_transform(estimate: PoseEstimate) -> np.ndarray:
     """Pose (4, 4) of the bounding box: the object's rotation about the box's own centre."""
     transform = estimate.T_cam_obj.copy()
     transform[:3, 3] += transform[:3, :3] @ estimate.box_center_m
     return transform
 
 
-def _above(estimate: PoseEstimate) -> np.ndarray:
-    """Pose (4, 4) a little above the bounding box, along the object's z."""
-    transform = _box_transform(estimate)
-    transform[:3, 3] += 0.7 * float(estimate.size_m[2]) * transform[:3, 2]
-    return transform
+def _pose_with_covariance(make: MakeMessage, estimate: PoseEstimate) -> Any:
+    return make('geometry_msgs/msg/PoseWithCovariance',
+                pose=pose_message(make, estimate.T_cam_obj),
+                covariance=np.ascontiguousarray(estimate.covariance, np.float64).reshape(36))
 
 
 def _quaternion(make: MakeMessage, transform: np.ndarray) -> Any:
@@ -211,15 +188,7 @@ def _quaternion(make: MakeMessage, transform: np.ndarray) -> Any:
     return make('geometry_msgs/msg/Quaternion', x=x, y=y, z=z, w=w)
 
 
-def _vector(make: MakeMessage, values: Any) -> Any:
+def vector_message(make: MakeMessage, values: Any) -> Any:
+    """geometry_msgs/Vector3 of three numbers."""
     x, y, z = (float(v) for v in values)
     return make('geometry_msgs/msg/Vector3', x=x, y=y, z=z)
-
-
-def _point(make: MakeMessage, values: Any) -> Any:
-    x, y, z = (float(v) for v in values)
-    return make('geometry_msgs/msg/Point', x=x, y=y, z=z)
-
-
-def _color(make: MakeMessage, r: float, g: float, b: float, a: float = 1.0) -> Any:
-    return make('std_msgs/msg/ColorRGBA', r=r, g=g, b=b, a=a)

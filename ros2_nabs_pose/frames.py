@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,8 @@ from .conversions import (
     boxes_from_detections,
     detection3d_array,
     intrinsics_from_camera_info,
-    marker_array,
     pose_stamped,
+    pose_with_covariance_stamped,
     tf_message,
 )
 from .core.types import Box, Intrinsics, PoseError, PoseEstimate
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .core.pipeline import PosePipeline
 
 PANEL_HEIGHT_PX = 128
+RULE_PX = 4
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,15 @@ class FrameInput:
 class SolvedFrame:
     """What came of a frame: poses that are believed in, and a sentence for what gave none.
 
-    frame: None where the picture or its calibration could not be read.
+    frame: None where the picture or its calibration could not be read. decode_s, fit_s: how long
+    reading the messages and the fit took.
     """
 
     frame: FrameInput | None
     estimates: tuple[PoseEstimate, ...]
     reasons: tuple[str, ...]
+    decode_s: float = 0.0
+    fit_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -62,8 +67,8 @@ class FrameOutput:
     """The messages of one frame; None where there is nothing to say or it was not asked for."""
 
     pose: Any | None
+    pose_with_covariance: Any | None
     poses: Any
-    markers: Any | None
     transforms: Any | None
 
 
@@ -109,12 +114,15 @@ def solve_frame(pipeline: PosePipeline, match: Match[Any],
                 parameters: Parameters) -> SolvedFrame:
     """Decode and fit one frame; never raises PoseError, its sentence becomes the reason."""
     frame: FrameInput | None = None
+    began_s = read_s = time.perf_counter()
     try:
         frame = read_frame(match, parameters)
+        read_s = time.perf_counter()
         result = pipeline.estimate_frame(frame.image, frame.intrinsics, frame.boxes,
                                          stamp_s=frame.stamp_s)
     except PoseError as error:
-        return SolvedFrame(frame, (), (str(error),))
+        return SolvedFrame(frame, (), (str(error),), read_s - began_s)
+    fit_s = time.perf_counter() - read_s
     least = parameters.min_confidence
     doubted = tuple(
         f'the pose of {e.category} {e.track_id} has a confidence of {e.confidence:.2f}, below '
@@ -124,25 +132,39 @@ def solve_frame(pipeline: PosePipeline, match: Match[Any],
         'neither the image nor its camera_info has a frame_id, so no transform is published: set '
         'it in the camera driver',)
     return SolvedFrame(frame, tuple(e for e in result.estimates if e.confidence >= least),
-                       frame.problems + failed + doubted + nowhere)
+                       frame.problems + failed + doubted + nowhere, read_s - began_s, fit_s)
 
 
 def write_frame(make: MakeMessage, header: Any, estimates: Sequence[PoseEstimate],
                 parameters: Parameters, namespace: str) -> FrameOutput:
-    """Messages of one frame's estimates, under ``header``."""
-    target = _target(estimates, parameters)
+    """Messages of one frame's estimates, under ``header``; markers are ``markers``' affair."""
+    target = choose_target(estimates, parameters)
     return FrameOutput(
         pose=None if target is None else pose_stamped(make, header, target),
+        pose_with_covariance=None if target is None else pose_with_covariance_stamped(
+            make, header, target),
         poses=detection3d_array(make, header, estimates),
-        markers=marker_array(make, header, estimates) if parameters.publish_markers else None,
         transforms=tf_message(make, header, estimates, namespace)
         if parameters.publish_tf and estimates and header.frame_id else None)
+
+
+def choose_target(estimates: Sequence[PoseEstimate],
+                  parameters: Parameters) -> PoseEstimate | None:
+    """The object that ~/pose follows, None where none of those asked for is there."""
+    wanted = [e for e in estimates
+              if parameters.target_class in ('', e.category)
+              and parameters.target_id in ('', e.track_id)]
+    badness = {'most_confident': lambda e: -e.confidence,
+               'nearest': lambda e: np.linalg.norm(e.T_cam_obj[:3, 3]),
+               'most_central': lambda e: np.hypot(*e.T_cam_obj[:2, 3]) / e.T_cam_obj[2, 3]}
+    return min(wanted, key=badness[parameters.target_mode], default=None)
 
 
 def debug_picture(frame: FrameInput, estimates: Sequence[PoseEstimate]) -> np.ndarray:
     """The image with boxes, 3D boxes and axes, over a strip of crops and what was synthesised.
 
-    Returns (H + PANEL_HEIGHT_PX, W, 3) uint8 RGB; panels that do not fit beside each other are cut.
+    Returns (H + PANEL_HEIGHT_PX, W, 3) uint8 RGB; the more objects, the smaller their panels, so
+    that all fit beside each other.
     """
     height, width = frame.image.shape[:2]
     picture = np.zeros((height + PANEL_HEIGHT_PX, width, 3), np.uint8)
@@ -150,18 +172,13 @@ def debug_picture(frame: FrameInput, estimates: Sequence[PoseEstimate]) -> np.nd
     drawn[...] = frame.image
     for box in frame.boxes:
         draw_box(drawn, box, (128, 128, 128))
+    room_px = width // max(1, len(estimates))
     for index, estimate in enumerate(estimates):
-        draw_estimate(drawn, frame.intrinsics, estimate, PALETTE[index % len(PALETTE)])
-        panel = crop_panel(estimate, PANEL_HEIGHT_PX)
-        left = index * panel.shape[1]
-        shown = picture[height:, left:left + panel.shape[1]]
-        shown[...] = panel[:, :shown.shape[1]]
+        colour = PALETTE[index % len(PALETTE)]
+        draw_estimate(drawn, frame.intrinsics, estimate, colour)
+        panel = crop_panel(estimate, max(1, min(PANEL_HEIGHT_PX - RULE_PX, room_px // 3)))
+        # The rule above a panel has the colour of the object's box.
+        column = picture[height:, index * room_px:index * room_px + panel.shape[1]]
+        column[:RULE_PX] = colour
+        column[RULE_PX:RULE_PX + panel.shape[0]] = panel[:, :column.shape[1]]
     return picture
-
-
-def _target(estimates: Sequence[PoseEstimate], parameters: Parameters) -> PoseEstimate | None:
-    """The object that ~/pose follows: of those asked for, the most confident one."""
-    wanted = [e for e in estimates
-              if parameters.target_class in ('', e.category)
-              and parameters.target_id in ('', e.track_id)]
-    return max(wanted, key=lambda e: e.confidence, default=None)

@@ -1,52 +1,52 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-"""The ROS 2 node: parameters, subscriptions and publishers around a worker; no maths.
+"""The ROS 2 node: a lifecycle node with subscriptions and services around a worker; no maths.
 
 Callbacks only pair messages by stamp and leave them in the worker's mailbox; the worker's thread
-owns the model, decodes, fits and publishes. Every stamp and frame is the image's.
+(``processing``) owns the model, decodes, fits and publishes. Every stamp and frame is the image's.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from geometry_msgs.msg import PoseStamped
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType
+from rclpy.clock import Clock, ClockType, JumpThreshold
+from rclpy.duration import Duration
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.node import Node
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from rclpy.task import Future
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from std_srvs.srv import Trigger
-from tf2_msgs.msg import TFMessage
-from vision_msgs.msg import Detection2DArray, Detection3DArray
-from visualization_msgs.msg import MarkerArray
 
 from . import parameters as node_parameters
-from .conversions import image_message, ros_message
-from .core.types import PoseError
-from .frames import SolvedFrame, debug_picture, header_of, solve_frame, warm_up, write_frame
-from .matching import Match, Matcher
-from .status import Explainer, FrameStatistics, LogThrottle, Topics
-from .subscriptions import Input
-from .worker import Worker
+from .conversions import ros_class
+from .diagnostics import diagnostic_array, frame_values
+from .inputs import Inputs
+from .matching import Match
+from .outputs import Outputs
+from .processing import Processing
+from .status import CallbackTimes, Explainer, FrameSummary, LogThrottle, Situation
+from .topics import DIAGNOSTICS, SERVICES
 
-FOLLOW_PERIOD_S = 0.2
+HOUSEKEEPING_PERIOD_S = 0.2
 DIAGNOSTICS_PERIOD_S = 1.0
 STOP_TIMEOUT_S = 0.8
-IMAGES_DEPTH = 10
+TARGET_PARAMETERS = ('target_class', 'target_id', 'target_mode')
 
 
-class NabsPoseNode(Node):
-    """Images, calibrations and boxes in; poses out. ``finished`` is done when the worker failed."""
+class NabsPoseNode(LifecycleNode):
+    """Images, calibrations and boxes in; poses out. ``finished`` is done when it cannot go on.
+
+    Unconfigured: only parameters, services and diagnostics. Inactive: the models are loaded and
+    warm. Active: subscribed and publishing.
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('nabs_pose', **kwargs)
@@ -54,195 +54,237 @@ class NabsPoseNode(Node):
         self.add_on_set_parameters_callback(self._on_parameters)
         self.finished: Future = Future()
 
-        self._matcher: Matcher[Any] = Matcher(self._settings.slop_s, self._settings.queue_size)
-        self._statistics = FrameStatistics()
+        self._callback_times = CallbackTimes()
+        timed = self._callback_times.timed
+        self._inputs = Inputs(self, self._enqueue, timed)
+        self._explainer = Explainer(self._inputs.topics)
+        self._outputs: Outputs | None = None
+        self._processing: Processing | None = None
         self._throttle = LogThrottle()
-        self._reset_wanted = threading.Event()
-        self._ready = False
-        self._topics = Topics(self.resolve_topic_name('image'),
-                              self.resolve_topic_name('camera_info'),
-                              self.resolve_topic_name('detections'))
-        self._explainer = Explainer(self._topics, self._settings.slop_s)
+        self._reported_s = 0.0
 
-        self._pose = self.create_publisher(PoseStamped, '~/pose', 10)
-        self._poses = self.create_publisher(Detection3DArray, '~/poses', 10)
-        self._markers = self.create_publisher(MarkerArray, '~/markers', 10)
-        self._debug_image = self.create_publisher(Image, '~/debug_image', 2)
-        self._tf = self.create_publisher(TFMessage, '/tf', 100)
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self.create_service(Trigger, '~/reset', self._on_reset)
-
-        self._images = Input(self, self._image_types(), self._on_image, IMAGES_DEPTH)
-        self._inputs = (
-            self._images,
-            Input(self, {self._topics.camera_info: CameraInfo}, self._on_camera_info, 30),
-            Input(self, {self._topics.detections: Detection2DArray}, self._on_detections, 30))
+        self._diagnostics = self.create_publisher(
+            ros_class(DIAGNOSTICS.type_name), DIAGNOSTICS.name, DIAGNOSTICS.depth)
+        for key, callback in (('reset', self._on_reset), ('set_target', self._on_set_target),
+                              ('enable', self._on_enable)):
+            self.create_service(ros_class(SERVICES[key].type_name), SERVICES[key].name,
+                                timed(callback))
+        self._time_jumps = self.get_clock().create_jump_callback(
+            JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1)),
+            post_callback=self._on_time_jump)
         # Simulated time may stand still; looking for publishers and reporting must not.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(FOLLOW_PERIOD_S, self._follow_publishers, clock=steady)
-        self._follow_publishers()
-        self.create_timer(DIAGNOSTICS_PERIOD_S, self._on_diagnostics, clock=steady)
+        self.create_timer(HOUSEKEEPING_PERIOD_S, timed(self._keep_house), clock=steady)
+        self.create_timer(DIAGNOSTICS_PERIOD_S, timed(self._report), clock=steady)
 
-        self._worker: Worker[Match[Any], Any] = Worker(
-            self._load, self._process, self._on_ready, self._on_failure)
-        self._worker.start()
+        self._starting = self._settings.autostart
+        if self._starting:
+            # Ahead of the transition that waits for it, so that the node answers meanwhile.
+            self._processing = self._begin_to_load()
 
     def stop(self, timeout_s: float) -> bool:
         """End the worker after its frame in hand; whether it was gone within ``timeout_s``."""
-        return self._worker.stop(timeout_s)
+        return self._processing is None or self._processing.stop(timeout_s)
 
-    # Subscriptions: executor thread, they only pair and enqueue.
+    @property
+    def state(self) -> str:
+        """Name of the lifecycle state."""
+        return str(self._state_machine.current_state[1])
 
-    def _image_types(self) -> dict[str, Any]:
-        """Message types by topic that images may come from, best first.
+    # Life: the transitions, in the executor's thread.
 
-        Compressed ones lie where ``image/compressed`` was remapped to, else beside wherever
-        ``image`` was remapped to.
-        """
-        remapped = self.resolve_topic_name('image/compressed')
-        plain = self.resolve_topic_name('image/compressed', only_expand=True)
-        beside = f'{self._topics.image}/compressed'
-        compressed = {beside if remapped == plain else remapped: CompressedImage}
-        raw = {self._topics.image: Image}
-        return {'raw': raw, 'compressed': compressed,
-                'auto': {**raw, **compressed}}[self._settings.image_transport]
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the models and warm them up; fails with a logged sentence where that fails."""
+        return self._transition(self._configure)
 
-    def _follow_publishers(self) -> None:
-        for source in self._inputs:
-            source.follow()
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe, and let poses out."""
+        super().on_activate(state)
+        return self._transition(self._activate)
 
-    def _on_image(self, message: Any) -> None:
-        self._enqueue(self._matcher.add_image(message, time.monotonic()))
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe; the models stay."""
+        super().on_deactivate(state)
+        return self._transition(self._deactivate)
 
-    def _on_camera_info(self, message: CameraInfo) -> None:
-        self._enqueue(self._matcher.add_camera_info(message))
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give the models and their memory back."""
+        return self._transition(self._clean_up)
 
-    def _on_detections(self, message: Detection2DArray) -> None:
-        self._enqueue(self._matcher.add_detections(message))
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """From any state: unsubscribe and give everything back."""
+        super().on_deactivate(state)
+        return self._transition(self._deactivate, self._clean_up)
 
-    def _enqueue(self, match: Match[Any] | None) -> None:
-        if match is not None:
-            self._worker.put(match)
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """After a fault in a transition: give everything back, to be configured again."""
+        return self.on_shutdown(state)
 
-    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._matcher.clear()
-        self._reset_wanted.set()
+    def _transition(self, *steps: Callable[[], None]) -> TransitionCallbackReturn:
+        try:
+            for step in steps:
+                step()
+        except (ValueError, RuntimeError, ParameterException) as error:
+            if self.context.ok():
+                log = self.get_logger().fatal if self._starting else self.get_logger().error
+                log(str(error))
+            return TransitionCallbackReturn.FAILURE
+        except Exception:
+            self.get_logger().error(traceback.format_exc())  # rclpy keeps it to itself
+            return TransitionCallbackReturn.ERROR
+        return TransitionCallbackReturn.SUCCESS
+
+    def _begin_to_load(self) -> Processing:
+        return Processing(self, lambda: self._settings, self._warn)
+
+    def _configure(self) -> None:
+        if self._processing is None:
+            self._processing = self._begin_to_load()
+        processing = self._processing
+        while not processing.done.wait(0.1):
+            if not self.context.ok():
+                raise RuntimeError('the node was stopped while it loaded')
+            if time.monotonic() >= self._reported_s + DIAGNOSTICS_PERIOD_S:
+                self._report()
+        if processing.error is not None:
+            self._processing = None
+            raise RuntimeError(processing.error)
+        self._inputs.configure(self._settings)
+        self._outputs = processing.outputs = Outputs(self)
+
+    def _activate(self) -> None:
+        assert self._outputs is not None and self._processing is not None
+        self._outputs.publish_symmetries(self._processing.symmetries)
+        self._inputs.open(self._settings)
+        self._explainer = Explainer(self._inputs.topics)
+        topics = self._inputs.topics
+        self.get_logger().info(
+            f'Ready: poses of {", ".join(self._settings.categories)} from {topics.image}, '
+            f'{topics.camera_info} and {topics.detections}.')
+
+    def _deactivate(self) -> None:
+        self._inputs.close()
+        if self._outputs is not None:
+            self._outputs.objects.tidy(wanted=False)
+
+    def _clean_up(self) -> None:
+        processing, self._processing = self._processing, None
+        if processing is not None:
+            processing.outputs = None
+            processing.stop(STOP_TIMEOUT_S)
+        if self._outputs is not None:
+            self._outputs.close()
+            self._outputs = None
+
+    def _start(self) -> None:
+        """Go to active by itself, once the models are loaded; without them there is no going on."""
+        success = TransitionCallbackReturn.SUCCESS
+        if self.state == 'unconfigured' and self.trigger_configure() != success or (
+                self.state == 'inactive' and self.trigger_activate() != success):
+            self.finished.set_result(False)
+        self._starting = False
+
+    def _keep_house(self) -> None:
+        if self._starting and self._processing is not None and self._processing.done.is_set():
+            self._start()
+        self._inputs.follow()
+        if self._outputs is not None and self._outputs.active:
+            self._outputs.tidy(self._settings)
+
+    # Services, parameters, clock: executor's thread.
+
+    def _enqueue(self, match: Match[Any]) -> None:
+        if self._processing is not None:
+            self._processing.put(match)
+
+    def _forget(self) -> None:
+        self._inputs.matcher.clear()
+        if self._processing is not None:
+            self._processing.reset()
+
+    def _on_time_jump(self, jump: Any) -> None:
+        self._forget()
+
+    def _on_reset(self, request: Any, response: Any) -> Any:
+        self._forget()
         response.success = True
         response.message = 'tracks are forgotten before the next frame'
+        return response
+
+    def _on_set_target(self, request: Any, response: Any) -> Any:
+        given = {p.name: Parameter.from_parameter_msg(p) for p in request.parameters}
+        strange = sorted(set(given) - set(TARGET_PARAMETERS))
+        if strange:
+            response.result = SetParametersResult(successful=False, reason=(
+                f'{", ".join(strange)} is none of {", ".join(TARGET_PARAMETERS)}'))
+            return response
+        defaults = node_parameters.Parameters()
+        response.result = self.set_parameters_atomically([
+            given.get(name) or Parameter(name, value=getattr(defaults, name))
+            for name in TARGET_PARAMETERS])
+        return response
+
+    def _on_enable(self, request: Any, response: Any) -> Any:
+        before, after = ('inactive', 'active') if request.data else ('active', 'inactive')
+        if self.state == before:
+            (self.trigger_activate if request.data else self.trigger_deactivate)()
+        response.success = self.state == after
+        response.message = f'the node is {self.state}' + (
+            '' if response.success else ': configure it first')
         return response
 
     def _on_parameters(self, changes: list[Any]) -> SetParametersResult:
         values = {**vars(self._settings), **{p.name: p.value for p in changes}}
         try:
-            self._settings = node_parameters.Parameters.from_values(values)
+            settings = node_parameters.Parameters.from_values(values)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        late = node_parameters.changed_at_configure(self._settings, settings)
+        if late and self._processing is not None:
+            return SetParametersResult(successful=False, reason=(
+                f'{", ".join(late)} cannot change now: it is read when the node is configured, so '
+                'deactivate and clean it up first'))
+        self._settings = settings
+        self._inputs.change(settings)
         return SetParametersResult(successful=True)
 
-    # Worker thread.
-
-    def _load(self) -> Any:
-        # Imported here, so that the node answers while torch loads.
-        import torch
-
-        from .core.pipeline import PosePipeline
-
-        parameters = self._settings
-        torch.set_num_threads(
-            parameters.num_threads or min(4, max(1, (os.cpu_count() or 2) - 1)))
-        pipeline = PosePipeline.load(
-            parameters.categories, device=parameters.device, preset=parameters.preset,
-            models_dir=parameters.models_dir or None, seed=parameters.seed)
-        warm_up(pipeline, parameters.categories)
-        return pipeline
-
-    def _on_ready(self) -> None:
-        self._ready = True
-        self.get_logger().info(
-            f'Ready: poses of {", ".join(self._settings.categories)} from {self._topics.image}, '
-            f'{self._topics.camera_info} and {self._topics.detections}.')
-
-    def _on_failure(self, error: Exception) -> None:
-        if isinstance(error, PoseError):
-            self.get_logger().fatal(str(error))
-        else:
-            trace = ''.join(traceback.format_exception(error))
-            self.get_logger().fatal(f'The worker ended: {trace}')
-        self.finished.set_result(False)
-
-    def _process(self, pipeline: Any, match: Match[Any]) -> None:
-        """One frame: decode, fit, publish; whatever the frame holds, the node lives on."""
-        parameters = self._settings
-        if self._reset_wanted.is_set():
-            self._reset_wanted.clear()
-            pipeline.reset()
-        # A fault in one frame must not silence the next ones.
-        try:
-            solved = solve_frame(pipeline, match, parameters)
-        except Exception as error:
-            solved = SolvedFrame(None, (), (self._describe(error),))
-        try:
-            self._publish(match, solved, parameters)
-        except Exception as error:
-            if not self.context.ok():
-                return  # Ctrl-C came during the fit: nobody listens any more
-            self._warn(self._describe(error))
-        self._warn('; '.join(dict.fromkeys(solved.reasons)))
-
-    def _describe(self, error: Exception) -> str:
-        """One sentence for a fault that no input should cause; its origin goes to the debug log."""
-        self.get_logger().debug(traceback.format_exc())
-        return f'a frame failed: {type(error).__name__}: {error}'
-
-    def _publish(self, match: Match[Any], solved: SolvedFrame,
-                 parameters: node_parameters.Parameters) -> None:
-        header = header_of(ros_message, match)
-        output = write_frame(ros_message, header, solved.estimates, parameters,
-                             self.get_namespace())
-        for publisher, message in ((self._poses, output.poses), (self._pose, output.pose),
-                                   (self._tf, output.transforms), (self._markers, output.markers)):
-            if message is not None:
-                publisher.publish(message)
-        self._statistics.add_frame(len(solved.estimates), solved.reasons,
-                                   time.monotonic() - match.received_s)
-        if solved.frame is not None and self._debug_image.get_subscription_count():
-            picture = debug_picture(solved.frame, solved.estimates)
-            self._debug_image.publish(image_message(header, picture))
-
-    # Diagnostics: executor thread.
+    # Diagnostics: executor's thread.
 
     def _warn(self, sentence: str) -> None:
         if sentence and self._throttle.allows(sentence, time.monotonic()):
             self.get_logger().warning(sentence)
 
-    def _on_diagnostics(self) -> None:
-        counts = self._matcher.counts
-        frames, poses, reasons, latency_ms = self._statistics.snapshot()
-        reason = self._explainer.explain(counts, self._matcher.waiting_offset_s(),
-                                         self._images.count_publishers(), frames, reasons)
-        if not self._ready:
-            reason = 'loading the models'
-        values = {
-            'state': 'ready' if self._ready else 'loading', 'reason': reason, 'frames': frames,
-            'poses': poses, 'matches': counts.matches, 'dropped_stale': self._worker.dropped,
-            'images': counts.images, 'camera_infos': counts.camera_infos,
-            'detections': counts.detections, 'unmatched_detections': counts.unmatched_detections,
-            'latency_ms_median': f'{latency_ms[0]:.1f}', 'latency_ms_p95': f'{latency_ms[1]:.1f}',
-            'image_topic': self._images.topic or '', 'image_reliable': self._images.reliable}
-        status = DiagnosticStatus(
-            level=DiagnosticStatus.WARN if reason else DiagnosticStatus.OK,
-            name=f'{self.get_fully_qualified_name().lstrip("/")}: object poses',
-            message=reason or 'poses come out',
-            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])
-        message = DiagnosticArray(status=[status])
-        message.header.stamp = self.get_clock().now().to_msg()  # of the report, not of a pose
-        self._diagnostics.publish(message)
-        if self._ready:
+    def _report(self) -> None:
+        self._reported_s = time.monotonic()
+        processing, inputs, outputs = self._processing, self._inputs, self._outputs
+        summary = FrameSummary() if processing is None else (
+            processing.statistics.summary(self._reported_s))
+        state, reason, unheard = self.state, '', list[str]()
+        if state == 'unconfigured' and processing is not None:
+            state, reason = 'loading', 'loading the models'
+        elif state == 'active' and outputs is not None:
+            state, unheard = 'ready', inputs.problems()
+            reason = self._explainer.explain(Situation(
+                inputs.matcher.counts, inputs.matcher.waiting_offset_s(),
+                inputs.count_image_publishers(), summary.frames, summary.reasons, unheard),
+                self._settings.slop_s)
+            unheard += outputs.unheard()
             self._warn(reason)
+        p99_ms, max_ms = self._callback_times.p99_and_max_ms()
+        self._diagnostics.publish(diagnostic_array(
+            self.get_clock().now().to_msg(), self.get_fully_qualified_name(), state, reason,
+            f'poses come out at {summary.rate_hz:.1f} Hz' if state == 'ready' else state,
+            {**frame_values(summary), **inputs.values(),
+             'dropped_stale': 0 if processing is None else processing.dropped,
+             'qos_mismatch': '; '.join(unheard),
+             'object_topics': 0 if outputs is None else len(outputs.objects),
+             'callback_ms_p99': f'{p99_ms:.2f}', 'callback_ms_max': f'{max_ms:.2f}'}))
 
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until Ctrl-C or SIGTERM; returns 1 where it could not start, else exits."""
+    # The worker may hold the interpreter for this long while a callback waits; the default is 5 ms.
+    sys.setswitchinterval(0.0005)
     rclpy.init(args=args)
     try:
         node = NabsPoseNode()

@@ -21,18 +21,26 @@ DEFAULT_CLASS_MAP = (
 """
 
 
-def _parameter(default: Any, description: str, *, live: bool = False,
+def _parameter(default: Any, description: str, *, live: bool = False, read_only: bool = False,
                low: float | None = None, high: float | None = None,
                choices: tuple[str, ...] = ()) -> Any:
-    """A dataclass field that is a ROS parameter; ``live`` ones may change while frames flow."""
+    """A dataclass field that is a ROS parameter.
+
+    ``live`` ones may change while frames flow, ``read_only`` ones never; the others count when
+    the node is configured and may change before.
+    """
     return field(default=default, metadata={
-        'description': description, 'live': live, 'low': low, 'high': high, 'choices': choices})
+        'description': description, 'live': live, 'read_only': read_only, 'low': low,
+        'high': high, 'choices': choices})
 
 
 @dataclass(frozen=True)
 class Parameters:
     """One consistent state of all parameters; lists are tuples here."""
 
+    autostart: bool = _parameter(
+        True, 'Load the models and become active by itself; otherwise the lifecycle services do '
+        'that.', read_only=True)
     categories: tuple[str, ...] = _parameter(
         ('mug',), 'Object categories to load; each needs a file <category>.safetensors.')
     models_dir: str = _parameter(
@@ -55,7 +63,7 @@ class Parameters:
         'need latency times frame rate.', low=1, high=1000)
     slop_s: float = _parameter(
         0.01, 'Largest difference of the stamps of an image and its detections, seconds.',
-        low=0.0, high=10.0)
+        live=True, low=0.0, high=10.0)
     class_map: tuple[str, ...] = _parameter(
         DEFAULT_CLASS_MAP, "The detector's class ids (names or numbers as text) for categories, "
         "as 'id:category'; a category's own name needs no entry.", live=True)
@@ -66,12 +74,23 @@ class Parameters:
         0.0, 'Poses less confident than this are not published.', live=True, low=0.0, high=1.0)
     target_class: str = _parameter(
         '', 'Category that ~/pose follows; empty: any.', live=True)
-    target_id: str = _parameter(
-        '', 'Track id that ~/pose follows; empty: the most confident object.', live=True)
+    target_id: str = _parameter('', 'Track id that ~/pose follows; empty: any.', live=True)
+    target_mode: str = _parameter(
+        'most_confident', "Which of the objects that target_class and target_id leave ~/pose "
+        "follows: the 'most_confident' one, the 'nearest' to the camera or the 'most_central' in "
+        'its view.', live=True, choices=('most_confident', 'nearest', 'most_central'))
     publish_tf: bool = _parameter(
         True, 'Publish a transform for each object, from the camera to <class>_<id>.', live=True)
     publish_markers: bool = _parameter(
-        True, 'Publish ~/markers: box, axes and name of each object.', live=True)
+        True, 'Publish ~/markers: box, axes, uncertainty and name of each object.', live=True)
+    marker_lifetime_s: float = _parameter(
+        2.0, 'Seconds after which markers vanish when no new frame replaces them; 0: never.',
+        live=True, low=0.0, high=3600.0)
+    publish_object_poses: bool = _parameter(
+        False, 'Publish ~/objects/<class>_<id>/pose for each object, too.', live=True)
+    debug_image_rate_hz: float = _parameter(
+        0.0, 'Most debug images a second; 0: one for each frame. None is made without a '
+        'subscriber.', live=True, low=0.0, high=1000.0)
 
     @property
     def categories_by_class(self) -> dict[str, str]:
@@ -91,6 +110,9 @@ class Parameters:
         snapshot = cls(**checked)
         if not snapshot.categories:
             raise ValueError('categories is empty: name at least one, such as mug')
+        if snapshot.target_class not in ('', *snapshot.categories):
+            raise ValueError(f'target_class is {snapshot.target_class!r}: categories has '
+                             f'{", ".join(snapshot.categories)}')
         for entry in snapshot.class_map:
             if not all(entry.rpartition(':')[::2]):
                 raise ValueError(f"class_map has {entry!r}: write 'class_id:category'")
@@ -113,6 +135,20 @@ def _checked(spec: Field[Any], value: Any) -> Any:
     return value
 
 
+def constraints(spec: Field[Any]) -> str:
+    """What else holds for a parameter, in words: its choices, and when it may change."""
+    choices, live, read_only = (spec.metadata[key] for key in ('choices', 'live', 'read_only'))
+    changes = 'live' if live else (
+        'read at the start' if read_only else 'read when the node is configured')
+    return '; '.join((*((f'one of {", ".join(choices)}',) if choices else ()), changes))
+
+
+def changed_at_configure(old: Parameters, new: Parameters) -> list[str]:
+    """Names of the parameters that differ and are read only when the node is configured."""
+    return [f.name for f in fields(Parameters)
+            if not f.metadata['live'] and getattr(old, f.name) != getattr(new, f.name)]
+
+
 def declare(node: Any) -> Parameters:
     """Declare every parameter on a node and return the snapshot of their start values.
 
@@ -124,8 +160,8 @@ def declare(node: Any) -> Parameters:
     for spec in fields(Parameters):
         info = spec.metadata
         descriptor = ParameterDescriptor(
-            description=info['description'], read_only=not info['live'],
-            additional_constraints=', '.join(info['choices']))
+            description=info['description'], read_only=info['read_only'],
+            additional_constraints=constraints(spec))
         if info['low'] is not None:
             if isinstance(spec.default, float):
                 high = math.inf if info['high'] is None else info['high']

@@ -5,15 +5,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 
 from .matching import MatchCounts
 
-LATENCIES_KEPT = 200
+FRAMES_KEPT = 200
+CALLBACKS_KEPT = 2000
+RATE_WINDOW_S = 5.0
 PERIODS_COMPARED = 3
 """Silence has to last this many reports to be one: some cameras give less than a frame a second."""
 
@@ -48,67 +52,144 @@ class LogThrottle:
         return True
 
 
+@dataclass(frozen=True)
+class FrameTimes:
+    """How long one frame took, seconds.
+
+    latency_s: from the image's arrival to publishing. stamp_to_publish_s: from its stamp, by the
+    node's clock. wait_s: from its arrival until the worker took it, with the wait for its boxes.
+    decode_s, fit_s, publish_s: what the worker then did.
+    """
+
+    latency_s: float
+    stamp_to_publish_s: float
+    wait_s: float
+    decode_s: float
+    fit_s: float
+    publish_s: float
+
+
+@dataclass(frozen=True)
+class FrameSummary:
+    """Counts since the start, and what the last FRAMES_KEPT frames took.
+
+    reasons: of the last frame. rate_hz: frames a second over the last RATE_WINDOW_S.
+    times_ms: median and 95th percentile by name of FrameTimes, without '_s'; NaN before a frame.
+    """
+
+    frames: int = 0
+    poses: int = 0
+    reasons: tuple[str, ...] = ()
+    rate_hz: float = 0.0
+    times_ms: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+
 class FrameStatistics:
-    """Counts and latencies of processed frames; written by the worker, read by the executor."""
+    """Counts and times of processed frames; written by the worker, read by the executor."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._frames = 0
         self._poses = 0
         self._reasons: tuple[str, ...] = ()
-        self._latencies_s: deque[float] = deque(maxlen=LATENCIES_KEPT)
+        self._times: deque[FrameTimes] = deque(maxlen=FRAMES_KEPT)
+        self._ends_s: deque[float] = deque(maxlen=FRAMES_KEPT)
 
-    def add_frame(self, poses: int, reasons: Sequence[str], latency_s: float) -> None:
-        """Record one frame: poses published, why others were not, image arrival to publishing."""
+    def add_frame(self, poses: int, reasons: Sequence[str], times: FrameTimes,
+                  now_s: float) -> None:
+        """Record one frame: poses published, why others were not, its times; now by any clock."""
         with self._lock:
             self._frames += 1
             self._poses += poses
             self._reasons = tuple(reasons)
-            self._latencies_s.append(latency_s)
+            self._times.append(times)
+            self._ends_s.append(now_s)
 
-    def snapshot(self) -> tuple[int, int, tuple[str, ...], tuple[float, float]]:
-        """Frames, poses, reasons of the last frame, latency (median, p95) in ms; NaN if none."""
+    def summary(self, now_s: float) -> FrameSummary:
+        """What was recorded, at ``now_s`` by the clock of ``add_frame``."""
         with self._lock:
-            values = list(self._latencies_s)
+            times, ends_s = list(self._times), list(self._ends_s)
             frames, poses, reasons = self._frames, self._poses, self._reasons
-        median, p95 = np.percentile(values, (50, 95)) * 1e3 if values else (np.nan, np.nan)
-        return frames, poses, reasons, (float(median), float(p95))
+        percentiles = {}
+        for name in (f.name for f in fields(FrameTimes)):
+            values = [getattr(t, name) for t in times]
+            median, p95 = np.percentile(values, (50, 95)) * 1e3 if values else (np.nan, np.nan)
+            percentiles[name.removesuffix('_s')] = float(median), float(p95)
+        recent = sum(end > now_s - RATE_WINDOW_S for end in ends_s)
+        return FrameSummary(frames, poses, reasons, recent / RATE_WINDOW_S, percentiles)
+
+
+class CallbackTimes:
+    """How long the node's callbacks hold the executor."""
+
+    def __init__(self) -> None:
+        self._seconds: deque[float] = deque(maxlen=CALLBACKS_KEPT)
+
+    def timed(self, callback: Callable[..., Any]) -> Callable[..., Any]:
+        """The callback, whose time is recorded at each call."""
+        def run(*args: Any) -> Any:
+            began_s = time.perf_counter()
+            try:
+                return callback(*args)
+            finally:
+                self._seconds.append(time.perf_counter() - began_s)
+        return run
+
+    def p99_and_max_ms(self) -> tuple[float, float]:
+        """Of the last CALLBACKS_KEPT calls; NaN before the first."""
+        values = list(self._seconds)
+        if not values:
+            return float('nan'), float('nan')
+        return float(np.percentile(values, 99)) * 1e3, max(values) * 1e3
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What an Explainer looks at.
+
+    counts: of the matcher. offset_s: of waiting detections to their nearest image, if any.
+    image_publishers: how many there are. frames: processed so far. reasons: of the last frame.
+    unheard: a sentence for each publisher that cannot be heard.
+    """
+
+    counts: MatchCounts
+    offset_s: float | None
+    image_publishers: int
+    frames: int
+    reasons: Sequence[str]
+    unheard: Sequence[str] = ()
 
 
 class Explainer:
     """Says in one sentence, at every report, why no pose comes out; '' while poses do."""
 
-    def __init__(self, topics: Topics, slop_s: float) -> None:
+    def __init__(self, topics: Topics) -> None:
         self._topics = topics
-        self._slop_s = slop_s
         self._past = deque([(MatchCounts(), 0)], maxlen=PERIODS_COMPARED)
 
-    def explain(self, counts: MatchCounts, offset_s: float | None, image_publishers: int,
-                frames: int, reasons: Sequence[str]) -> str:
-        """The reason for the time since PERIODS_COMPARED calls ago.
-
-        counts: of the matcher. offset_s: of waiting detections to their nearest image, if any.
-        frames: processed so far. reasons: of the last frame.
-        """
+    def explain(self, now: Situation, slop_s: float) -> str:
+        """The reason for the time since PERIODS_COMPARED calls ago."""
         before, frames_before = self._past[0]
-        self._past.append((replace(counts), frames))
-        topics = self._topics
+        counts, topics = now.counts, self._topics
+        self._past.append((replace(counts), now.frames))
+        unheard = '; '.join(now.unheard)
         if counts.images == before.images:
-            publishers = 'nobody publishes it' if image_publishers == 0 else (
-                f'{image_publishers} publisher(s) of it are silent or not reachable')
-            return f'no image arrives on {topics.image}: {publishers}'
+            publishers = 'nobody publishes it' if now.image_publishers == 0 else (
+                f'{now.image_publishers} publisher(s) of it are silent or not reachable')
+            return unheard or f'no image arrives on {topics.image}: {publishers}'
         if counts.camera_infos == 0:
-            return (f'no camera_info has arrived on {topics.camera_info}: publish or remap it, '
-                    'poses need the calibration')
+            return unheard or (f'no camera_info has arrived on {topics.camera_info}: publish or '
+                               'remap it, poses need the calibration')
         if counts.detections == before.detections:
-            return f'no detections arrive on {topics.detections}: start or remap the detector'
+            return unheard or (f'no detections arrive on {topics.detections}: start or remap the '
+                               'detector')
         if counts.matches == before.matches:
-            offset_s = counts.offset_s if offset_s is None else offset_s
+            offset_s = counts.offset_s if now.offset_s is None else now.offset_s
             seen = '' if offset_s is None else (
                 f'; the nearest image is {abs(offset_s):.3f} s '
-                f'{"later" if offset_s > 0 else "earlier"}, slop_s is {self._slop_s:g}')
+                f'{"later" if offset_s > 0 else "earlier"}, slop_s is {slop_s:g}')
             return (f'the stamps of {topics.detections} and {topics.image} never meet{seen}: let '
                     "the detector copy the image's stamp")
-        if frames == frames_before:
+        if now.frames == frames_before:
             return 'the worker is busy with one frame for the whole time'
-        return '; '.join(dict.fromkeys(reasons))
+        return '; '.join(dict.fromkeys(now.reasons))

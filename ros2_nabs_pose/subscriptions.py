@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+from .qos import SubscriptionQos, mismatch
 
 
 class Input:
@@ -17,26 +19,33 @@ class Input:
     A best-effort subscription hears every publisher, but loses large images even of a reliable
     one on the way; a reliable one does not hear best-effort publishers, and only a
     transient-local one hears what was published before it. So the subscription asks for the most
-    that all publishers offer, and for less when one appears that offers less.
+    that all publishers offer, and for less when one appears that offers less; what a
+    ``qos_overrides`` parameter says stays.
 
     types: message types by topic, fully resolved; the first topic that has publishers is taken
     for good. callback: gets each message, in the executor's thread.
+    Raises ValueError with one sentence for an override that cannot be.
     """
 
     def __init__(self, node: Node, types: Mapping[str, Any], callback: Callable[[Any], None],
                  depth: int) -> None:
         self._node = node
         self._types = dict(types)
+        self._qos = {topic: SubscriptionQos(node, topic, depth) for topic in self._types}
         self._callback = callback
-        self._depth = depth
         self._subscription: Any = None
-        self.reliable = False
-        self._latched = False
+        self._profile: QoSProfile | None = None
 
     @property
     def topic(self) -> str | None:
         """The subscribed topic, None while nobody publishes."""
         return None if self._subscription is None else next(iter(self._types))
+
+    @property
+    def reliable(self) -> bool:
+        """Whether the subscription is there and reliable."""
+        return (self._profile is not None
+                and self._profile.reliability == ReliabilityPolicy.RELIABLE)
 
     def count_publishers(self) -> int:
         """How many publish what this input takes."""
@@ -45,22 +54,49 @@ class Input:
     def follow(self) -> None:
         """Look at the publishers and subscribe, or subscribe anew, where they ask for it."""
         for topic, message_type in self._types.items():
-            offers = [p.qos_profile for p in self._node.get_publishers_info_by_topic(topic)]
+            offers = [p.qos_profile for p in self._publishers(topic)]
             if not offers:
                 continue
-            reliable = all(o.reliability == ReliabilityPolicy.RELIABLE for o in offers)
-            latched = all(o.durability == DurabilityPolicy.TRANSIENT_LOCAL for o in offers)
-            if self._subscription is not None:
-                if reliable >= self.reliable and latched >= self._latched:
-                    return
-                self._node.destroy_subscription(self._subscription)
+            profile = self._qos[topic].profile(
+                all(o.reliability == ReliabilityPolicy.RELIABLE for o in offers),
+                all(o.durability == DurabilityPolicy.TRANSIENT_LOCAL for o in offers))
+            if self._profile is not None and not mismatch(profile, self._profile):
+                return
+            self.close()
             self._types = {topic: message_type}
-            self.reliable, self._latched = reliable, latched
+            self._profile = profile
             self._subscription = self._node.create_subscription(
-                message_type, topic, self._callback, QoSProfile(
-                    history=HistoryPolicy.KEEP_LAST, depth=self._depth,
-                    reliability=ReliabilityPolicy.RELIABLE if reliable
-                    else ReliabilityPolicy.BEST_EFFORT,
-                    durability=DurabilityPolicy.TRANSIENT_LOCAL if latched
-                    else DurabilityPolicy.VOLATILE))
+                message_type, topic, self._callback, profile)
             return
+
+    def close(self) -> None:
+        """Unsubscribe; ``follow`` would subscribe again."""
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+        self._subscription, self._profile = None, None
+
+    def problems(self) -> list[str]:
+        """A sentence for each publisher of these topics that cannot be heard, and why."""
+        found = []
+        for topic, message_type in self._types.items():
+            wanted = _type_name(message_type)
+            for publisher in self._node.get_publishers_info_by_topic(topic):
+                who = f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'
+                if publisher.topic_type != wanted:
+                    found.append(f'{who} publishes {topic} as {publisher.topic_type}, but '
+                                 f'{wanted} is needed')
+                elif self._profile is not None and (
+                        why := mismatch(publisher.qos_profile, self._profile)):
+                    found.append(f'the quality of service of {topic} from {who} does not fit: '
+                                 f'{why}; see qos_overrides')
+        return found
+
+    def _publishers(self, topic: str) -> list[Any]:
+        """Publishers of the type that is taken; others are for ``problems`` to tell."""
+        name = _type_name(self._types[topic])
+        return [p for p in self._node.get_publishers_info_by_topic(topic) if p.topic_type == name]
+
+
+def _type_name(message_class: Any) -> str:
+    package = message_class.__module__.partition('.')[0]
+    return f'{package}/msg/{message_class.__name__}'

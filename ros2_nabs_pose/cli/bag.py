@@ -13,6 +13,7 @@ from ..core.types import PoseError
 
 OUTPUTS = {
     '/nabs_pose/pose': 'geometry_msgs/msg/PoseStamped',
+    '/nabs_pose/pose_with_covariance': 'geometry_msgs/msg/PoseWithCovarianceStamped',
     '/nabs_pose/poses': 'vision_msgs/msg/Detection3DArray',
     '/nabs_pose/markers': 'visualization_msgs/msg/MarkerArray',
     '/tf': 'tf2_msgs/msg/TFMessage',
@@ -53,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
     from ..bag_types import BagReader, BagTypes
     from ..core.pipeline import PosePipeline
+    from ..markers import MarkerBoard
     from ..matching import Matcher
     from ..parameters import Parameters
 
@@ -73,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
                                      preset=parameters.preset,
                                      models_dir=parameters.models_dir or None)
         matcher: Matcher[Any] = Matcher(parameters.slop_s, parameters.queue_size)
+        board = MarkerBoard()
         take = {'image': matcher.add_image, 'camera_info': matcher.add_camera_info,
                 'detections': matcher.add_detections}
         with Writer(args.out, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
@@ -92,7 +95,8 @@ def run(args: argparse.Namespace) -> int:
                 match = take[topics[connection.topic]](message)
                 if match is None:
                     continue
-                messages, count, reasons = _estimate(pipeline, types, match, parameters)
+                messages, count, reasons = _estimate(pipeline, types, match, parameters,
+                                                    board)
                 for topic, content in messages.items():
                     writer.write(outputs[topic], when_ns,
                                  types.serialize(content, OUTPUTS[topic]))
@@ -110,16 +114,20 @@ def run(args: argparse.Namespace) -> int:
     return 0 if poses else 1
 
 
-def _estimate(pipeline: Any, types: Any, match: Any, parameters: Any,
+def _estimate(pipeline: Any, types: Any, match: Any, parameters: Any, board: Any,
               ) -> tuple[dict[str, Any], int, Sequence[str]]:
     """Messages by topic for one frame, how many poses they hold, and why not more."""
     from ..frames import header_of, solve_frame, write_frame
+    from ..markers import marker_array
 
     solved = solve_frame(pipeline, match, parameters)
-    output = write_frame(types.make, header_of(types.make, match), solved.estimates, parameters,
-                         namespace='')
+    header = header_of(types.make, match)
+    output = write_frame(types.make, header, solved.estimates, parameters, namespace='')
     messages = {'/nabs_pose/pose': output.pose, '/nabs_pose/poses': output.poses,
-                '/nabs_pose/markers': output.markers, '/tf': output.transforms}
+                '/nabs_pose/pose_with_covariance': output.pose_with_covariance,
+                '/nabs_pose/markers': marker_array(types.make, header, solved.estimates, board,
+                                                   parameters.marker_lifetime_s),
+                '/tf': output.transforms}
     said = {topic: message for topic, message in messages.items() if message is not None}
     return said, len(solved.estimates), solved.reasons
 

@@ -124,20 +124,14 @@ def test_nothing_believed_in_is_an_empty_array(make):
     array = conversions.detection3d_array(make, header(make), [])
     assert len(array.detections) == 0
     assert array.header.stamp.nanosec == 34
-    assert len(conversions.marker_array(make, header(make), []).markers) == 1
 
 
-def test_transforms_and_markers(make, estimate):
+def test_transforms(make, estimate):
     [transform] = conversions.tf_message(make, header(make), [estimate], '/left').transforms
     assert transform.child_frame_id == 'left/mug_7'
     assert transform.header.frame_id == 'cam'
     t = transform.transform.translation
     assert (t.x, t.y, t.z) == (0.1, -0.2, 0.7)
-    markers = conversions.marker_array(make, header(make), [estimate]).markers
-    assert [m.ns for m in markers] == ['', 'box', 'axes', 'name']
-    assert markers[0].action == 3
-    assert len(markers[2].points) == len(markers[2].colors) == 6
-    assert markers[3].text == 'mug_7 0.75'
 
 
 def test_a_debug_picture_becomes_an_image():

@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """What a frame says beside its poses: which target, which transforms, and why not more."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 from messages import camera_info, detection, detections, header
@@ -9,7 +10,16 @@ import numpy as np
 import pytest
 
 from ros2_nabs_pose.bag_types import BagTypes
-from ros2_nabs_pose.frames import header_of, read_frame, write_frame
+from ros2_nabs_pose.core.types import Intrinsics
+from ros2_nabs_pose.frames import (
+    PANEL_HEIGHT_PX,
+    RULE_PX,
+    FrameInput,
+    debug_picture,
+    header_of,
+    read_frame,
+    write_frame,
+)
 from ros2_nabs_pose.matching import Match
 from ros2_nabs_pose.parameters import Parameters
 
@@ -53,18 +63,25 @@ def several(estimate, *named):
 
 @pytest.mark.parametrize('wanted, x', [
     ({}, 0.3), ({'target_class': 'mug'}, 0.2), ({'target_id': '1'}, 0.1),
-    ({'target_class': 'mug', 'target_id': '3'}, None)])
+    ({'target_class': 'mug', 'target_id': '3'}, None), ({'target_mode': 'nearest'}, 0.2),
+    ({'target_mode': 'most_central'}, 0.1),
+    ({'target_mode': 'most_central', 'target_class': 'bowl'}, 0.3)])
 def test_target(estimate, wanted, x):
     found = several(estimate, ('mug', '1', 0.5), ('mug', '2', 0.7), ('bowl', '3', 0.9))
     for i, item in enumerate(found):
         item.T_cam_obj = np.array(estimate.T_cam_obj)
-        item.T_cam_obj[0, 3] = 0.1 * (i + 1)
-    output = write_frame(MAKE, header_of(MAKE, match()), found, Parameters(**wanted), '/')
+        item.T_cam_obj[:3, 3] = 0.1 * (i + 1), 0.0, (0.9, 0.5, 0.6)[i]
+    parameters = Parameters(categories=('mug', 'bowl'), **wanted)
+    output = write_frame(MAKE, header_of(MAKE, match()), found, parameters, '/')
     assert len(output.poses.detections) == 3
     if x is None:
         assert output.pose is None
+        assert output.pose_with_covariance is None
     else:
         assert output.pose.pose.position.x == pytest.approx(x)
+        assert output.pose_with_covariance.pose.pose == output.pose.pose
+        np.testing.assert_array_equal(output.pose_with_covariance.pose.covariance,
+                                      estimate.covariance.reshape(36))
 
 
 def test_no_transform_without_a_frame_or_a_wish(estimate):
@@ -74,3 +91,22 @@ def test_no_transform_without_a_frame_or_a_wish(estimate):
     assert len(transforms(Parameters()).transforms) == 1
     assert transforms(Parameters(), image_frame='', info_frame='') is None
     assert transforms(Parameters(publish_tf=False)) is None
+
+
+@pytest.mark.parametrize('count', [1, 2, 5])
+def test_every_object_has_its_whole_panel_under_the_picture(estimate, count):
+    colours = np.linspace(0.2, 0.8, count)
+    found = [replace(estimate, crop_rgb=np.full((64, 64, 3), c, np.float32)) for c in colours]
+    frame = FrameInput(np.zeros((480, 640, 3), np.uint8),
+                       Intrinsics(500.0, 500.0, 320.0, 240.0, 640, 480), (), 0.0, ())
+    picture = debug_picture(frame, found)
+    assert picture.shape == (480 + PANEL_HEIGHT_PX, 640, 3)
+    room = 640 // count
+    side = min(PANEL_HEIGHT_PX - RULE_PX, room // 3)
+    for i, c in enumerate(colours):
+        panel = picture[480 + RULE_PX:480 + RULE_PX + side, i * room:(i + 1) * room]
+        crop, synthesis = panel[:, :side], panel[:, side:2 * side]
+        np.testing.assert_allclose(crop, round(c * 255), atol=1)
+        # Nothing was synthesised: grey ground, and the crop again in the third picture.
+        np.testing.assert_allclose(synthesis, 128, atol=1)
+        np.testing.assert_allclose(panel[:, 2 * side:3 * side], round(c * 255), atol=1)

@@ -79,7 +79,8 @@ def test_poses_have_values_frame_and_stamp(raw, frames):
         assert transform.header == poses.header
         assert transform.transform.translation.z == item.results[0].pose.pose.position.z
     markers = raw.answer('markers', stamp).markers
-    assert [m.ns for m in markers[1:]] == ['box', 'axes', 'name'] * len(poses.detections)
+    assert [m.ns for m in markers] == ['box', 'axes', 'position', 'rotation', 'name'] * len(
+        poses.detections)
 
 
 def test_a_debug_image_comes_to_whoever_subscribes(raw, frames):

@@ -8,24 +8,31 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ros2_nabs_pose.parameters import Parameters
+from ros2_nabs_pose.parameter_file import yaml_text
+from ros2_nabs_pose.parameters import Parameters, changed_at_configure
 
 CONFIG = Path(__file__).parents[2] / 'config' / 'nabs_pose.yaml'
 
 
-def test_file_holds_every_default_and_its_description():
+def test_file_is_what_the_code_writes_and_means_the_defaults():
     text = CONFIG.read_text()
+    assert text == yaml_text(), 'run: python -m ros2_nabs_pose.parameter_file'
     values = yaml.safe_load(text)['/**']['ros__parameters']
     assert list(values) == [f.name for f in fields(Parameters)]
     assert Parameters.from_values(values) == Parameters()
     said = ' '.join(text.replace('#', ' ').split())
     for spec in fields(Parameters):
         assert ' '.join(spec.metadata['description'].split()) in said, spec.name
+        # Live or not stands behind each, and so does its range.
+        after = said.split(' '.join(spec.metadata['description'].split()))[1]
+        assert after.partition(f' {spec.name}:')[0].endswith('(live)') == spec.metadata['live']
 
 
 @pytest.mark.parametrize('name, value, reason', [
     ('slop_s', -0.1, 'at least 0'), ('slop_s', float('nan'), 'finite'),
     ('queue_size', 0, 'at least 1'), ('min_score', 1.5, 'at most 1'),
+    ('target_class', 'bottle', 'categories has mug'), ('target_mode', 'best', 'most_confident'),
+    ('marker_lifetime_s', -1.0, 'at least 0'),
     ('image_transport', 'theora', 'choose one of auto, raw, compressed'),
     ('class_map', ['cup'], "write 'class_id:category'"), ('categories', [], 'at least one')])
 def test_wrong_values_are_refused_with_the_reason(name, value, reason):
@@ -43,3 +50,8 @@ def test_classes_of_loaded_categories_only():
 def test_a_snapshot_does_not_change():
     with pytest.raises(FrozenInstanceError):
         Parameters().slop_s = 1.0
+
+
+def test_what_cannot_change_while_configured():
+    changed = Parameters(device='cuda', slop_s=0.5, target_mode='nearest', queue_size=3)
+    assert changed_at_configure(Parameters(), changed) == ['device', 'queue_size']

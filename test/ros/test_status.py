@@ -3,19 +3,32 @@
 """The reason why nothing comes out, named with its mend."""
 
 import math
+import time
 
 import pytest
 
 from ros2_nabs_pose.matching import MatchCounts
-from ros2_nabs_pose.status import Explainer, FrameStatistics, LogThrottle, Topics
+from ros2_nabs_pose.status import (
+    CallbackTimes,
+    Explainer,
+    FrameStatistics,
+    FrameTimes,
+    LogThrottle,
+    Situation,
+    Topics,
+)
 
 TOPICS = Topics('/cam/image', '/cam/camera_info', '/boxes')
 BUSY = {'images': 30, 'camera_infos': 30, 'detections': 30, 'matches': 30}
 
 
-def explain(offset_s=None, publishers=1, frames=30, reasons=(), **counts):
-    return Explainer(TOPICS, 0.01).explain(
-        MatchCounts(**{**BUSY, **counts}), offset_s, publishers, frames, reasons)
+def situation(counts, offset_s=None, publishers=1, frames=30, reasons=(), unheard=()):
+    return Situation(counts, offset_s, publishers, frames, reasons, unheard)
+
+
+def explain(offset_s=None, publishers=1, frames=30, reasons=(), unheard=(), **counts):
+    return Explainer(TOPICS).explain(situation(
+        MatchCounts(**{**BUSY, **counts}), offset_s, publishers, frames, reasons, unheard), 0.01)
 
 
 @pytest.mark.parametrize('case, words', [
@@ -26,6 +39,9 @@ def explain(offset_s=None, publishers=1, frames=30, reasons=(), **counts):
     ({'matches': 0, 'offset_s': 0.35}, ['never meet', '0.350 s later', 'slop_s is 0.01']),
     ({'matches': 0, 'offset_s': -2.0}, ['never meet', '2.000 s earlier']),
     ({'frames': 0}, ['busy']),
+    ({'images': 0, 'unheard': ('QoS of /cam/image',)}, ['QoS of /cam/image']),
+    ({'camera_infos': 0, 'unheard': ('wrong type',)}, ['wrong type']),
+    ({'detections': 0, 'unheard': ('a', 'b')}, ['a; b']),
     ({'reasons': ('small box', 'small box', 'flat crop')}, ['small box; flat crop'])])
 def test_reasons(case, words):
     sentence = explain(**case)
@@ -33,26 +49,42 @@ def test_reasons(case, words):
 
 
 def test_no_reason_while_poses_come_and_a_new_one_when_they_stop():
-    explainer = Explainer(TOPICS, 0.01)
+    explainer = Explainer(TOPICS)
     counts = MatchCounts(**BUSY)
-    assert explainer.explain(counts, None, 1, 30, ()) == ''
+    # One publisher of several that cannot be heard is no reason while poses come.
+    assert explainer.explain(situation(counts, unheard=('QoS',)), 0.01) == ''
     sentences = []
     for _ in range(3):
         counts.images += 30
-        sentences.append(explainer.explain(counts, None, 1, 30, ()))
+        sentences.append(explainer.explain(situation(counts), 0.01))
     assert sentences[:2] == ['', '']
     assert 'no detections' in sentences[2]
 
 
 def test_statistics_count_and_time():
     statistics = FrameStatistics()
-    assert math.isnan(statistics.snapshot()[3][0])
-    for latency_s in (0.1, 0.2, 0.3):
-        statistics.add_frame(2, ('why',), latency_s)
-    frames, poses, reasons, (median_ms, p95_ms) = statistics.snapshot()
-    assert (frames, poses, reasons) == (3, 6, ('why',))
-    assert median_ms == pytest.approx(200.0)
-    assert p95_ms == pytest.approx(290.0)
+    assert math.isnan(statistics.summary(0.0).times_ms['latency'][0])
+    for i, latency_s in enumerate((0.1, 0.2, 0.3)):
+        statistics.add_frame(2, ('why',), FrameTimes(
+            latency_s, 2 * latency_s, 0.01, 0.02, 0.03, 0.04), float(i))
+    summary = statistics.summary(2.5)
+    assert (summary.frames, summary.poses, summary.reasons) == (3, 6, ('why',))
+    assert summary.times_ms['latency'] == pytest.approx((200.0, 290.0))
+    assert summary.times_ms['stamp_to_publish'] == pytest.approx((400.0, 580.0))
+    assert [summary.times_ms[name][0] for name in ('wait', 'decode', 'fit', 'publish')] == (
+        pytest.approx([10.0, 20.0, 30.0, 40.0]))
+    assert summary.rate_hz == pytest.approx(3 / 5)
+    assert statistics.summary(6.5).rate_hz == pytest.approx(1 / 5)
+
+
+def test_callbacks_are_timed_and_still_answer():
+    times = CallbackTimes()
+    assert math.isnan(times.p99_and_max_ms()[0])
+    slow = times.timed(lambda seconds: time.sleep(seconds) or 'done')
+    assert [slow(s) for s in [0.0] * 300 + [0.05]] == ['done'] * 301
+    p99_ms, max_ms = times.p99_and_max_ms()
+    assert p99_ms < 40.0
+    assert 50.0 <= max_ms < 500.0
 
 
 def test_a_repeated_sentence_waits_and_changing_numbers_do_not_flood():

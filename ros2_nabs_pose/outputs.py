@@ -1,0 +1,113 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""The node's publishers, and what of a frame goes to each of them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode
+
+from .conversions import image_message, ros_class, ros_message
+from .frames import SolvedFrame, debug_picture, write_frame
+from .markers import MarkerBoard, marker_array
+from .object_topics import ObjectTopics
+from .parameters import Parameters
+from .qos import mismatch, publisher_options, publisher_qos
+from .topics import OUTPUTS
+
+
+def symmetries_json(symmetries: Mapping[str, str]) -> str:
+    """Symmetries by category ('none' or 'free_z') as JSON with the keys of BOP's models_info."""
+    spin = {'axis': [0, 0, 1], 'offset': [0, 0, 0]}
+    return json.dumps({
+        category: {'symmetries_continuous': [spin] if symmetry == 'free_z' else [],
+                   'symmetries_discrete': []}
+        for category, symmetry in sorted(symmetries.items())})
+
+
+class Outputs:
+    """Lifecycle publishers of all topics in ``topics.OUTPUTS``; silent until the node is active.
+
+    Made and destroyed in the executor's thread, published to in the worker's.
+    Raises RuntimeError where a qos_overrides parameter has a value that does not exist.
+    """
+
+    def __init__(self, node: LifecycleNode) -> None:
+        self._node = node
+        self._publishers = {
+            key: node.create_lifecycle_publisher(
+                ros_class(topic.type_name), topic.name, publisher_qos(topic),
+                qos_overriding_options=publisher_options())
+            for key, topic in OUTPUTS.items()}
+        self.objects = ObjectTopics(node)
+        self._board = MarkerBoard()
+        self._debug_image_due_s = 0.0
+
+    @property
+    def active(self) -> bool:
+        """Whether what is published goes out."""
+        return self._publishers['poses'].is_activated
+
+    def publish_symmetries(self, symmetries: Mapping[str, str]) -> None:
+        """Publish the latched symmetries, by category."""
+        self._send('symmetries', ros_message('std_msgs/msg/String',
+                                             data=symmetries_json(symmetries)))
+
+    def publish_poses(self, header: Any, solved: SolvedFrame, parameters: Parameters) -> None:
+        """Publish what others wait for: poses and transforms."""
+        output = write_frame(ros_message, header, solved.estimates, parameters,
+                             self._node.get_namespace())
+        self._send('pose', output.pose)
+        self._send('pose_with_covariance', output.pose_with_covariance)
+        self._send('poses', output.poses)
+        self._send('tf', output.transforms)
+        if parameters.publish_object_poses:
+            self.objects.publish(header, solved.estimates)
+
+    def publish_pictures(self, header: Any, solved: SolvedFrame, parameters: Parameters) -> None:
+        """Publish what people look at, where somebody does: markers and the debug image."""
+        if parameters.publish_markers and self._subscribed('markers'):
+            self._send('markers', marker_array(ros_message, header, solved.estimates, self._board,
+                                               parameters.marker_lifetime_s))
+        else:
+            self._board.clear()
+        now_s = time.monotonic()
+        if (solved.frame is not None and self._subscribed('debug_image')
+                and now_s >= self._debug_image_due_s):
+            if parameters.debug_image_rate_hz > 0.0:
+                self._debug_image_due_s = now_s + 1.0 / parameters.debug_image_rate_hz
+            self._send('debug_image', image_message(
+                header, debug_picture(solved.frame, solved.estimates)))
+
+    def unheard(self) -> list[str]:
+        """A sentence for each subscriber whose quality of service does not fit a publisher's."""
+        found = []
+        for publisher in self._publishers.values():
+            topic = publisher.topic_name
+            for reader in self._node.get_subscriptions_info_by_topic(topic):
+                why = mismatch(publisher.qos_profile, reader.qos_profile)
+                if why and topic != '/tf':  # others publish there, too, and may be meant
+                    found.append(f'{reader.node_namespace.rstrip("/")}/{reader.node_name} does '
+                                 f'not hear {topic}: {why}')
+        return found
+
+    def tidy(self, parameters: Parameters) -> None:
+        """Make and remove publishers of single objects; executor's thread, now and then."""
+        self.objects.tidy(parameters.publish_object_poses)
+
+    def close(self) -> None:
+        """Remove all publishers."""
+        self.objects.tidy(wanted=False)
+        for publisher in self._publishers.values():
+            self._node.destroy_lifecycle_publisher(publisher)
+
+    def _subscribed(self, key: str) -> bool:
+        return self._publishers[key].get_subscription_count() > 0
+
+    def _send(self, key: str, message: Any) -> None:
+        if message is not None:
+            self._publishers[key].publish(message)

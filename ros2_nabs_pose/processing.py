@@ -1,0 +1,131 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""What the worker's thread does for the node: load once, then decode, fit and publish."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode
+
+from .conversions import ros_message
+from .core.types import PoseError
+from .frames import SolvedFrame, header_of, solve_frame, warm_up
+from .matching import Match
+from .outputs import Outputs
+from .parameters import Parameters
+from .status import FrameStatistics, FrameTimes
+from .worker import Worker
+
+
+class Processing:
+    """Models in the worker's thread; ``done`` once they are ready, or ``error`` says why not.
+
+    settings: gives the parameters as they are now. outputs: None until there are publishers.
+    warn: logs a sentence, not too often.
+    """
+
+    def __init__(self, node: LifecycleNode, settings: Callable[[], Parameters],
+                 warn: Callable[[str], None]) -> None:
+        self._node = node
+        self._settings = settings
+        self._warn = warn
+        self._reset_wanted = threading.Event()
+        self.outputs: Outputs | None = None
+        self.statistics = FrameStatistics()
+        self.symmetries: dict[str, str] = {}
+        self.done = threading.Event()
+        self.error: str | None = None
+        self._worker: Worker[Match[Any], Any] = Worker(
+            self._load, self._process, self.done.set, self._on_failure)
+        self._worker.start()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the models are loaded and warm."""
+        return self.done.is_set() and self.error is None
+
+    @property
+    def dropped(self) -> int:
+        """How many frames a newer one replaced."""
+        return self._worker.dropped
+
+    def put(self, match: Match[Any]) -> None:
+        """Hand over a frame; returns at once."""
+        self._worker.put(match)
+
+    def reset(self) -> None:
+        """Forget the tracks before the next frame; returns at once."""
+        self._reset_wanted.set()
+
+    def stop(self, timeout_s: float) -> bool:
+        """End after the frame in hand; whether the thread was gone within ``timeout_s``."""
+        return self._worker.stop(timeout_s)
+
+    # Worker's thread.
+
+    def _load(self) -> Any:
+        # Imported here, so that the node answers while torch loads.
+        import torch
+
+        from .core.pipeline import PosePipeline
+
+        parameters = self._settings()
+        torch.set_num_threads(
+            parameters.num_threads or min(4, max(1, (os.cpu_count() or 2) - 1)))
+        pipeline = PosePipeline.load(
+            parameters.categories, device=parameters.device, preset=parameters.preset,
+            models_dir=parameters.models_dir or None, seed=parameters.seed)
+        warm_up(pipeline, parameters.categories)
+        self.symmetries = {name: model.card.symmetry for name, model in pipeline.models.items()}
+        return pipeline
+
+    def _on_failure(self, error: Exception) -> None:
+        self.error = str(error) if isinstance(error, PoseError) else (
+            f'The worker ended: {"".join(traceback.format_exception(error))}')
+        self.done.set()
+
+    def _process(self, pipeline: Any, match: Match[Any]) -> None:
+        """One frame: decode, fit, publish; whatever the frame holds, the node lives on."""
+        taken_s = time.monotonic()
+        parameters, outputs = self._settings(), self.outputs
+        if self._reset_wanted.is_set():
+            self._reset_wanted.clear()
+            pipeline.reset()
+        # A fault in one frame must not silence the next ones.
+        try:
+            solved = solve_frame(pipeline, match, parameters)
+        except Exception as error:
+            solved = SolvedFrame(None, (), (self._describe(error),))
+        if outputs is None or not outputs.active:
+            return  # deactivated during the fit
+        try:
+            self._publish(outputs, match, solved, parameters, taken_s)
+        except Exception as error:
+            if not self._node.context.ok():
+                return  # Ctrl-C came during the fit: nobody listens any more
+            self._warn(self._describe(error))
+        self._warn('; '.join(dict.fromkeys(solved.reasons)))
+
+    def _publish(self, outputs: Outputs, match: Match[Any], solved: SolvedFrame,
+                 parameters: Parameters, taken_s: float) -> None:
+        began_s = time.monotonic()
+        header = header_of(ros_message, match)
+        outputs.publish_poses(header, solved, parameters)
+        stamp_age_s = (self._node.get_clock().now().nanoseconds - match.stamp_ns) * 1e-9
+        now_s = time.monotonic()
+        self.statistics.add_frame(len(solved.estimates), solved.reasons, FrameTimes(
+            latency_s=now_s - match.received_s, stamp_to_publish_s=stamp_age_s,
+            wait_s=taken_s - match.received_s, decode_s=solved.decode_s, fit_s=solved.fit_s,
+            publish_s=now_s - began_s), now_s)
+        outputs.publish_pictures(header, solved, parameters)
+
+    def _describe(self, error: Exception) -> str:
+        """One sentence for a fault that no input should cause; its origin goes to the debug log."""
+        self._node.get_logger().debug(traceback.format_exc())
+        return f'a frame failed: {type(error).__name__}: {error}'
