@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
@@ -16,9 +16,12 @@ EXAMPLES = """examples:
   nabs-pose render mug --instances 260 --views 60 --out data/mug
   nabs-pose render mug --instances 2000 --out data/mug --shard 3/16    one of 16 machines
   nabs-pose render backgrounds --count 400 --size 160 --out data/backgrounds
+  nabs-pose render teapot --meshes my_teapots --preview teapots.png      meshes of your own, and
+  nabs-pose render teapot --meshes my_teapots --out data/teapot          a category of your own
   nabs-pose render scenes --category mug --count 60 --seed 5 --out data/eval-mug
   nabs-pose render sequence --category mug --frames 100 --rate 10 --seed 7 --out data/demo-sequence
 Stopped or killed, the same command goes on: files that are there are complete and are kept.
+docs/custom_category.md tells what my_teapots/manifest.yaml says.
 Scenes render some ten times faster where LLVM 17 or later is found; DRJIT_LIBLLVM_PATH names the
 library (Debian and Ubuntu: apt install libllvm19, /usr/lib/x86_64-linux-gnu/libLLVM.so.19.1).
 """
@@ -28,7 +31,7 @@ _DEFAULT_COUNT = {'scenes': 60, 'sequence': 100}
 _DEFAULT_SIZE = {BACKGROUNDS: 160, 'scenes': 480, 'sequence': 480}
 #: Compressed bytes a pixel, measured: of a view with its depth and part; of a background; of a
 #: scene with its depth and masks.
-_VIEW_BYTES, _BACKGROUND_BYTES, _SCENE_BYTES = 1.9, 1.8, 4.5
+VIEW_BYTES, _BACKGROUND_BYTES, _SCENE_BYTES = 1.9, 1.8, 4.5
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -61,8 +64,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         'render', help='render training data', epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('what', help=f"a category with procedural shapes, '{BACKGROUNDS}', or an "
-                        "evaluation set: 'scenes' (single pictures) or 'sequence' (an orbit)")
+    parser.add_argument('what', help=f"a category, '{BACKGROUNDS}', or an evaluation set: "
+                        "'scenes' (single pictures) or 'sequence' (an orbit)")
+    parser.add_argument('--meshes', type=Path, metavar='DIR',
+                        help='folder of .obj, .ply, .glb, .gltf or .stl files to render in place '
+                        'of procedural shapes; its manifest.yaml tells axes and units')
+    parser.add_argument('--copies', type=_positive, metavar='N',
+                        help='of each mesh, in other sizes, colours and light (default: 24)')
     parser.add_argument('--category', default='mug', help='of the objects in scenes')
     parser.add_argument('--out', type=Path, help='folder to write (default: data/WHAT)')
     parser.add_argument('--instances', '--count', '--frames', type=_positive, metavar='N',
@@ -85,7 +93,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                         help='write a contact sheet with the axes drawn in, and nothing else')
 
 
-def _announce(folder: Path, missing: int, present: int, bytes_each: float) -> None:
+def announce(folder: Path, missing: int, present: int, bytes_each: float) -> None:
     """Says what will be written, and refuses where it cannot fit."""
     from ..data.dataset import DatasetError
 
@@ -97,17 +105,36 @@ def _announce(folder: Path, missing: int, present: int, bytes_each: float) -> No
                            'MB are needed: choose another --out or fewer --instances')
 
 
+def _check(args: argparse.Namespace, families: Collection[str]) -> None:
+    """DatasetError where what is asked for does not exist, or not together."""
+    from ..data.dataset import DatasetError
+
+    if args.meshes is not None:
+        if args.what in (BACKGROUNDS, *SCENES):
+            raise DatasetError(f"--meshes are of a category: name one in place of '{args.what}'")
+        if args.instances:
+            raise DatasetError('--instances is for procedural shapes: say with --copies how many '
+                               'objects to make of each mesh')
+        return
+    if args.copies:
+        raise DatasetError('--copies is for --meshes: say with --instances how many objects to '
+                           'render')
+    category = args.category if args.what in SCENES else args.what
+    if category != BACKGROUNDS and category not in families:
+        raise DatasetError(f"nothing to render called '{category}': choose one of "
+                           f"{', '.join((*sorted(families), BACKGROUNDS, *SCENES))}, or give "
+                           '--meshes')
+
+
 def run(args: argparse.Namespace) -> int:
     """Render; returns 0, or 1 when some jobs failed."""
     from ..data.dataset import DatasetError
     from ..data.mitsuba_scene import mitsuba
     from ..data.shapes import FAMILIES
+    from . import render_meshes
 
+    _check(args, FAMILIES)
     args.instances = args.instances or _DEFAULT_COUNT.get(args.what, 260)
-    category = args.category if args.what in SCENES else args.what
-    if category != BACKGROUNDS and category not in FAMILIES:
-        raise DatasetError(f"nothing to render called '{category}': choose one of "
-                           f"{', '.join((*sorted(FAMILIES), BACKGROUNDS, *SCENES))}")
     try:
         if args.what not in SCENES:  # those choose a variant of Mitsuba of their own
             mitsuba()
@@ -121,7 +148,8 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise DatasetError(f"cannot write to '{folder}' ({error.strerror}): choose another "
                            '--out') from error
-    failures = (_render_scenes if args.what in SCENES else _render_data)(args, folder)
+    route = _render_scenes if args.what in SCENES else _render_data
+    failures = (route if args.meshes is None else render_meshes.render)(args, folder)
     for arguments, trace in failures[:3]:
         print(f'{args.what} {arguments[-1]} failed:\n{trace}', file=sys.stderr)
     if failures:
@@ -132,16 +160,20 @@ def run(args: argparse.Namespace) -> int:
 def _preview(args: argparse.Namespace) -> int:
     from ..data.dataset import DatasetError
     from ..data.preview import write_preview
+    from . import render_meshes
 
     if args.what in (BACKGROUNDS, *SCENES):
         raise DatasetError(f"--preview is for categories, not for '{args.what}': render a few "
                            'and look at them')
+    if args.meshes is not None:
+        return render_meshes.preview(args)
     write_preview(args.preview, args.what, args.seed)
     print(f'wrote {args.preview}')
     return 0
 
 
-def _workers(args: argparse.Namespace) -> int:
+def workers(args: argparse.Namespace) -> int:
+    """Processes to render with."""
     from ..data.jobs import default_workers
 
     return args.workers or default_workers()
@@ -161,15 +193,15 @@ def _render_data(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, st
         path_of, bytes_each = background_path, _BACKGROUND_BYTES * size * size
         job = partial(render_and_store, folder, args.seed, size)
     else:
-        path_of, bytes_each = instance_path, _VIEW_BYTES * size * size * args.views
+        path_of, bytes_each = instance_path, VIEW_BYTES * size * size * args.views
         recipe |= {'views': args.views, 'samples': args.samples, 'lights': args.lights}
         job = partial(render_and_store_instance, folder, args.what, args.seed, RenderSettings(
             args.views, size, args.samples, args.lights))
     write_recipe(folder, recipe)
     mine = shard(range(args.instances), *args.shard)
     missing = [k for k in mine if not path_of(folder, k).exists()]
-    _announce(folder, len(missing), len(mine) - len(missing), bytes_each)
-    return run_jobs(job, [(k,) for k in missing], _workers(args),
+    announce(folder, len(missing), len(mine) - len(missing), bytes_each)
+    return run_jobs(job, [(k,) for k in missing], workers(args),
                     'picture' if args.what == BACKGROUNDS else 'object')
 
 
@@ -181,5 +213,5 @@ def _render_scenes(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, 
     settings = SceneSettings(args.what, args.category, args.instances, args.seed, width,
                              width * 3 // 4, args.samples, args.rate)
     missing = len(missing_frames(folder, args.instances))
-    _announce(folder, missing, args.instances - missing, _SCENE_BYTES * width * width * 3 / 4)
-    return render_set(folder, settings, _workers(args))
+    announce(folder, missing, args.instances - missing, _SCENE_BYTES * width * width * 3 / 4)
+    return render_set(folder, settings, workers(args))

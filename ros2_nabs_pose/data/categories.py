@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 SYMMETRY_NONE = 'none'
 SYMMETRY_FREE_Z = 'free_z'
@@ -62,3 +64,20 @@ def get_category(name: str) -> Category:
     if name not in CATEGORIES:
         raise KeyError(f"unknown category '{name}': known are {', '.join(sorted(CATEGORIES))}")
     return CATEGORIES[name]
+
+
+def category_of(name: str, recipe: Mapping[str, Any]) -> Category:
+    """The category ``name`` as the data says that were rendered of it (their ``dataset.json``).
+
+    A user's own category is described there in full; for a built-in one see ``get_category``.
+    KeyError with one sentence when neither knows it, or the data are of another category.
+    """
+    said = recipe.get('what', name)
+    if said != name:
+        raise KeyError(f"the data are of '{said}', not of '{name}'")
+    entry = recipe.get('category')
+    if name in CATEGORIES or not isinstance(entry, Mapping):
+        return get_category(name)
+    mean, std = recipe['size_mean_m'], recipe['size_std_m']
+    return Category(name, entry['symmetry'], (mean[0], mean[1], mean[2]), (std[0], std[1], std[2]),
+                    entry['origin'], entry.get('front_part'))

@@ -82,8 +82,11 @@ def write_instance(folder: Path, instance: int, data: dict) -> Path:
     return path
 
 
-def write_recipe(folder: Path, recipe: dict) -> None:
-    """Writes ``dataset.json``; DatasetError when the folder holds data of another recipe."""
+def write_recipe(folder: Path, recipe: dict, notes: dict | None = None) -> None:
+    """Writes ``dataset.json``; DatasetError when the folder holds data of another recipe.
+
+    notes: what is written beside the recipe and may change from call to call.
+    """
     path = folder / 'dataset.json'
     recipe = {'format_version': FORMAT_VERSION, **recipe}
     if path.exists():
@@ -94,8 +97,16 @@ def write_recipe(folder: Path, recipe: dict) -> None:
                                'differ): choose another --out or remove that folder')
         recipe['count'] = max(recipe.get('count', 0), old.get('count', 0))
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-    temporary.write_text(json.dumps(recipe, indent=2) + '\n')
+    temporary.write_text(json.dumps({**recipe, **(notes or {})}, indent=2) + '\n')
     os.replace(temporary, path)
+
+
+def read_recipe(folder: Path | str) -> dict:
+    """What ``write_recipe`` wrote, or nothing where there is no (readable) ``dataset.json``."""
+    try:
+        return dict(json.loads((Path(folder) / 'dataset.json').read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def list_instances(folder: Path | str) -> list[Path]:
@@ -107,13 +118,27 @@ def list_instances(folder: Path | str) -> list[Path]:
     return found
 
 
+def instance_number(path: Path) -> int:
+    """The number of a stored instance."""
+    return int(path.stem.rsplit('-', 1)[-1])
+
+
 def split_instances(paths: Sequence[Path], split: str,
-                    validation_share: float = VALIDATION_SHARE) -> list[Path]:
-    """The paths of 'train', 'validation' (the last ones, at least one) or 'all'."""
+                    validation_share: float = VALIDATION_SHARE, copies: int = 1) -> list[Path]:
+    """The paths of 'train', 'validation' (the last ones, at least one) or 'all'.
+
+    copies: so many instances in a row are copies of one object (rendered meshes). They stay
+    together, so that validation sees other objects, unless there is but one.
+    """
     if split not in ('train', 'validation', 'all'):
         raise DatasetError(f"unknown split '{split}': use train, validation or all")
     if split == 'all':
         return list(paths)
+    objects = sorted({instance_number(p) // copies for p in paths}) if copies > 1 else []
+    if len(objects) > 1:
+        held = set(objects[-max(1, round(validation_share * len(objects))):])
+        return [p for p in paths
+                if (instance_number(p) // copies in held) == (split == 'validation')]
     held_out = max(1, round(validation_share * len(paths))) if len(paths) > 1 else 0
     first = len(paths) - held_out
     return list(paths[:first] if split == 'train' else paths[first:])
@@ -131,10 +156,21 @@ def read_instance(path: Path) -> dict:
     return data
 
 
+def read_meta(path: Path) -> dict:
+    """One instance's meta alone, which is quick; DatasetError when the file is damaged."""
+    try:
+        with np.load(path) as stored:
+            return dict(json.loads(str(stored['meta'])))
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DatasetError(f"'{path}' is damaged or of another format ({error}): delete it and "
+                           'run the same render command again') from error
+
+
 def load_instances(folder: Path | str, split: str = 'all',
                    validation_share: float = VALIDATION_SHARE) -> InstanceSet:
     """All instances of a split in memory; the last ones of the folder are for validation."""
-    chosen = split_instances(list_instances(folder), split, validation_share)
+    copies = int(read_recipe(folder).get('copies', 1))
+    chosen = split_instances(list_instances(folder), split, validation_share, copies)
     if not chosen:
         raise DatasetError(f"split '{split}' of '{folder}' is empty: render more instances")
     loaded = [read_instance(path) for path in chosen]

@@ -14,16 +14,32 @@ from .rendering import RenderSettings, project, render_instance
 
 _AXIS_COLORS = ((220, 40, 40), (40, 170, 40), (50, 80, 230))
 _GREY = 128
+#: Pictures smaller than this have no room for letters.
+_LETTERS_FROM_PX = 96
 
 
 def draw_axes(image: np.ndarray, R_cam_obj: np.ndarray, kappa: float, radius_m: float) -> None:
-    """Draws x red, y green, z blue from the origin, each 0.95 radii long, into (S, S, 3) uint8."""
+    """Draws x red, y green, z blue from the origin, each 0.95 radii long, into (S, S, 3) uint8.
+
+    Large pictures get the letters x, y and z at the ends of axes that do not point at the camera.
+    """
     size = len(image)
     points = np.concatenate([np.zeros((1, 3)), 0.95 * radius_m * np.eye(3)])
     px = (project(points, R_cam_obj, kappa, radius_m) + 1.0) * size / 2.0 - 0.5
     ends = [tuple(int(v) for v in np.round(p * 16)) for p in px]
     for end, color in zip(ends[1:], _AXIS_COLORS, strict=True):
         cv2.line(image, ends[0], end, color, 1, cv2.LINE_AA, 4)
+    if size < _LETTERS_FROM_PX:
+        return
+    for letter, end, color in zip('xyz', px[1:], _AXIS_COLORS, strict=True):
+        along = end - px[0]
+        if np.hypot(*along) < 0.12 * size:
+            continue
+        u, v = np.clip(end + 7.0 * along / np.hypot(*along), 5.0, size - 5.0)
+        place = (int(u) - 4, int(v) + 4)
+        cv2.putText(image, letter, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255), 3,
+                    cv2.LINE_AA)
+        cv2.putText(image, letter, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, color, 1, cv2.LINE_AA)
 
 
 def contact_row(data: dict, axes: bool = True) -> np.ndarray:
@@ -43,7 +59,16 @@ def write_preview(path: Path, category: str, seed: int, instances: int = 8, view
     """Renders and writes a contact sheet: one row an instance, axes drawn in."""
     settings = RenderSettings(views, size_px, samples, lights=2)
     rows = [contact_row(render_instance(category, seed, k, settings)) for k in range(instances)]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), cv2.cvtColor(np.concatenate(rows), cv2.COLOR_RGB2BGR)):
+    write_sheet(path, np.concatenate(rows))
+
+
+def write_sheet(path: Path, image: np.ndarray) -> None:
+    """Writes (H, W, 3) RGB; DatasetError where that is impossible."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        written = cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    except (OSError, cv2.error):
+        written = False
+    if not written:
         raise DatasetError(f"cannot write the preview '{path}': give a .png in a folder that "
                            'can be written')

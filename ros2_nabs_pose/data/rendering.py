@@ -150,10 +150,15 @@ class _Views:
 
 
 def _sample_views(rng: np.random.Generator, shape: Shape, settings: RenderSettings) -> _Views:
-    count, size, radius = settings.views, settings.size_px, shape.radius_m
+    count = settings.views
     elevation, azimuth = sample_elevations(rng, count), sample_azimuths(rng, count)
     kappa = np.exp(rng.uniform(np.log(KAPPA_RANGE[0]), np.log(KAPPA_RANGE[1]), count))
     rotations = np.stack([look_at_origin(e, a) for e, a in zip(elevation, azimuth, strict=True)])
+    return _views(shape, rotations, kappa, settings.size_px)
+
+
+def _views(shape: Shape, rotations: np.ndarray, kappa: np.ndarray, size: int) -> _Views:
+    radius = shape.radius_m
     windows, cameras = [], []
     for R, k in zip(rotations, kappa, strict=True):
         window = _window(shape.vertices, R, k, radius, size)
@@ -195,8 +200,23 @@ def render_instance(category: str, seed: int, instance: int, settings: RenderSet
     """Renders all views of one random object; the arrays and ``meta`` as dataset.py stores them."""
     rng = instance_rng(seed, instance, stream)
     shape, look = sample_object(category, rng)
-    views = _sample_views(rng, shape, settings)
-    count, size = settings.views, settings.size_px
+    origin = {'category': category, 'seed': seed, 'stream': stream, 'instance': instance}
+    return render_object(shape, look, rng, settings, origin)
+
+
+def render_object(shape: Shape, look: Look, rng: np.random.Generator, settings: RenderSettings,
+                  origin: dict, rotations: np.ndarray | None = None
+                  ) -> dict[str, np.ndarray | dict]:
+    """Renders all views of an object; the arrays and ``meta`` as dataset.py stores them.
+
+    origin: where the object comes from, which begins ``meta``. rotations: (V, 3, 3) R_cam_obj of
+    views that keep to this module's convention, in place of random ones.
+    """
+    if rotations is None:
+        views = _sample_views(rng, shape, settings)
+    else:
+        views = _views(shape, rotations, np.full(len(rotations), 0.15), settings.size_px)
+    count, size = len(views.kappa), settings.size_px
     light = np.sort(np.arange(count) % settings.lights)
     rgba = np.zeros((count, size, size, 4), np.uint8)
     records = []
@@ -210,14 +230,14 @@ def render_instance(category: str, seed: int, instance: int, settings: RenderSet
             x0, y0, x1, y1 = views.windows[i]
             rgba[i, y0:y1, x0:x1] = to_photograph(frame.rgb, frame.alpha, gains)
         records.append(record | {'gains': [round(float(g), 4) for g in gains]})
-    meta = {'category': category, 'seed': seed, 'stream': stream, 'instance': instance,
-            'size_m': shape.size_m.tolist(), 'box_center_m': shape.box_center_m.tolist(),
-            'radius_m': shape.radius_m, 'front_point_m': shape.front_point_m.tolist(),
-            'shape': shape.parameters, 'pattern': look.pattern,
-            'finish': sorted({paint.finish for paint in look.paints.values()}), 'lights': records,
-            'renderer': {'mitsuba': ms.mitsuba().__version__, 'size_px': size,
-                         'samples': settings.samples, 'max_depth': MAX_DEPTH,
-                         'frame_margin': FRAME_MARGIN}}
+    meta = origin | {
+        'size_m': shape.size_m.tolist(), 'box_center_m': shape.box_center_m.tolist(),
+        'radius_m': shape.radius_m, 'front_point_m': shape.front_point_m.tolist(),
+        'shape': shape.parameters, 'pattern': look.pattern,
+        'finish': sorted({paint.finish for paint in look.paints.values()}), 'lights': records,
+        'renderer': {'mitsuba': ms.mitsuba().__version__, 'size_px': size,
+                     'samples': settings.samples, 'max_depth': MAX_DEPTH,
+                     'frame_margin': FRAME_MARGIN}}
     return {'rgba': rgba, **_render_geometry(shape, look, views, size),
             'R_cam_obj': views.rotations.astype(np.float32),
             'kappa': views.kappa.astype(np.float32), 'light': light.astype(np.uint8),
