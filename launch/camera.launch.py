@@ -125,7 +125,7 @@ def _box_publisher(context: LaunchContext, image: str) -> list:
 
 def _yolo(context: LaunchContext, image: str) -> list:
     """yolo_ros as its own launch file starts it, and the adapter to vision_msgs."""
-    require_package('yolo_bringup', 'detector:=yolo')
+    require_package('yolo_bringup', 'detector:=yolo', 'https://github.com/mgonzs13/yolo_ros')
     namespace = LaunchConfiguration('namespace').perform(context).strip('/')
     source = PathJoinSubstitution([FindPackageShare('yolo_bringup'), 'launch', 'yolo.launch.py'])
     return [

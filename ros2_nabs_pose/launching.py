@@ -53,15 +53,19 @@ def given_parameters(context: Any, names: Iterable[str]) -> dict[str, Any]:
     return given
 
 
-def require_package(package: str, argument: str) -> None:
-    """Raise RuntimeError that says how to install a package which an argument asks for."""
+def require_package(package: str, argument: str, source: str = '') -> None:
+    """Raise RuntimeError that says how to get a package which an argument asks for.
+
+    source: of packages that are not released, the address of their repository.
+    """
     try:
         get_package_prefix(package)
     except PackageNotFoundError as error:
         distro = os.environ.get('ROS_DISTRO', '<distro>')
-        debian = f'ros-{distro}-{package.replace("_", "-")}'
-        raise RuntimeError(f'{argument} needs the package {package}: run "sudo apt install '
-                           f'{debian}" or choose another value.') from error
+        mend = (f'build {source} in your workspace' if source else
+                f'run "sudo apt install ros-{distro}-{package.replace("_", "-")}"')
+        raise RuntimeError(f'{argument} needs the package {package}: {mend} or choose another '
+                           'value.') from error
 
 
 def pose_node() -> IncludeLaunchDescription:

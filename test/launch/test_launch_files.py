@@ -90,7 +90,8 @@ def test_foxglove_bridge_listens_on_its_port(prefix):
     ('nabs_pose', {'rviz': 'true'}, 'rviz:=true needs the package rviz2: run "sudo apt install '
      'ros-jazzy-rviz2" or choose another value.'),
     ('camera', {'camera': 'v4l2_camera'}, 'apt install ros-jazzy-v4l2-camera'),
-    ('camera', {'camera': 'none', 'detector': 'yolo'}, 'needs the package yolo_bringup'),
+    ('camera', {'camera': 'none', 'detector': 'yolo'}, 'needs the package yolo_bringup: build '
+     'https://github.com/mgonzs13/yolo_ros in your workspace or choose'),
     ('camera', {'camera': 'webcam'}, 'webcam'),
     ('nabs_pose', {'preset': 'fast'}, 'fast'),
     ('camera', {'width': 'wide'}, 'width:=wide is no whole number.'),
