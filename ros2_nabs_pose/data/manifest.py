@@ -265,15 +265,15 @@ def category_entry(name: str, manifest: Manifest, folder: Path) -> CategoryEntry
     """
     if not re.fullmatch('[a-z][a-z0-9_-]*', name):
         raise DatasetError(f"'{name}' cannot name a category: use small letters, digits, _ and -")
-    known = CATEGORIES.get(name)
-    if known is None and manifest.category is None:
+    known, own = CATEGORIES.get(name), manifest.category
+    if known is not None:
+        if own is not None:
+            raise DatasetError(f"'{name}' is built in, with a symmetry and an origin of its own: "
+                               f"leave 'category' out of '{folder / FILE_NAME}' or choose another "
+                               'name')
+        return CategoryEntry(known.symmetry, known.origin, known.front_part, known.size_mean_m)
+    if own is None:
         raise DatasetError(
             f"'{name}' is no built-in category: say in '{folder / FILE_NAME}' what it is, at least "
             "'category: {symmetry: none}' (or free_z: any spin about its z axis looks the same)")
-    if known is None:
-        return manifest.category
-    if manifest.category is not None:
-        raise DatasetError(f"'{name}' is built in, with a symmetry and an origin of its own: "
-                           f"leave 'category' out of '{folder / FILE_NAME}' or choose another "
-                           'name')
-    return CategoryEntry(known.symmetry, known.origin, known.front_part, known.size_mean_m)
+    return own

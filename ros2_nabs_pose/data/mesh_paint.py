@@ -38,13 +38,12 @@ def _limited(color: np.ndarray) -> np.ndarray:
 def _picture(image: Any) -> np.ndarray:
     """A PIL image as (H, W, 3) linear; raises OSError where its data is cut short."""
     image.load()
-    rgba = np.asarray(image.convert('RGBA'), np.float32) / 255.0
-    if rgba[..., 3].min() < 1.0:
-        # Nothing is transparent here: what is cut out of a picture shows paper.
-        rgba = rgba * rgba[..., 3:] + (1.0 - rgba[..., 3:])
-    height, width = rgba.shape[:2]
+    rgba = np.asarray(image.convert('RGBA'), np.float64) / 255.0
+    # Nothing is transparent here: what is cut out of a picture shows paper.
+    paper = rgba[..., :3] * rgba[..., 3:] + 1.0 - rgba[..., 3:]
+    rgb: np.ndarray = srgb_to_linear(paper).astype(np.float32)
+    height, width = rgb.shape[:2]
     shrink = MAX_TEXTURE_PX / max(height, width)
-    rgb = srgb_to_linear(rgba[..., :3]).astype(np.float32)
     if shrink < 1.0:
         rgb = cv2.resize(rgb, (max(1, round(width * shrink)), max(1, round(height * shrink))),
                          interpolation=cv2.INTER_AREA)
@@ -135,16 +134,16 @@ def coat_and_uv(visual: Any, faces: np.ndarray, lost_texture: bool
     image = getattr(material, 'baseColorTexture', None)
     image = getattr(material, 'image', None) if image is None else image
     flat = _flat(material, lost_texture)
-    uv, wrong = getattr(visual, 'uv', None), ''
+    given, wrong = getattr(visual, 'uv', None), ''
     # The library puts a picture of 2 x 2 pixels where a file has no material at all.
-    if image is not None and max(image.size) > 2 and uv is not None:
+    if image is not None and max(image.size) > 2 and given is not None:
         try:
             picture = _picture(image)
         except (OSError, ValueError, SyntaxError):
             wrong = 'a texture is damaged'
         else:
-            if getattr(material, 'baseColorFactor', None) is not None:
+            if flat is not None and getattr(material, 'baseColorFactor', None) is not None:
                 picture = picture * flat
-            corners = np.nan_to_num(np.asarray(uv, np.float64)[faces][..., :2])
+            corners = np.nan_to_num(np.asarray(given, np.float64)[faces][..., :2])
             return Coat(_limited(picture), finish, roughness), wrapped(corners), ''
     return Coat(flat, finish, roughness), nowhere, wrong

@@ -112,11 +112,12 @@ def _read(path: Path, root: Path) -> tuple[Any, _Files]:
                            'install trimesh pillow') from error
     files = _Files(path, root)
     more = {'split_objects': True} if path.suffix.lower() == '.obj' else {}
+    load: Any = trimesh.load_scene
     logging.getLogger('trimesh').setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
-            scene = trimesh.load_scene(str(path), resolver=files, process=False, **more)
+            scene = load(str(path), resolver=files, process=False, **more)
     # The loaders meet broken files with whatever exception comes first.
     except Exception as error:
         lost = f"it needs '{files.missing[0]}', which is not there" if files.missing else (

@@ -113,7 +113,7 @@ class TrainingViews:
             size=SizePrior(size_m=(float(size[0]), float(size[1]), float(size[2])),
                            radius_m=float(radius.mean()), radius_std_m=float(radius.std())),
             # Weights made from a user's meshes are under whatever those meshes are under.
-            **({} if licences is None else {'licence': ' AND '.join(sorted(licences))}))
+            licence=' AND '.join(sorted(licences)) if licences else ModelCard.licence)
 
     def batch(self, instances: int, views: int) -> tuple[Tensor, Views]:
         """Random instances (I,) and ``views`` random views of each, I * views in a row."""
