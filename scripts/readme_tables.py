@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-"""Write the tables of README.md and docs/models.md from figures that commands left.
+"""Write the tables of README.md, docs/models.md and docs/node.md from what they are about.
 
 No figure there is typed: each table stands between <!-- figures: NAME --> and
 <!-- end figures --> and is made here, from the JSON files in docs/figures that each function names,
-from the code (parameters) or from the weights' own metadata (models).
+from the code (topics, services, parameters) or from the weights' own metadata (models).
 
     scripts/env python scripts/readme_tables.py          # rewrite them
     scripts/env python scripts/readme_tables.py --check  # exit 1 where one is out of date
@@ -18,14 +18,15 @@ import dataclasses
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = ('README.md', 'docs/models.md')
+sys.path.insert(0, str(ROOT))  # for the tables that are made from the code
+FILES = ('README.md', 'docs/models.md', 'docs/node.md')
 BLOCK = re.compile(r'(<!-- figures: (\w+) -->\n).*?(<!-- end figures -->)', re.DOTALL)
 
 
@@ -100,16 +101,53 @@ def speed(folder: Path) -> str:
 
 def parameters(folder: Path) -> str:
     """The node's parameters, from the code that declares them."""
-    sys.path.insert(0, str(ROOT))
     from ros2_nabs_pose.parameters import Parameters
 
     rows = []
     for spec in dataclasses.fields(Parameters):
-        default = spec.default
-        shown = ', '.join(default) if isinstance(default, tuple) else repr(default)
-        rows.append([f'`{spec.name}`', f'`{shown}`', 'yes' if spec.metadata['live'] else '',
-                     spec.metadata['description']])
-    return _table(['parameter', 'default', 'live', 'meaning'], rows)
+        info, default = spec.metadata, spec.default
+        several = isinstance(default, tuple)
+        shown = ', '.join(map(str, default)) if several else json.dumps(default)
+        bounds = ', '.join(f'`{choice}`' for choice in info['choices'])
+        if info['low'] is not None:
+            bounds = f'{info["low"]:g} ..' + ('' if info['high'] is None else f' {info["high"]:g}')
+        changes = 'live' if info['live'] else 'never' if info['read_only'] else 'configure'
+        rows.append([f'`{spec.name}`', f'list of {TYPES[type(default[0])]}' if several
+                     else TYPES[type(default)],
+                     f'`{shown}`' if shown else '', bounds, changes, info['description']])
+    return _table(['parameter', 'type', 'default', 'range', 'changes', 'meaning'], rows)
+
+
+TYPES = {bool: 'bool', int: 'integer', float: 'number', str: 'text'}
+
+
+def _topics(topics: Iterable[Any]) -> str:
+    return _table(['topic', 'type', 'depth', 'durability', ''], [
+        [f'`{t.name}`', t.type_name.replace('/msg/', '/'), str(t.depth),
+         'transient local' if t.latched else 'volatile', t.description] for t in topics])
+
+
+def inputs(folder: Path) -> str:
+    """What the node subscribes."""
+    from ros2_nabs_pose.topics import INPUTS
+
+    return _topics(INPUTS.values())
+
+
+def outputs(folder: Path) -> str:
+    """What the node publishes."""
+    from ros2_nabs_pose.topics import DIAGNOSTICS, OBJECT_POSE, OUTPUTS
+
+    return _topics([*OUTPUTS.values(), OBJECT_POSE, DIAGNOSTICS])
+
+
+def services(folder: Path) -> str:
+    """What the node serves beside ROS' own parameter and lifecycle services."""
+    from ros2_nabs_pose.topics import SERVICES
+
+    return _table(['service', 'type', ''], [
+        [f'`{s.name}`', s.type_name.replace('/srv/', '/'), s.description]
+        for s in SERVICES.values()])
 
 
 def models(folder: Path) -> str:
@@ -132,8 +170,9 @@ def models(folder: Path) -> str:
     return '\n'.join(text)
 
 
-TABLES: dict[str, Callable[[Path], str]] = {'demo': demo, 'accuracy': accuracy, 'speed': speed,
-                                             'parameters': parameters, 'models': models}
+TABLES: dict[str, Callable[[Path], str]] = {
+    table.__name__: table
+    for table in (demo, accuracy, speed, inputs, outputs, services, parameters, models)}
 
 
 def rewritten(text: str, folder: Path) -> str:
