@@ -1,6 +1,6 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-"""Messages <-> plain data, as pure functions (pictures: ``image_encodings``).
+"""Messages <-> plain data, as pure functions (``image_encodings`` and ``detections`` have the rest).
 
 Incoming messages are read by attribute. Outgoing ones are built through ``make(type_name,
 **fields)``: ``ros_message`` makes rclpy's classes, ``bags.BagTypes.make`` the same messages for a
@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import array
 import importlib
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -21,7 +20,7 @@ import torch
 
 from .core.camera import from_camera_info_values, scaled_to
 from .core.rotations import matrix_from_quaternion, quaternion_from_matrix
-from .core.types import Box, Intrinsics, PoseEstimate
+from .core.types import Intrinsics, PoseEstimate
 
 MakeMessage = Callable[..., Any]
 
@@ -53,42 +52,6 @@ def intrinsics_from_camera_info(message: Any, width: int, height: int,
         (int(message.binning_x), int(message.binning_y)),
         rectified=rectified, distortion_model=message.distortion_model)
     return scaled_to(intrinsics, width, height)
-
-
-def boxes_from_detections(message: Any, categories_by_class: Mapping[str, str],
-                          min_score: float) -> tuple[list[Box], list[str]]:
-    """Boxes of a Detection2DArray, and the class ids of those that no category stands for.
-
-    categories_by_class: the detector's class ids -> categories. Of several hypotheses the best
-    scored one of a known class counts; below ``min_score`` it is passed over in silence. A
-    rotated box becomes the upright one around it. An empty id stays '' for the tracker to choose.
-    Whether a box can be fitted at all is the pipeline's to say.
-    """
-    boxes: list[Box] = []
-    unknown: list[str] = []
-    for detection in message.detections:
-        hypotheses = [result.hypothesis for result in detection.results]
-        known = [h for h in hypotheses if h.class_id in categories_by_class]
-        if not known:
-            unknown += [h.class_id for h in hypotheses] or ['']
-            continue
-        best = max(known, key=lambda h: h.score)
-        if best.score < min_score:
-            continue
-        center, size = detection.bbox.center, (detection.bbox.size_x, detection.bbox.size_y)
-        half_x, half_y = _half_extents(*size, center.theta)
-        x, y = center.position.x, center.position.y
-        boxes.append(Box(x - half_x, y - half_y, x + half_x, y + half_y,
-                         categories_by_class[best.class_id], detection.id, best.score))
-    return boxes, unknown
-
-
-def _half_extents(size_x: float, size_y: float, theta: float) -> tuple[float, float]:
-    """Half width and height of the upright box around one turned by ``theta``."""
-    if theta == 0.0 or not math.isfinite(theta):
-        return 0.5 * size_x, 0.5 * size_y
-    cos, sin = abs(math.cos(theta)), abs(math.sin(theta))
-    return 0.5 * (cos * size_x + sin * size_y), 0.5 * (sin * size_x + cos * size_y)
 
 
 def frame_name(namespace: str, category: str, track_id: str) -> str:

@@ -13,7 +13,6 @@ import numpy as np
 
 from .conversions import (
     MakeMessage,
-    boxes_from_detections,
     detection3d_array,
     intrinsics_from_camera_info,
     pose_stamped,
@@ -21,8 +20,10 @@ from .conversions import (
     tf_message,
 )
 from .core.types import Box, Intrinsics, PoseError, PoseEstimate
+from .depth_images import depth_from_message, labels_from_message, masks_of_boxes
+from .detections import Detected, DetectorImage, boxes_from_detections, mask_numbers
 from .image_encodings import rgb_from_message
-from .matching import Match
+from .matching import Match, Missing
 from .parameters import Parameters
 from .visualization import PALETTE, crop_panel, draw_box, draw_estimate
 
@@ -37,7 +38,8 @@ RULE_PX = 4
 class FrameInput:
     """What the pipeline needs of one frame, and why its detections gave no box at all.
 
-    image: (H, W, 3) uint8 RGB.
+    image: (H, W, 3) uint8 RGB. depth_m: (H, W) float32 metres, 0 unknown. masks: (H, W) uint8 of
+    each box, non-zero on the object, or None. problems: sentences, also for what it went without.
     """
 
     image: np.ndarray
@@ -45,6 +47,8 @@ class FrameInput:
     boxes: tuple[Box, ...]
     stamp_s: float
     problems: tuple[str, ...]
+    depth_m: np.ndarray | None = None
+    masks: tuple[np.ndarray | None, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,13 +83,54 @@ def read_frame(match: Match[Any], parameters: Parameters) -> FrameInput:
     intrinsics = intrinsics_from_camera_info(match.camera_info, width, height,
                                              parameters.image_is_rectified)
     known = parameters.categories_by_class
-    boxes, unknown = boxes_from_detections(match.detections, known, parameters.min_score)
+    detector_width, detector_height = parameters.detection_image_size
+    detected = boxes_from_detections(
+        match.detections, known, parameters.min_score, width, height,
+        DetectorImage(detector_width, detector_height, parameters.detection_letterbox))
+    problems = [_missing(missing, parameters) for missing in match.missing]
     # Other things beside the objects are no fault; only other things are.
-    problems = () if boxes or not unknown else (
-        f'no loaded category stands for the detected classes '
-        f'{", ".join(map(repr, sorted(set(unknown))))}: class_map knows '
-        f'{", ".join(map(repr, sorted(known)))}',)
-    return FrameInput(image, intrinsics, tuple(boxes), match.stamp_ns * 1e-9, problems)
+    if detected.unknown and not detected.boxes:
+        problems.append(
+            f'no loaded category stands for the detected classes '
+            f'{", ".join(map(repr, sorted(set(detected.unknown))))}: class_map knows '
+            f'{", ".join(map(repr, sorted(set(known) - {""})))}')
+    depth_m, masks = None, None
+    # A frame that could be solved without depth or mask is not given up for theirs.
+    try:
+        if match.depth is not None:
+            depth_m = depth_from_message(match.depth, width, height)
+    except PoseError as error:
+        problems.append(f'a frame went without depth: {error}')
+    try:
+        if match.mask is not None:
+            labels = labels_from_message(match.mask, width, height)
+            masks = _masks(labels, detected, parameters.mask_labels, problems)
+    except PoseError as error:
+        problems.append(f'a frame went without mask: {error}')
+    return FrameInput(image, intrinsics, detected.boxes, match.stamp_ns * 1e-9, tuple(problems),
+                      depth_m, masks)
+
+
+def _masks(labels: np.ndarray, detected: Detected, meaning: str,
+           problems: list[str]) -> tuple[np.ndarray | None, ...]:
+    """A mask of each box, None where the labels have none; which ones is added to problems."""
+    if meaning == 'any':
+        return ((labels > 0).astype(np.uint8),) * len(detected.boxes)
+    masks, absent = masks_of_boxes(labels, mask_numbers(detected, meaning))
+    if absent:
+        problems.append(f'the mask has no pixel with the number {", ".join(map(str, absent))}: '
+                        f"mask_labels is '{meaning}'")
+    return tuple(masks)
+
+
+def _missing(missing: Missing, parameters: Parameters) -> str:
+    """One sentence for a frame that went without depth or mask."""
+    offset_s = missing.offset_s
+    seen = '' if offset_s is None else (
+        f'; the nearest is {abs(offset_s):.3f} s {"later" if offset_s > 0 else "earlier"}, slop_s '
+        f'is {parameters.slop_s:g}')
+    return (f'a frame went without {missing.name}: none with its stamp came within depth_wait_s, '
+            f'{parameters.depth_wait_s:g} s{seen}')
 
 
 def frame_id_of(match: Match[Any]) -> str:
@@ -118,8 +163,9 @@ def solve_frame(pipeline: PosePipeline, match: Match[Any],
     try:
         frame = read_frame(match, parameters)
         read_s = time.perf_counter()
-        result = pipeline.estimate_frame(frame.image, frame.intrinsics, frame.boxes,
-                                         stamp_s=frame.stamp_s)
+        result = pipeline.estimate_frame(
+            frame.image, frame.intrinsics, frame.boxes, stamp_s=frame.stamp_s,
+            depth_m=frame.depth_m, masks=frame.masks)
     except PoseError as error:
         return SolvedFrame(frame, (), (str(error),), read_s - began_s)
     fit_s = time.perf_counter() - read_s

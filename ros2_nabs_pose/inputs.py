@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from .conversions import ros_class
-from .matching import Match, Matcher
+from .matching import EXTRAS, Match, Matcher
 from .parameters import Parameters
 from .status import Topics
 from .subscriptions import Input
@@ -33,10 +34,12 @@ class Inputs:
         self.topics = Topics(*(node.resolve_topic_name(INPUTS[key].name)
                                for key in ('image', 'camera_info', 'detections')))
         self.matcher: Matcher[Any] = Matcher(0.0, 1)
+        self._deadline: Any = None
 
     def configure(self, parameters: Parameters) -> None:
         """Begin with an empty matcher."""
-        self.matcher = Matcher(parameters.slop_s, parameters.queue_size)
+        self.matcher = Matcher(parameters.slop_s, parameters.queue_size,
+                               parameters.queue_mb * 10**6, parameters.depth_wait_s)
 
     def change(self, parameters: Parameters) -> None:
         """Take over what may change while messages flow."""
@@ -45,12 +48,17 @@ class Inputs:
     def open(self, parameters: Parameters) -> None:
         """Subscribe, as soon as somebody publishes; raises ValueError for a wrong override."""
         self._sources = {
-            'image': self._input(self._image_types(parameters.image_transport), self._on_image,
-                                 INPUTS['image'].depth),
-            **{key: self._input({self._node.resolve_topic_name(INPUTS[key].name):
-                                 ros_class(INPUTS[key].type_name)}, callback, INPUTS[key].depth)
-               for key, callback in (('camera_info', self._on_camera_info),
-                                     ('detections', self._on_detections))}}
+            'image': self._input(self._on_image, 'image', 'compressed',
+                                 transport=parameters.image_transport),
+            'camera_info': self._input(self._on_camera_info, 'camera_info'),
+            'detections': self._input(self._on_detections, 'detections'),
+            'depth': self._input(self._on_depth, 'depth', 'depth_compressed'),
+            'mask': self._input(self._on_mask, 'mask', 'mask_compressed')}
+        # Runs only while a frame waits for depth or mask.
+        self._deadline = self._node.create_timer(
+            max(parameters.depth_wait_s, 0.001), self._timed(self._on_deadline),
+            clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._deadline.cancel()
         self.follow()
 
     def close(self) -> None:
@@ -58,12 +66,18 @@ class Inputs:
         for source in self._sources.values():
             source.close()
         self._sources = {}
+        if self._deadline is not None:
+            self._node.destroy_timer(self._deadline)
+            self._deadline = None
         self.matcher.clear()
 
     def follow(self) -> None:
         """Look at the publishers, and subscribe as they ask for it."""
-        for source in self._sources.values():
+        for key, source in self._sources.items():
+            before = source.topic
             source.follow()
+            if key in EXTRAS and source.topic != before:
+                self.matcher.expect(key)
 
     def count_image_publishers(self) -> int:
         """How many publish images that would be taken."""
@@ -79,27 +93,31 @@ class Inputs:
         return {'matches': counts.matches, 'images': counts.images,
                 'camera_infos': counts.camera_infos, 'detections': counts.detections,
                 'unmatched_detections': counts.unmatched_detections,
+                'depths': counts.depths, 'masks': counts.masks,
+                'frames_without_depth': counts.without_depth,
+                'frames_without_mask': counts.without_mask,
+                'dropped_waiting': counts.overtaken,
+                'waiting_mb': f'{self.matcher.waiting_bytes * 1e-6:.1f}',
                 'image_topic': image.topic or '' if image else '',
                 'image_reliable': image.reliable if image else ''}
 
-    def _input(self, types: dict[str, Any], callback: Callable[[Any], None], depth: int) -> Input:
-        return Input(self._node, types, self._timed(callback), depth)
+    def _input(self, callback: Callable[[Any], None], key: str, compressed: str = '',
+               transport: str = 'auto') -> Input:
+        """The input ``key`` of INPUTS, or ``compressed``, whose topic lies beneath its topic.
 
-    def _image_types(self, transport: str) -> dict[str, Any]:
-        """Message types by topic that images may come from, best first.
-
-        Compressed ones lie where ``image/compressed`` was remapped to, else beside wherever
-        ``image`` was remapped to.
+        A compressed topic lies where its own name was remapped to, else beneath wherever the raw
+        one was remapped to. transport: 'raw', 'compressed', or 'auto': raw before compressed.
         """
-        raw_type, compressed_type = (ros_class(INPUTS[key].type_name)
-                                     for key in ('image', 'compressed'))
-        name = INPUTS['compressed'].name
-        remapped = self._node.resolve_topic_name(name)
-        plain = self._node.resolve_topic_name(name, only_expand=True)
-        beside = f'{self.topics.image}/compressed'
-        compressed = {beside if remapped == plain else remapped: compressed_type}
-        raw = {self.topics.image: raw_type}
-        return {'raw': raw, 'compressed': compressed, 'auto': {**raw, **compressed}}[transport]
+        topic = self._node.resolve_topic_name(INPUTS[key].name)
+        types = {} if transport == 'compressed' else {topic: ros_class(INPUTS[key].type_name)}
+        if compressed and transport != 'raw':
+            name = INPUTS[compressed].name
+            remapped = self._node.resolve_topic_name(name)
+            plain = self._node.resolve_topic_name(name, only_expand=True)
+            beneath = topic + name.removeprefix(INPUTS[key].name)
+            types[beneath if remapped == plain else remapped] = ros_class(
+                INPUTS[compressed].type_name)
+        return Input(self._node, types, self._timed(callback), INPUTS[key].depth)
 
     def _on_image(self, message: Any) -> None:
         self._enqueue(self.matcher.add_image(message, time.monotonic()))
@@ -110,6 +128,20 @@ class Inputs:
     def _on_detections(self, message: Any) -> None:
         self._enqueue(self.matcher.add_detections(message))
 
+    def _on_depth(self, message: Any) -> None:
+        self._enqueue(self.matcher.add_depth(message))
+
+    def _on_mask(self, message: Any) -> None:
+        self._enqueue(self.matcher.add_mask(message))
+
+    def _on_deadline(self) -> None:
+        self._enqueue(self.matcher.poll())
+        if self._deadline is not None and not self.matcher.waiting_matches:
+            self._deadline.cancel()
+
     def _enqueue(self, match: Match[Any] | None) -> None:
         if match is not None:
             self._put(match)
+        if (self.matcher.waiting_matches and self._deadline is not None
+                and self._deadline.is_canceled()):
+            self._deadline.reset()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 CLOCK_JUMP_NS = 1_000_000_000
@@ -93,10 +93,11 @@ class MatchCounts:
     unmatched_detections: int = 0
     offset_s: float | None = None
     """Nearest image's stamp minus detections' stamp, where the two last failed to meet."""
-    extras: dict[str, int] = field(default_factory=lambda: dict.fromkeys(EXTRAS, 0))
-    """Depth and mask messages."""
-    frames_without: dict[str, int] = field(default_factory=lambda: dict.fromkeys(EXTRAS, 0))
-    """Matches that did not get the depth or mask that was published."""
+    depths: int = 0
+    masks: int = 0
+    without_depth: int = 0
+    """Matches that did not get the depth that is published; likewise below."""
+    without_mask: int = 0
     overtaken: int = 0
     """Matches that a newer one overtook while they waited for depth or mask; they are dropped."""
 
@@ -133,6 +134,11 @@ class Matcher(Generic[M]):
         queued = sum(w.bytes for queue in self._pictures() for w in queue)
         held = (m for p in self._pending for m in (p.match.image, p.match.depth, p.match.mask))
         return queued + sum(len(getattr(m, 'data', ())) for m in held)
+
+    @property
+    def waiting_matches(self) -> int:
+        """How many matches wait for depth or mask."""
+        return len(self._pending)
 
     def clear(self) -> None:
         """Forget whatever waits; counts stay, and so do the calibrations."""
@@ -180,10 +186,12 @@ class Matcher(Generic[M]):
 
     def add_depth(self, message: M) -> Match[M] | None:
         """Take a depth image, raw or compressed."""
+        self.counts.depths += 1
         return self._add_extra('depth', message)
 
     def add_mask(self, message: M) -> Match[M] | None:
         """Take a label image, raw or compressed."""
+        self.counts.masks += 1
         return self._add_extra('mask', message)
 
     def poll(self) -> Match[M] | None:
@@ -206,7 +214,6 @@ class Matcher(Generic[M]):
         return _offset_s(self._images, self._detections[-1].stamp_ns)
 
     def _add_extra(self, name: str, message: M) -> Match[M] | None:
-        self.counts.extras[name] += 1
         self._heard_s[name] = self._clock()
         self._extras[name].append(_Waiting(stamp_ns(message.header), message))
         self._trim()
@@ -256,8 +263,9 @@ class Matcher(Generic[M]):
             Missing(name, _offset_s(queue, match.stamp_ns))
             for name, queue in self._extras.items()
             if getattr(match, name) is None and self._expected(name))
-        for name, _ in missing:
-            self.counts.frames_without[name] += 1
+        names = [name for name, _ in missing]
+        self.counts.without_depth += 'depth' in names
+        self.counts.without_mask += 'mask' in names
         for queue in self._extras.values():
             _drop_older(queue, match.stamp_ns)
         return replace(match, missing=missing)

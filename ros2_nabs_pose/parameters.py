@@ -14,10 +14,13 @@ from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
+from .detections import class_key
+
 DEFAULT_CLASS_MAP = (
-    'cup:mug', '41:mug', 'coffee_mug:mug', 'wine_bottle:bottle', '39:bottle', '45:bowl',
-    '63:laptop')
-"""COCO's names and 0-based numbers (as YOLO counts them) for the categories; same names need none.
+    'cup:mug', '41:mug', 'coffee cup:mug', 'coffee mug:mug', '39:bottle', 'wine bottle:bottle',
+    '45:bowl', '63:laptop', 'tin can:can', 'soda can:can', 'beer can:can')
+"""Names of COCO, Open Images and LVIS, and COCO's 0-based numbers (as YOLO counts them), for the
+categories; same names need none.
 """
 
 
@@ -62,11 +65,29 @@ class Parameters:
         30, 'Images, and detections, kept at most while they wait for each other. Late detectors '
         'need latency times frame rate.', low=1, high=1000)
     slop_s: float = _parameter(
-        0.01, 'Largest difference of the stamps of an image and its detections, seconds.',
-        live=True, low=0.0, high=10.0)
+        0.01, 'Largest difference of the stamps of an image and its detections, depth and mask, '
+        'seconds.', live=True, low=0.0, high=10.0)
+    queue_mb: int = _parameter(
+        256, 'Megabytes of images, depth and masks kept at most while they wait; the oldest go '
+        'first.', low=1, high=65536)
+    depth_wait_s: float = _parameter(
+        0.1, 'Longest time that a frame with detections waits for its depth and its mask, where '
+        'somebody publishes them; then it goes without.', low=0.0, high=10.0)
+    mask_labels: str = _parameter(
+        'index', "What the numbers in the mask's pixels mean: 'index' 1 for the first detection of "
+        "the array, 2 for the second ..., 'id' the detection's id, 'any' whatever is not 0 belongs "
+        'to whichever box it lies in.', live=True, choices=('index', 'id', 'any'))
     class_map: tuple[str, ...] = _parameter(
         DEFAULT_CLASS_MAP, "The detector's class ids (names or numbers as text) for categories, "
-        "as 'id:category'; a category's own name needs no entry.", live=True)
+        "as 'id:category', in any case; a category's own name needs no entry. ':category' stands "
+        'for boxes without a class, which the only loaded category takes by itself.', live=True)
+    detection_image_size: tuple[int, ...] = _parameter(
+        (0, 0), "Width and height of the picture whose pixels the boxes are in, such as the "
+        "network's input; 0, 0: the image itself; 1, 1: boxes in parts of the image.", live=True,
+        low=0, high=100000)
+    detection_letterbox: bool = _parameter(
+        False, 'The image was fitted into detection_image_size between bars, not stretched.',
+        live=True)
     min_score: float = _parameter(
         0.0, 'Detections that the detector scores below this are passed over.', live=True,
         low=0.0, high=1.0)
@@ -94,10 +115,11 @@ class Parameters:
 
     @property
     def categories_by_class(self) -> dict[str, str]:
-        """The detector's class ids of the loaded categories; each has its own name as one."""
+        """Loaded categories by ``class_key`` of the detector's class ids; '' is no class at all."""
         entries = (entry.rpartition(':') for entry in self.class_map)
-        return {**{name: name for name in self.categories},
-                **{class_id: category for class_id, _, category in entries
+        sole = {'': self.categories[0]} if len(self.categories) == 1 else {}
+        return {**sole, **{class_key(name): name for name in self.categories},
+                **{class_key(class_id): category for class_id, _, category in entries
                    if category in self.categories}}
 
     @classmethod
@@ -114,15 +136,24 @@ class Parameters:
             raise ValueError(f'target_class is {snapshot.target_class!r}: categories has '
                              f'{", ".join(snapshot.categories)}')
         for entry in snapshot.class_map:
-            if not all(entry.rpartition(':')[::2]):
+            if not all(entry.rpartition(':')[1:]):
                 raise ValueError(f"class_map has {entry!r}: write 'class_id:category'")
+        size = snapshot.detection_image_size
+        if len(size) != 2 or (0 in size) != (size == (0, 0)):
+            raise ValueError(f'detection_image_size is {list(size)}: give width and height, or '
+                             '0, 0 for the size of the image')
         return snapshot
 
 
 def _checked(spec: Field[Any], value: Any) -> Any:
     if isinstance(spec.default, tuple):
+        kind = type(spec.default[0])
         # An empty YAML list arrives as [''] from some launch files; it means the same.
-        return tuple(str(item) for item in value if item != '')
+        return tuple(_in_range(spec, kind(item)) for item in value if item != '')
+    return _in_range(spec, value)
+
+
+def _in_range(spec: Field[Any], value: Any) -> Any:
     low, high, choices = (spec.metadata[key] for key in ('low', 'high', 'choices'))
     if choices and value not in choices:
         raise ValueError(f'{spec.name} is {value!r}: choose one of {", ".join(choices)}')
@@ -162,7 +193,8 @@ def declare(node: Any) -> Parameters:
         descriptor = ParameterDescriptor(
             description=info['description'], read_only=info['read_only'],
             additional_constraints=constraints(spec))
-        if info['low'] is not None:
+        # ROS knows no ranges of lists; from_values does.
+        if info['low'] is not None and not isinstance(spec.default, tuple):
             if isinstance(spec.default, float):
                 high = math.inf if info['high'] is None else info['high']
                 descriptor.floating_point_range = [FloatingPointRange(

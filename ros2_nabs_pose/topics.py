@@ -40,6 +40,20 @@ INPUTS: dict[str, Topic] = {
     'compressed': Topic(
         'image/compressed', 'sensor_msgs/msg/CompressedImage',
         'The picture as JPEG or PNG; taken where image_transport says so or only it is published.'),
+    'depth': Topic(
+        'depth', 'sensor_msgs/msg/Image',
+        'Optional depth, registered to the image: 16UC1 in millimetres or 32FC1 in metres.'),
+    'depth_compressed': Topic(
+        'depth/compressedDepth', 'sensor_msgs/msg/CompressedImage',
+        'The same from compressed_depth_image_transport (PNG or RVL), or a 16-bit PNG; taken where '
+        'no raw depth is published.'),
+    'mask': Topic(
+        'mask', 'sensor_msgs/msg/Image',
+        'Optional label image (mono8, 16UC1, 32SC1), registered to the image: a number for each '
+        'object, 0 for the background; see mask_labels.'),
+    'mask_compressed': Topic(
+        'mask/compressed', 'sensor_msgs/msg/CompressedImage',
+        'The same as PNG; taken where no raw mask is published.'),
     'camera_info': Topic(
         'camera_info', 'sensor_msgs/msg/CameraInfo',
         'Calibration of the picture, with ROI and binning.', depth=30),

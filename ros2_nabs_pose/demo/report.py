@@ -14,9 +14,10 @@ import numpy as np
 
 from ..bag_types import BagReader, BagTypes
 from ..bags import CAMERA_INFO_TOPIC, DETECTIONS_TOPIC, IMAGE_TOPIC
-from ..conversions import boxes_from_detections, intrinsics_from_camera_info
+from ..conversions import intrinsics_from_camera_info
 from ..core.camera import project
 from ..core.types import Box, Intrinsics
+from ..detections import boxes_from_detections, class_key
 from ..frames import PANEL_HEIGHT_PX
 from ..image_encodings import rgb_from_compressed
 from ..matching import stamp_ns
@@ -70,12 +71,13 @@ def played_frames(bag: Path, stamps: set[int]) -> Iterator[PlayedFrame]:
             del waiting[stamp]
             image = rgb_from_compressed(messages[IMAGE_TOPIC])
             detections = messages[DETECTIONS_TOPIC]
-            classes = {r.hypothesis.class_id: r.hypothesis.class_id
+            classes = {class_key(r.hypothesis.class_id): r.hypothesis.class_id
                        for d in detections.detections for r in d.results}
+            height, width = image.shape[:2]
             yield PlayedFrame(
                 stamp, image, intrinsics_from_camera_info(
-                    messages[CAMERA_INFO_TOPIC], image.shape[1], image.shape[0], False),
-                tuple(boxes_from_detections(detections, classes, 0.0)[0]))
+                    messages[CAMERA_INFO_TOPIC], width, height, False),
+                boxes_from_detections(detections, classes, 0.0, width, height).boxes)
 
 
 def _spread(values: Sequence[float], quantiles: Mapping[str, float]) -> dict[str, float | None]:

@@ -1,19 +1,17 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-"""Boxes from detections, intrinsics from camera_info, and messages from estimates."""
+"""Intrinsics from camera_info, and messages from estimates."""
 
 import math
 from types import SimpleNamespace
 
-from messages import camera_info, detection, detections
+from messages import camera_info
 import numpy as np
 import pytest
 
 from ros2_nabs_pose import conversions
 from ros2_nabs_pose.bag_types import BagTypes
-from ros2_nabs_pose.core.types import Box
 
-MUG = {'mug': 'mug', 'cup': 'mug', '41': 'mug'}
 TYPES = BagTypes()
 
 
@@ -32,41 +30,6 @@ def make(request):
 def header(make):
     return make('std_msgs/msg/Header', frame_id='cam', stamp=make(
         'builtin_interfaces/msg/Time', sec=12, nanosec=34))
-
-
-@pytest.mark.parametrize('class_id', ['mug', 'cup', '41'])
-def test_names_and_numbers_stand_for_a_category(class_id):
-    boxes, unknown = conversions.boxes_from_detections(
-        detections(detection([class_id], (50, 40), (20, 10), track_id='t9')), MUG, 0.0)
-    assert boxes == [Box(40, 35, 60, 45, 'mug', 't9', 0.9)]
-    assert unknown == []
-
-
-def test_the_best_hypothesis_of_a_known_class_counts():
-    item = detection(['bowl', 'mug', 'cup'], scores=[0.9, 0.3, 0.5])
-    boxes, _ = conversions.boxes_from_detections(detections(item), MUG, 0.0)
-    assert [box.score for box in boxes] == [0.5]
-
-
-def test_unknown_classes_are_told_and_doubted_ones_passed_over():
-    message = detections(detection(['dog', '16']), detection([]), detection(['mug'], scores=[0.2]))
-    boxes, unknown = conversions.boxes_from_detections(message, MUG, 0.25)
-    assert boxes == []
-    assert unknown == ['dog', '16', '']
-
-
-def test_a_rotated_box_becomes_the_upright_one_around_it():
-    message = detections(detection(['mug'], (50, 40), (20, 10), theta=math.pi / 2),
-                         detection(['mug'], (0, 0), (10, 10), theta=-math.pi / 4))
-    upright, diamond = conversions.boxes_from_detections(message, MUG, 0.0)[0]
-    assert (upright.x0, upright.y0, upright.x1, upright.y1) == pytest.approx((45, 30, 55, 50))
-    assert diamond.x1 == pytest.approx(5 * math.sqrt(2))
-
-
-def test_nan_boxes_reach_the_pipeline_which_refuses_them():
-    boxes, _ = conversions.boxes_from_detections(
-        detections(detection(['mug'], size=(math.nan, 5.0))), MUG, 0.0)
-    assert math.isnan(boxes[0].x0)
 
 
 def test_intrinsics_of_a_raw_image_carry_the_lens():

@@ -163,7 +163,7 @@ def test_a_frame_waits_no_longer_than_it_may(clock):
     match = m.poll()
     assert match.depth is None
     assert match.missing == (Missing('depth', pytest.approx(-0.5)),)
-    assert m.counts.frames_without == {'depth': 1, 'mask': 0}
+    assert (m.counts.without_depth, m.counts.without_mask) == (1, 0)
     assert m.poll() is None
 
 
@@ -269,6 +269,6 @@ def test_whatever_arrives_memory_is_bounded_and_matches_are_true(events, size, b
         assert match.stamp_ns == stamp_ns(match.image.header)
         for other in (match.detections, match.depth, match.mask):
             assert other is None or abs(stamp_ns(other.header) - match.stamp_ns) <= slop_s * 1e9
-    assert len(matches) + m.counts.overtaken + len(m._pending) == m.counts.matches
+    assert len(matches) + m.counts.overtaken + m.waiting_matches == m.counts.matches
     arrived = Counter(kind for kind, _, _ in events)
-    assert m.counts.extras == {'depth': arrived['depth'], 'mask': arrived['mask']}
+    assert (m.counts.depths, m.counts.masks) == (arrived['depth'], arrived['mask'])

@@ -34,7 +34,11 @@ def test_file_is_what_the_code_writes_and_means_the_defaults():
     ('target_class', 'bottle', 'categories has mug'), ('target_mode', 'best', 'most_confident'),
     ('marker_lifetime_s', -1.0, 'at least 0'),
     ('image_transport', 'theora', 'choose one of auto, raw, compressed'),
-    ('class_map', ['cup'], "write 'class_id:category'"), ('categories', [], 'at least one')])
+    ('class_map', ['cup'], "write 'class_id:category'"), ('categories', [], 'at least one'),
+    ('detection_image_size', [640], 'width and height'),
+    ('detection_image_size', [640, 0], 'width and height'),
+    ('detection_image_size', [640, -480], 'at least 0'),
+    ('mask_labels', 'colour', 'choose one of index, id, any')])
 def test_wrong_values_are_refused_with_the_reason(name, value, reason):
     with pytest.raises(ValueError, match=reason) as caught:
         Parameters.from_values({name: value})
@@ -44,7 +48,15 @@ def test_wrong_values_are_refused_with_the_reason(name, value, reason):
 def test_classes_of_loaded_categories_only():
     parameters = Parameters.from_values(
         {'categories': ['mug'], 'class_map': ['cup:mug', 'ns:cup:mug', '45:bowl']})
-    assert parameters.categories_by_class == {'mug': 'mug', 'cup': 'mug', 'ns:cup': 'mug'}
+    assert parameters.categories_by_class == {
+        '': 'mug', 'mug': 'mug', 'cup': 'mug', 'ns:cup': 'mug'}
+
+
+def test_boxes_without_a_class_can_be_given_to_one_of_several_categories():
+    parameters = Parameters.from_values(
+        {'categories': ['mug', 'Soup_Bowl'], 'class_map': [':Soup_Bowl']})
+    assert parameters.categories_by_class == {
+        'mug': 'mug', 'soup bowl': 'Soup_Bowl', '': 'Soup_Bowl'}
 
 
 def test_a_snapshot_does_not_change():
