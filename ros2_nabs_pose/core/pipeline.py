@@ -17,9 +17,10 @@ from . import belief
 from .checkpoint import CategoryModel, load_model
 from .crop import check_box, make_view, take_crop, take_crop_nearest, take_depth_crop
 from .encoder import Encoding, bin_centers
-from .fit import PRESETS, FitResult, Preset, fit
+from .fit import FitResult, fit
 from .lift import lift, scale_from_depth
 from .losses import Observed
+from .presets import PRESETS, Preset
 from .rotations import axis_azimuth_from_rotation
 from .starts import Remembered, make_starts
 from .tracks import Track, Tracks

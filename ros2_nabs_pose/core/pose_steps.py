@@ -12,6 +12,8 @@ residuals are few and dense, so the normal equations are 6 x 6.
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -27,7 +29,7 @@ from .starts import Hypotheses
 POLE_RADIUS = 0.25
 """Below this length of the projected axis the in-plane angle is held during a step."""
 
-DELTA = (0.04, 0.04, 0.03, 0.02, 0.02, 0.03)
+DELTA = (0.02, 0.02, 0.015, 0.01, 0.01, 0.015)
 """Finite steps: turns about the crop's x, y, z (rad), shift (half crop widths), log scale."""
 MAX_STEP = (0.35, 0.35, 0.35, 0.15, 0.15, 0.20)
 """Largest step in each dimension; farther the linear model is not to be trusted."""
@@ -81,7 +83,7 @@ class Weighting:
 
     silhouette: float = 0.5
     photometric: float = 1.0
-    softness: float = 0.06
+    softness: float = 0.1
 
 
 def shrink(seen: Observed, size_px: int) -> Observed:
@@ -99,26 +101,29 @@ def _beside(R: Tensor) -> Tensor:
     return turns @ R[:, None]
 
 
-def _seven(model: CategoryModel, now: Hypotheses, focal: Tensor, volume: tuple[Tensor, Tensor],
-           size_px: int) -> Tensor:
+def _draw(model: CategoryModel, now: Hypotheses, focal: Tensor,
+          volume: tuple[Tensor, Tensor]) -> Tensor:
+    """(H, 3, 5, S, S): the upright view, and beside it; all that a step asks of the network."""
+    R = _beside(now.R).flatten(0, 1)
+    perspective = (torch.exp(now.log_scale) / focal).clamp_max(0.5).repeat_interleave(3)
+    views = model.generator.render(*volume, rotation_z(-in_plane(R)) @ R, perspective)
+    return views.stacked().unflatten(0, (len(now.R), 3))
+
+
+def _place(views: Tensor, now: Hypotheses, size_px: int) -> Tensor:
     """(H, 7, 5, S, S): the placed view, and with each pose dimension moved by its ``DELTA``."""
     count = len(now.R)
-    R = _beside(now.R)
-    angle = in_plane(R.flatten(0, 1)).view(count, 3)
-    scale = torch.exp(now.log_scale)
-    views = model.generator.render(
-        *volume, (rotation_z(-angle) @ R).flatten(0, 1),
-        (scale / focal).clamp_max(0.5).repeat_interleave(3)).stacked()
+    angle = in_plane(_beside(now.R).flatten(0, 1)).view(count, 3)
     if size_px < views.shape[-1]:
-        views = functional.adaptive_avg_pool2d(views, size_px)
-    views = views.unflatten(0, (count, 3))[:, SOURCE, :]
-    moved = torch.zeros(7, 4, dtype=scale.dtype, device=scale.device)
+        views = functional.adaptive_avg_pool2d(views.flatten(0, 1), size_px).unflatten(
+            0, (count, 3))
+    moved = torch.zeros(7, 4, dtype=angle.dtype, device=angle.device)
     moved[3, 0], moved[4, 1], moved[5, 2], moved[6, 3] = DELTA[2:]
     turned = angle[:, SOURCE] + moved[:, 0]
     t = now.t[:, None] + moved[None, :, 1:3]
     scales = torch.exp(now.log_scale[:, None] + moved[:, 3])
-    placed = warp_to_crop(views.flatten(0, 1), turned.flatten(), t.flatten(0, 1), scales.flatten(),
-                          size_px)
+    placed = warp_to_crop(views[:, SOURCE, :].flatten(0, 1), turned.flatten(), t.flatten(0, 1),
+                          scales.flatten(), size_px)
     return placed.unflatten(0, (count, 7))
 
 
@@ -169,9 +174,9 @@ class _Linear:
                        torch.where(better, self.loss, other.loss))
 
 
-def _linearise(model: CategoryModel, now: Hypotheses, targets: Targets, focal: Tensor,
-               volume: tuple[Tensor, Tensor], size_px: int, weighting: Weighting) -> _Linear:
-    r = residuals(_seven(model, now, focal, volume, size_px), targets.seen, weighting)
+def _linearise(model: CategoryModel, now: Hypotheses, views: Tensor, targets: Targets,
+               size_px: int, weighting: Weighting) -> _Linear:
+    r = residuals(_place(views, now, size_px), targets.seen, weighting)
     base = r[:, 0]
     J = (r[:, 1:] - base[:, None]) / r.new_tensor(DELTA)[:, None]
     A = J @ J.transpose(1, 2)
@@ -197,29 +202,42 @@ def moved(now: Hypotheses, step: Tensor) -> Hypotheses:
 
 
 def pose_steps(model: CategoryModel, starts: Hypotheses, targets: Targets, focal: Tensor,
-               volume: tuple[Tensor, Tensor], iterations: int, size_px: int,
-               weighting: Weighting | None = None) -> tuple[Hypotheses, Tensor]:
-    """Damped Gauss-Newton from every start; returns the best states seen and their losses (H,).
+               volume: tuple[Tensor, Tensor], sizes: Sequence[int],
+               weighting: Weighting | None = None,
+               deadline_s: float | None = None) -> tuple[Hypotheses, Tensor, int]:
+    """Damped Gauss-Newton from every start, coarse to fine.
 
-    volume: features and style of each hypothesis (H). A step that raises the loss is taken back
-    and tried shorter; since a loss is known only after the next three views are drawn, the last
-    step's is not counted unless one more iteration is spent.
+    volume: features and style of each hypothesis (H). sizes: pixels of the crop that each step
+    looks at. A step that raises the loss is taken back and tried shorter. Returns the best states
+    seen, their losses (H,) at the last size, and the steps taken: fewer than asked for where
+    ``deadline_s`` (``time.perf_counter``) passed.
     """
     weighting = weighting or Weighting()
-    targets = replace(targets, seen=shrink(targets.seen, size_px))
-    best = now = starts
-    at_best = at = _linearise(model, now, targets, focal, volume, size_px, weighting)
-    damping = torch.full_like(at.loss, 0.03)
-    limit = at.g.new_tensor(MAX_STEP)
-    for _ in range(iterations):
+    best = starts
+    views = _draw(model, best, focal, volume)
+    at_best: _Linear | None = None
+    size, taken = 0, 0
+    level = targets
+    damping = torch.full_like(best.log_scale, 0.03)
+    limit = damping.new_tensor(MAX_STEP)
+    for next_size in sizes:
+        if deadline_s is not None and time.perf_counter() >= deadline_s:
+            break
+        if at_best is None or next_size != size:
+            size, level = next_size, replace(targets, seen=shrink(targets.seen, next_size))
+            at_best = _linearise(model, best, views, level, size, weighting)
+        taken += 1
         scaled = at_best.A + torch.diag_embed(
             damping[:, None] * at_best.A.diagonal(dim1=1, dim2=2) + 1e-6)
-        step = torch.linalg.solve(scaled, -at_best.g)
+        step = torch.nan_to_num(torch.linalg.solve(scaled, -at_best.g))
         step = step / (step.abs() / limit).amax(1, keepdim=True).clamp_min(1.0)
-        now = moved(best, torch.nan_to_num(step))
-        at = _linearise(model, now, targets, focal, volume, size_px, weighting)
+        now = moved(best, step)
+        drawn = _draw(model, now, focal, volume)
+        at = _linearise(model, now, drawn, level, size, weighting)
         better = at.loss < at_best.loss
         at_best = at.where(better, at_best)
         best = now.where(better, best)
+        views = torch.where(better.view(-1, 1, 1, 1, 1), drawn, views)
         damping = torch.where(better, damping / 3.0, damping * 6.0).clamp(1e-4, 1e3)
-    return best, at_best.loss
+    loss = torch.full_like(damping, math.inf) if at_best is None else at_best.loss
+    return best, loss, taken

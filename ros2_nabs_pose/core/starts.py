@@ -35,7 +35,7 @@ class Hypotheses:
                           self.latent[index], self.previous[index], self.log_prior[index])
 
     def where(self, first: Tensor, other: Hypotheses) -> Hypotheses:
-        """This one's rows where ``first`` (H,) holds, the other's elsewhere."""
+        """Own rows where ``first`` (H,) holds, the other's elsewhere."""
         def choose(a: Tensor, b: Tensor) -> Tensor:
             return torch.where(first.view(-1, *(1,) * (a.dim() - 1)), a, b)
 

@@ -8,9 +8,11 @@ import torch
 
 from ros2_nabs_pose.core.checkpoint import CategoryModel, ModelCard, SizePrior, load_model
 from ros2_nabs_pose.core.encoder import Encoder, EncoderConfig
-from ros2_nabs_pose.core.fit import PRESETS, Stage, _best_rows, _in_plane, fit, synthesise
+from ros2_nabs_pose.core.fit import _best_rows, fit
 from ros2_nabs_pose.core.generator import Generator, GeneratorConfig
 from ros2_nabs_pose.core.losses import Observed, build_terms
+from ros2_nabs_pose.core.pose_steps import in_plane, synthesise
+from ros2_nabs_pose.core.presets import PRESETS, PoseStage
 from ros2_nabs_pose.core.rotations import exp_so3, geodesic_angle, rotation_z
 from ros2_nabs_pose.core.starts import Hypotheses
 from ros2_nabs_pose.core.types import PoseError
@@ -58,14 +60,14 @@ def test_gradients_agree_with_finite_differences_in_every_dimension(name, elevat
 @pytest.mark.parametrize('roll', [-2.5, 0.0, 0.4, 3.0])
 def test_the_in_plane_angle_leaves_the_axis_pointing_up(roll):
     R = view_rotation(0.3, 0.5, roll)
-    upright = rotation_z(-_in_plane(R)) @ R
+    upright = rotation_z(-in_plane(R)) @ R
     assert float(upright[0, 0, 2]) == pytest.approx(0.0, abs=1e-6)
     assert float(upright[0, 1, 2]) < 0.0
 
 
 def test_the_in_plane_angle_has_no_gradient_at_the_pole():
     R = view_rotation(0.3, math.pi / 2 - 0.01).requires_grad_()
-    slope, = torch.autograd.grad(_in_plane(R).sum(), R)
+    slope, = torch.autograd.grad(in_plane(R).sum(), R)
     assert float(slope.abs().max()) == 0.0
 
 
@@ -102,7 +104,7 @@ def explained_by_itself(model, R, off_deg, seed=0):
 def test_a_start_fifteen_degrees_off_finds_back_to_its_own_synthesis(mug, azimuth):
     R = view_rotation(azimuth, 0.6, 0.1)
     crop, start, focal = explained_by_itself(mug, R, 15.0)
-    result = fit(mug, start, crop, focal, PRESETS['accurate'])
+    result = fit(mug, start, crop, focal, replace(PRESETS['accurate'], pull=0.0))
     assert math.degrees(float(geodesic_angle(result.best.R, R)[0])) < 4.0
     assert result.best.t[0].tolist() == pytest.approx([0.0, 0.0], abs=0.015)
     assert float(result.best.log_scale[0]) == pytest.approx(math.log(0.65), abs=0.03)
@@ -127,7 +129,7 @@ def test_among_equals_the_encoders_word_decides(mug):
     index = torch.tensor([0, 0])
     twins = replace(start.pick(index), log_prior=torch.tensor([-3.0, 0.0]),
                     t=start.t[index] + torch.tensor([[0.0], [1e-4]]))
-    stages = (Stage(0, 1, False),)
+    stages = (PoseStage((), 1),)
     result = fit(mug, twins, crop, focal, replace(PRESETS['cold'], stages=stages))
     assert float(result.best.log_prior[0]) == 0.0
     result = fit(mug, twins, crop, focal,

@@ -10,7 +10,7 @@ import torch
 from ros2_nabs_pose.core import Box, Intrinsics, PoseError, PosePipeline
 from ros2_nabs_pose.core.belief import confidence, outline_overlap, pose_covariance, yaw_spread
 from ros2_nabs_pose.core.crop import make_view, paste_crop
-from ros2_nabs_pose.core.fit import synthesise
+from ros2_nabs_pose.core.pose_steps import synthesise
 from ros2_nabs_pose.core.lift import lift
 from ros2_nabs_pose.core.rotations import exp_so3, rotation_z
 

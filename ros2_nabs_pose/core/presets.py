@@ -1,0 +1,73 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""How much effort a fit takes: stages of steps, and what each knob costs and buys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class PoseStage:
+    """Gauss-Newton steps with the code held; afterwards each crop keeps its ``keep`` best.
+
+    sizes: pixels of the crop that each step looks at, coarse to fine. Coarse steps bridge larger
+    errors, fine ones are more exact; each costs three synthesised views a hypothesis.
+    """
+
+    sizes: tuple[int, ...]
+    keep: int
+
+
+@dataclass(frozen=True)
+class JointStage:
+    """Gradient steps (Adam) on pose and code; afterwards each crop keeps its ``keep`` best.
+
+    The feature volume is computed and differentiated anew in every step, which costs about eight
+    synthesised views a hypothesis: few of them, on few hypotheses.
+    """
+
+    iterations: int
+    keep: int
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How a fit goes.
+
+    cold_starts: the encoder's proposals tried for a new object; more find the right side of a
+    hidden front more often, each costs a hypothesis in the first stage. warm_starts: proposals
+    that challenge a track's own pose. stages: see ``PoseStage``, ``JointStage``. rate_*: lengths of
+    joint steps.
+    latent_prior: holds codes near what training saw; 0 lets them explain clutter. start_prior:
+    weight of the encoder's word when hypotheses are compared: where views look alike, it decides.
+    pull: how strongly pose steps are drawn to the encoder's reading of tilt, place and size; it
+    steadies shapes that the generator cannot draw. losses: terms of the final comparison and of
+    joint steps, by name (see ``losses``); 'features' costs a pass of the encoder's first layers,
+    'lpips' and 'vgg' that of an ImageNet network.
+    """
+
+    name: str
+    cold_starts: int
+    warm_starts: int
+    stages: tuple[PoseStage | JointStage, ...]
+    rate_rotation: float = 0.035
+    rate_place: float = 0.012
+    rate_latent: float = 0.06
+    latent_prior: float = 0.002
+    start_prior: float = 0.04
+    pull: float = 0.002
+    losses: Mapping[str, float] = field(default_factory=lambda: {
+        'photometric': 1.0, 'silhouette': 0.5, 'features': 0.3})
+
+
+PRESETS = {
+    'warm': Preset('warm', cold_starts=2, warm_starts=1, stages=(
+        PoseStage((16,), 1), PoseStage((16, 32), 1))),
+    'cold': Preset('cold', cold_starts=4, warm_starts=2, stages=(
+        PoseStage((16, 16, 32), 2), JointStage(4, 2), PoseStage((32, 32), 1))),
+    'accurate': Preset('accurate', cold_starts=8, warm_starts=4, stages=(
+        PoseStage((16, 16, 32, 32), 4), JointStage(12, 2), PoseStage((32, 32, 64), 2),
+        JointStage(12, 1), PoseStage((32, 64, 64), 1))),
+}
