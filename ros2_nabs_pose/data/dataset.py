@@ -95,7 +95,8 @@ def write_recipe(folder: Path, recipe: dict, notes: dict | None = None) -> None:
         if changed:
             raise DatasetError(f"{folder} holds data of another recipe ({', '.join(changed)} "
                                'differ): choose another --out or remove that folder')
-        recipe['count'] = max(recipe.get('count', 0), old.get('count', 0))
+        if 'count' in recipe:
+            recipe['count'] = max(recipe['count'], old.get('count', 0))
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.partial')
     temporary.write_text(json.dumps({**recipe, **(notes or {})}, indent=2) + '\n')
     os.replace(temporary, path)
