@@ -2,6 +2,9 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """Mesh files in the object frame: axes, units, origins, colours, and every way to be unusable."""
 
+from dataclasses import fields
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -360,3 +363,16 @@ def test_other_colours_leave_greys_grey():
         matrix = color_change(np.random.default_rng(k))
         grey = matrix @ np.ones(3)
         assert np.ptp(grey) < 1e-9 and 0.7 <= grey[0] <= 1.15
+
+
+def test_every_key_is_documented_and_the_tutorial_s_manifest_is_understood(tmp_path):
+    text = (Path(__file__).resolve().parents[2] / 'docs' / 'custom_category.md').read_text()
+    for kind in (MeshSettings, CategoryEntry, Variation):
+        for field in fields(kind):
+            assert f'`{field.name}`' in text, field.name
+    example = text.split('```yaml\n')[1].split('```')[0]
+    found = manifest(tmp_path, example)
+    assert found.category == TOY and found.settings('block_scan.ply').unit == 'mm'
+    values = Variation()
+    for name in ('scale', 'stretch', 'recolour'):
+        assert f'`{name}` ({getattr(values, name)})' in ' '.join(text.split())
