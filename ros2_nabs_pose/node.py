@@ -35,6 +35,7 @@ from .processing import Processing
 from .status import CallbackTimes, Explainer, FrameSummary, LogThrottle, Situation
 from .topics import DIAGNOSTICS, SERVICES
 
+START_PERIOD_S = 0.05
 HOUSEKEEPING_PERIOD_S = 0.2
 DIAGNOSTICS_PERIOD_S = 1.0
 STOP_TIMEOUT_S = 0.8
@@ -68,7 +69,7 @@ class NabsPoseNode(LifecycleNode):
         for key, callback in (('reset', self._on_reset), ('set_target', self._on_set_target),
                               ('enable', self._on_enable)):
             self.create_service(ros_class(SERVICES[key].type_name), SERVICES[key].name,
-                                timed(callback))
+                                callback)
         self._time_jumps = self.get_clock().create_jump_callback(
             JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1)),
             post_callback=self._on_time_jump)
@@ -81,6 +82,8 @@ class NabsPoseNode(LifecycleNode):
         if self._starting:
             # Ahead of the transition that waits for it, so that the node answers meanwhile.
             self._processing = self._begin_to_load()
+            self._autostart_timer = self.create_timer(
+                START_PERIOD_S, self._start_once_loaded, clock=steady)
 
     def stop(self, timeout_s: float) -> bool:
         """End the worker after its frame in hand; whether it was gone within ``timeout_s``."""
@@ -176,8 +179,11 @@ class NabsPoseNode(LifecycleNode):
             self._outputs.close()
             self._outputs = None
 
-    def _start(self) -> None:
-        """Go to active by itself, once the models are loaded; without them there is no going on."""
+    def _start_once_loaded(self) -> None:
+        """Go to active by itself; where the models cannot be loaded there is no going on."""
+        if self._processing is None or not self._processing.done.is_set():
+            return
+        self._autostart_timer.cancel()
         success = TransitionCallbackReturn.SUCCESS
         if self.state == 'unconfigured' and self.trigger_configure() != success or (
                 self.state == 'inactive' and self.trigger_activate() != success):
@@ -185,11 +191,9 @@ class NabsPoseNode(LifecycleNode):
         self._starting = False
 
     def _keep_house(self) -> None:
-        if self._starting and self._processing is not None and self._processing.done.is_set():
-            self._start()
         self._inputs.follow()
         if self._outputs is not None and self._outputs.active:
-            self._outputs.tidy(self._settings)
+            self._outputs.keep_house(self._settings)
 
     # Services, parameters, clock: executor's thread.
 
@@ -268,7 +272,7 @@ class NabsPoseNode(LifecycleNode):
                 inputs.matcher.counts, inputs.matcher.waiting_offset_s(),
                 inputs.count_image_publishers(), summary.frames, summary.reasons, unheard),
                 self._settings.slop_s)
-            unheard += outputs.unheard()
+            unheard += outputs.unheard
             self._warn(reason)
         p99_ms, max_ms = self._callback_times.p99_and_max_ms()
         self._diagnostics.publish(diagnostic_array(
@@ -298,6 +302,10 @@ def main(args: list[str] | None = None) -> int:
         executor.spin_until_future_complete(node.finished)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except RuntimeError:
+        if node.context.ok():
+            raise
+        # rclpy could not end a transition that Ctrl-C cut short.
     if node.stop(STOP_TIMEOUT_S):
         executor.shutdown()
         node.destroy_node()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Mapping
@@ -44,6 +45,9 @@ class Outputs:
                 qos_overriding_options=publisher_options())
             for key, topic in OUTPUTS.items()}
         self.objects = ObjectTopics(node)
+        # Others publish to /tf, too, and may be meant.
+        self._turn = itertools.cycle(key for key in OUTPUTS if key != 'tf')
+        self._unheard: dict[str, list[str]] = {}
         self._board = MarkerBoard()
         self._debug_image_due_s = 0.0
 
@@ -71,8 +75,10 @@ class Outputs:
     def publish_pictures(self, header: Any, solved: SolvedFrame, parameters: Parameters) -> None:
         """Publish what people look at, where somebody does: markers and the debug image."""
         if parameters.publish_markers and self._subscribed('markers'):
-            self._send('markers', marker_array(ros_message, header, solved.estimates, self._board,
-                                               parameters.marker_lifetime_s))
+            markers = marker_array(ros_message, header, solved.estimates, self._board,
+                                   parameters.marker_lifetime_s)
+            if markers.markers:
+                self._send('markers', markers)
         else:
             self._board.clear()
         now_s = time.monotonic()
@@ -83,21 +89,21 @@ class Outputs:
             self._send('debug_image', image_message(
                 header, debug_picture(solved.frame, solved.estimates)))
 
+    @property
     def unheard(self) -> list[str]:
         """A sentence for each subscriber whose quality of service does not fit a publisher's."""
-        found = []
-        for publisher in self._publishers.values():
-            topic = publisher.topic_name
-            for reader in self._node.get_subscriptions_info_by_topic(topic):
-                why = mismatch(publisher.qos_profile, reader.qos_profile)
-                if why and topic != '/tf':  # others publish there, too, and may be meant
-                    found.append(f'{reader.node_namespace.rstrip("/")}/{reader.node_name} does '
-                                 f'not hear {topic}: {why}')
-        return found
+        return [sentence for sentences in self._unheard.values() for sentence in sentences]
 
-    def tidy(self, parameters: Parameters) -> None:
-        """Make and remove publishers of single objects; executor's thread, now and then."""
+    def keep_house(self, parameters: Parameters) -> None:
+        """Tidy single objects' topics, look at one topic's subscribers; now and then, executor."""
         self.objects.tidy(parameters.publish_object_poses)
+        key = next(self._turn)
+        publisher = self._publishers[key]
+        topic = publisher.topic_name
+        self._unheard[key] = [
+            f'{reader.node_namespace.rstrip("/")}/{reader.node_name} does not hear {topic}: {why}'
+            for reader in self._node.get_subscriptions_info_by_topic(topic)
+            if (why := mismatch(publisher.qos_profile, reader.qos_profile))]
 
     def close(self) -> None:
         """Remove all publishers."""

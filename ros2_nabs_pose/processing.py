@@ -116,8 +116,9 @@ class Processing:
                  parameters: Parameters, taken_s: float) -> None:
         began_s = time.monotonic()
         header = header_of(ros_message, match)
-        outputs.publish_poses(header, solved, parameters)
+        # Read before: whoever hears a pose may set a simulated clock forward at once.
         stamp_age_s = (self._node.get_clock().now().nanoseconds - match.stamp_ns) * 1e-9
+        outputs.publish_poses(header, solved, parameters)
         now_s = time.monotonic()
         self.statistics.add_frame(len(solved.estimates), solved.reasons, FrameTimes(
             latency_s=now_s - match.received_s, stamp_to_publish_s=stamp_age_s,

@@ -8,16 +8,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import astuple, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 
 from .matching import MatchCounts
 
-FRAMES_KEPT = 200
-CALLBACKS_KEPT = 2000
-RATE_WINDOW_S = 5.0
+CALLBACKS_KEPT = 1000
+WINDOW_S = 5.0
+"""Rate and times of frames are those of the last seconds, so that they tell how it goes now."""
+_FRAMES_KEPT = 1000
 PERIODS_COMPARED = 3
 """Silence has to last this many reports to be one: some cameras give less than a frame a second."""
 
@@ -71,10 +72,10 @@ class FrameTimes:
 
 @dataclass(frozen=True)
 class FrameSummary:
-    """Counts since the start, and what the last FRAMES_KEPT frames took.
+    """Counts since the start, and what frames of the last WINDOW_S took.
 
-    reasons: of the last frame. rate_hz: frames a second over the last RATE_WINDOW_S.
-    times_ms: median and 95th percentile by name of FrameTimes, without '_s'; NaN before a frame.
+    reasons: of the last frame. rate_hz: frames a second.
+    times_ms: median and 95th percentile by name of FrameTimes, without '_s'; NaN without a frame.
     """
 
     frames: int = 0
@@ -92,8 +93,7 @@ class FrameStatistics:
         self._frames = 0
         self._poses = 0
         self._reasons: tuple[str, ...] = ()
-        self._times: deque[FrameTimes] = deque(maxlen=FRAMES_KEPT)
-        self._ends_s: deque[float] = deque(maxlen=FRAMES_KEPT)
+        self._recent: deque[tuple[float, FrameTimes]] = deque(maxlen=_FRAMES_KEPT)
 
     def add_frame(self, poses: int, reasons: Sequence[str], times: FrameTimes,
                   now_s: float) -> None:
@@ -102,25 +102,22 @@ class FrameStatistics:
             self._frames += 1
             self._poses += poses
             self._reasons = tuple(reasons)
-            self._times.append(times)
-            self._ends_s.append(now_s)
+            self._recent.append((now_s, times))
 
     def summary(self, now_s: float) -> FrameSummary:
         """What was recorded, at ``now_s`` by the clock of ``add_frame``."""
         with self._lock:
-            times, ends_s = list(self._times), list(self._ends_s)
+            times = [t for end_s, t in self._recent if end_s > now_s - WINDOW_S]
             frames, poses, reasons = self._frames, self._poses, self._reasons
-        percentiles = {}
-        for name in (f.name for f in fields(FrameTimes)):
-            values = [getattr(t, name) for t in times]
-            median, p95 = np.percentile(values, (50, 95)) * 1e3 if values else (np.nan, np.nan)
-            percentiles[name.removesuffix('_s')] = float(median), float(p95)
-        recent = sum(end > now_s - RATE_WINDOW_S for end in ends_s)
-        return FrameSummary(frames, poses, reasons, recent / RATE_WINDOW_S, percentiles)
+        names = [f.name.removesuffix('_s') for f in fields(FrameTimes)]
+        values = np.array([astuple(t) for t in times] or [[np.nan] * len(names)])
+        median_ms, p95_ms = (np.percentile(values, (50, 95), axis=0) * 1e3).tolist()
+        percentiles = dict(zip(names, zip(median_ms, p95_ms)))
+        return FrameSummary(frames, poses, reasons, len(times) / WINDOW_S, percentiles)
 
 
 class CallbackTimes:
-    """How long the node's callbacks hold the executor."""
+    """How long callbacks of messages and timers hold the executor."""
 
     def __init__(self) -> None:
         self._seconds: deque[float] = deque(maxlen=CALLBACKS_KEPT)

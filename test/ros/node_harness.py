@@ -13,7 +13,9 @@ import time
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
+from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import Trigger
@@ -71,7 +73,8 @@ class Client:
         self.domain = domain
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain)
-        self.node = rclpy.create_node(f'test_client_{random.getrandbits(32)}', context=self.context)
+        self.name = f'test_client_{random.getrandbits(32)}'
+        self.node = rclpy.create_node(self.name, context=self.context)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
         qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE if reliable
@@ -89,7 +92,8 @@ class Client:
                 QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
             self.publishers['info'].publish(self.info(latched_info))
         self.received = {}
-        base = f'{namespace}/nabs_pose'
+        self.clients = {}
+        self.base = base = f'{namespace}/nabs_pose'
         for key, kind, topic in (
                 ('poses', Detection3DArray, f'{base}/poses'), ('pose', PoseStamped, f'{base}/pose'),
                 ('markers', MarkerArray, f'{base}/markers'), ('tf', TFMessage, '/tf'),
@@ -112,10 +116,47 @@ class Client:
             self.executor.spin_once(timeout_sec=0.05)
         return value
 
+    def report(self):
+        """The node's last report, None before the first; other nodes' reports are passed over."""
+        name = f'{self.base}: object poses'.lstrip('/')
+        return next((status for message in reversed(self.received['diagnostics'])
+                     for status in message.status if status.name == name), None)
+
     def diagnostics(self):
         """Values of the last report."""
-        reports = self.received['diagnostics']
-        return {v.key: v.value for v in reports[-1].status[0].values} if reports else {}
+        report = self.report()
+        return {v.key: v.value for v in report.values} if report else {}
+
+    def listen(self, key, kind, topic, qos=50):
+        """Keep the messages of a topic of the node under ``received[key]``."""
+        self.received[key] = []
+        return self.node.create_subscription(
+            kind, f'{self.base}/{topic}', self.received[key].append, qos)
+
+    def note_arrivals(self):
+        """When DDS brings each ``poses`` to this process, seconds of the system clock by stamp."""
+        arrivals = {}
+
+        def note(message, info):
+            arrivals[stamp_ns(message.header)] = info['received_timestamp'] * 1e-9
+
+        self.node.create_subscription(Detection3DArray, f'{self.base}/poses', note, 50)
+        return arrivals
+
+    def call(self, kind, name, request, timeout_s=ANSWER_TIMEOUT_S):
+        """The response of a service of the node, None after the time."""
+        if name not in self.clients:
+            self.clients[name] = self.node.create_client(kind, f'{self.base}/{name}')
+        assert self.clients[name].wait_for_service(10.0), name
+        future = self.clients[name].call_async(request)
+        self.spin_until(future.done, timeout_s)
+        return future.result()
+
+    def set_parameters(self, **values):
+        """Results of setting parameters, in their order."""
+        return self.call(SetParameters, 'set_parameters', SetParameters.Request(parameters=[
+            Parameter(name, value=value).to_parameter_msg()
+            for name, value in values.items()])).results
 
     def wait_until_ready(self):
         """Whether the node says so and every publisher has its reader."""

@@ -74,7 +74,9 @@ def test_statistics_count_and_time():
     assert [summary.times_ms[name][0] for name in ('wait', 'decode', 'fit', 'publish')] == (
         pytest.approx([10.0, 20.0, 30.0, 40.0]))
     assert summary.rate_hz == pytest.approx(3 / 5)
-    assert statistics.summary(6.5).rate_hz == pytest.approx(1 / 5)
+    later = statistics.summary(6.5)
+    assert later.rate_hz == pytest.approx(1 / 5)
+    assert later.times_ms['latency'] == pytest.approx((300.0, 300.0))
 
 
 def test_callbacks_are_timed_and_still_answer():
