@@ -21,8 +21,8 @@ CLOCK_JUMP_NS = 1_000_000_000
 """A stamp this much older than the newest one means a bag that began again, not a late message."""
 
 EXTRAS = ('depth', 'mask')
-EXPECTED_FOR_S = 2.0
-"""Depth or mask that was silent for so long is no longer waited for."""
+PATIENCE = 5
+"""Frames that wait in vain for depth or mask until none waits any more, until one comes."""
 
 
 class Stamped(Protocol):
@@ -123,7 +123,7 @@ class Matcher(Generic[M]):
         self._detections: deque[_Waiting] = deque(maxlen=queue_size)
         self._extras: dict[str, deque[_Waiting]] = {
             name: deque(maxlen=queue_size) for name in EXTRAS}
-        self._heard_s = dict.fromkeys(EXTRAS, -float('inf'))
+        self._waits_left = dict.fromkeys(EXTRAS, 0)
         self._pending: deque[_Pending] = deque(maxlen=queue_size)
         self._newest_ns: int | None = None
         self.counts = MatchCounts()
@@ -149,7 +149,7 @@ class Matcher(Generic[M]):
 
     def expect(self, name: str) -> None:
         """Say that somebody publishes ``name`` (of EXTRAS), so that frames wait for the first."""
-        self._heard_s[name] = self._clock()
+        self._waits_left[name] = PATIENCE
 
     def add_camera_info(self, message: M) -> Match[M] | None:
         """Take a calibration; the first one may be what images and detections waited for."""
@@ -214,7 +214,7 @@ class Matcher(Generic[M]):
         return _offset_s(self._images, self._detections[-1].stamp_ns)
 
     def _add_extra(self, name: str, message: M) -> Match[M] | None:
-        self._heard_s[name] = self._clock()
+        self._waits_left[name] = PATIENCE
         self._extras[name].append(_Waiting(stamp_ns(message.header), message))
         self._trim()
         return self.poll()
@@ -250,20 +250,19 @@ class Matcher(Generic[M]):
             found = self._nearest(queue, match.stamp_ns)
             if found is not None:
                 match = replace(match, **{name: found.message})
-            elif self._expected(name):
+            elif self._waits_left[name]:
                 # Topics keep their order: after a newer one the missing one comes no more.
                 wanted |= all(m.stamp_ns <= match.stamp_ns + self.slop_ns for m in queue)
         return match, wanted
-
-    def _expected(self, name: str) -> bool:
-        return self._clock() - self._heard_s[name] < EXPECTED_FOR_S
 
     def _release(self, match: Match[M]) -> Match[M]:
         missing = tuple(
             Missing(name, _offset_s(queue, match.stamp_ns))
             for name, queue in self._extras.items()
-            if getattr(match, name) is None and self._expected(name))
+            if getattr(match, name) is None and self._waits_left[name])
         names = [name for name, _ in missing]
+        for name in names:
+            self._waits_left[name] -= 1
         self.counts.without_depth += 'depth' in names
         self.counts.without_mask += 'mask' in names
         for queue in self._extras.values():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from messages import stamped
 import pytest
 
-from ros2_nabs_pose.matching import EXPECTED_FOR_S, Matcher, Missing, stamp_ns
+from ros2_nabs_pose.matching import PATIENCE, Matcher, Missing, stamp_ns
 
 
 def matcher(slop_s=0.01, queue_size=10):
@@ -176,13 +176,21 @@ def test_a_newer_depth_ends_the_waiting(clock):
     assert match.missing == (Missing('depth', pytest.approx(0.02)),)
 
 
-def test_silent_depth_is_waited_for_no_more(clock):
+def test_silent_depth_is_waited_for_no_more_until_it_speaks(clock):
+    def frame(stamp_s):
+        m.add_image(stamped(stamp_s))
+        return m.add_detections(stamped(stamp_s))
+
     m = with_extras(clock, 'depth')
-    m.add_depth(stamped(1.0))
-    clock.now_s += EXPECTED_FOR_S + 0.1
-    m.add_image(stamped(4.0))
-    match = m.add_detections(stamped(4.0))
+    for i in range(PATIENCE):
+        assert frame(1.0 + i) is None
+        clock.now_s += 0.2
+        assert [name for name, _ in m.poll().missing] == ['depth']
+    match = frame(30.0)
     assert (match.depth, match.missing) == (None, ())
+    assert m.counts.without_depth == PATIENCE
+    m.add_depth(stamped(30.0))
+    assert frame(31.0) is None
 
 
 def test_every_late_depth_finds_its_frame_while_newer_frames_wait(clock):
