@@ -102,7 +102,7 @@ def announce(folder: Path, missing: int, present: int, bytes_each: float) -> Non
           f'of {free / 1e9:.1f} GB free', flush=True)
     if need > 0.95 * free:
         raise DatasetError(f"'{folder}' has {free / 1e6:.0f} MB free and about {need / 1e6:.0f} "
-                           'MB are needed: choose another --out or fewer --instances')
+                           'MB are needed: choose another --out, or fewer objects')
 
 
 def _check(args: argparse.Namespace, families: Collection[str]) -> None:
