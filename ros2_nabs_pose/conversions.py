@@ -1,6 +1,6 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-"""Messages <-> plain data, as pure functions (``image_encodings`` and ``detections`` have the rest).
+"""Messages <-> plain data, as pure functions (see also ``image_encodings``, ``detections``).
 
 Incoming messages are read by attribute. Outgoing ones are built through ``make(type_name,
 **fields)``: ``ros_message`` makes rclpy's classes, ``bags.BagTypes.make`` the same messages for a

@@ -11,11 +11,10 @@ from typing import Any
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from .conversions import ros_class
 from .matching import EXTRAS, Match, Matcher
 from .parameters import Parameters
 from .status import Topics
-from .subscriptions import Input
+from .subscriptions import Input, input_types
 from .topics import INPUTS
 
 
@@ -35,6 +34,7 @@ class Inputs:
                                for key in ('image', 'camera_info', 'detections')))
         self.matcher: Matcher[Any] = Matcher(0.0, 1)
         self._deadline: Any = None
+        self._published = dict.fromkeys(EXTRAS, False)
 
     def configure(self, parameters: Parameters) -> None:
         """Begin with an empty matcher."""
@@ -70,14 +70,15 @@ class Inputs:
             self._node.destroy_timer(self._deadline)
             self._deadline = None
         self.matcher.clear()
+        self._published = dict.fromkeys(EXTRAS, False)
 
     def follow(self) -> None:
         """Look at the publishers, and subscribe as they ask for it."""
         for key, source in self._sources.items():
-            before = source.topic
             source.follow()
-            if key in EXTRAS and source.topic != before:
-                self.matcher.expect(key)
+            if key in EXTRAS and self._published[key] != (now := source.count_publishers() > 0):
+                self._published[key] = now
+                self.matcher.expect(key, now)
 
     def count_image_publishers(self) -> int:
         """How many publish images that would be taken."""
@@ -103,20 +104,7 @@ class Inputs:
 
     def _input(self, callback: Callable[[Any], None], key: str, compressed: str = '',
                transport: str = 'auto') -> Input:
-        """The input ``key`` of INPUTS, or ``compressed``, whose topic lies beneath its topic.
-
-        A compressed topic lies where its own name was remapped to, else beneath wherever the raw
-        one was remapped to. transport: 'raw', 'compressed', or 'auto': raw before compressed.
-        """
-        topic = self._node.resolve_topic_name(INPUTS[key].name)
-        types = {} if transport == 'compressed' else {topic: ros_class(INPUTS[key].type_name)}
-        if compressed and transport != 'raw':
-            name = INPUTS[compressed].name
-            remapped = self._node.resolve_topic_name(name)
-            plain = self._node.resolve_topic_name(name, only_expand=True)
-            beneath = topic + name.removeprefix(INPUTS[key].name)
-            types[beneath if remapped == plain else remapped] = ros_class(
-                INPUTS[compressed].type_name)
+        types = input_types(self._node, key, compressed, transport)
         return Input(self._node, types, self._timed(callback), INPUTS[key].depth)
 
     def _on_image(self, message: Any) -> None:

@@ -147,9 +147,9 @@ class Matcher(Generic[M]):
         self._pending.clear()
         self._newest_ns = None
 
-    def expect(self, name: str) -> None:
-        """Say that somebody publishes ``name`` (of EXTRAS), so that frames wait for the first."""
-        self._waits_left[name] = PATIENCE
+    def expect(self, name: str, published: bool) -> None:
+        """Say that somebody publishes ``name`` (of EXTRAS), so that frames wait, or nobody does."""
+        self._waits_left[name] = PATIENCE if published else 0
 
     def add_camera_info(self, message: M) -> Match[M] | None:
         """Take a calibration; the first one may be what images and detections waited for."""

@@ -10,7 +10,9 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from .conversions import ros_class
 from .qos import SubscriptionQos, mismatch
+from .topics import INPUTS
 
 
 class Input:
@@ -95,6 +97,25 @@ class Input:
         """Publishers of the type that is taken; others are for ``problems`` to tell."""
         name = _type_name(self._types[topic])
         return [p for p in self._node.get_publishers_info_by_topic(topic) if p.topic_type == name]
+
+
+def input_types(node: Node, key: str, compressed: str = '',
+                transport: str = 'auto') -> dict[str, Any]:
+    """Message types by resolved topic of the input ``key`` of INPUTS, best first, for an Input.
+
+    compressed: key of its compressed twin, which lies where its own name was remapped to, else
+    beneath wherever the raw one was remapped to. transport: 'raw', 'compressed', or 'auto' for
+    whichever is published, raw before compressed.
+    """
+    topic = node.resolve_topic_name(INPUTS[key].name)
+    types = {} if transport == 'compressed' else {topic: ros_class(INPUTS[key].type_name)}
+    if compressed and transport != 'raw':
+        name = INPUTS[compressed].name
+        remapped = node.resolve_topic_name(name)
+        plain = node.resolve_topic_name(name, only_expand=True)
+        beneath = topic + name.removeprefix(INPUTS[key].name)
+        types[beneath if remapped == plain else remapped] = ros_class(INPUTS[compressed].type_name)
+    return types
 
 
 def _type_name(message_class: Any) -> str:

@@ -118,7 +118,7 @@ def with_extras(clock, *names, slop_s=0.01, wait_s=0.1, **changes):
     made = Matcher(slop_s, 10, wait_s=wait_s, clock=clock, **changes)
     made.add_camera_info(stamped(0.0, 'info'))
     for name in names:
-        made.expect(name)
+        made.expect(name, True)
     return made
 
 
@@ -191,6 +191,8 @@ def test_silent_depth_is_waited_for_no_more_until_it_speaks(clock):
     assert m.counts.without_depth == PATIENCE
     m.add_depth(stamped(30.0))
     assert frame(31.0) is None
+    m.expect('depth', False)
+    assert frame(32.0).missing == ()
 
 
 def test_every_late_depth_finds_its_frame_while_newer_frames_wait(clock):
