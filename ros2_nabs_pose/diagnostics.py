@@ -1,17 +1,73 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-"""The node's state as a message for /diagnostics."""
+"""The node's state as a message for /diagnostics, once a second."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
 
-from .status import FrameSummary
+from .inputs import Inputs
+from .outputs import Outputs
+from .processing import Processing
+from .status import CallbackTimes, Explainer, FrameSummary, Situation
+from .topics import DIAGNOSTICS
 
 MAX_SENTENCE = 1000
+
+
+class Reporter:
+    """Publishes what the node does, and why nothing comes out; executor's thread only.
+
+    warn: logs that reason, not too often.
+    """
+
+    def __init__(self, node: Node, inputs: Inputs, callback_times: CallbackTimes,
+                 warn: Callable[[str], None]) -> None:
+        self._node = node
+        self._inputs = inputs
+        self._callback_times = callback_times
+        self._warn = warn
+        self._publisher = node.create_publisher(
+            DiagnosticArray, DIAGNOSTICS.name, DIAGNOSTICS.depth)
+        self.last_s = 0.0
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew to compare reports."""
+        self._explainer = Explainer(self._inputs.topics)
+
+    def report(self, state: str, processing: Processing | None, outputs: Outputs | None,
+               slop_s: float) -> None:
+        """Publish a report. state: name of the lifecycle state; others: None until there are any.
+        """
+        self.last_s = time.monotonic()
+        inputs = self._inputs
+        summary = FrameSummary() if processing is None else (
+            processing.statistics.summary(self.last_s))
+        reason, unheard = '', list[str]()
+        if state == 'unconfigured' and processing is not None:
+            state, reason = 'loading', 'loading the models'
+        elif state == 'active' and outputs is not None:
+            state, unheard = 'ready', inputs.problems()
+            reason = self._explainer.explain(Situation(
+                inputs.matcher.counts, inputs.matcher.waiting_offset_s(),
+                inputs.count_image_publishers(), summary.frames, summary.reasons, unheard), slop_s)
+            unheard += outputs.unheard
+            self._warn(reason)
+        p99_ms, max_ms = self._callback_times.p99_and_max_ms()
+        self._publisher.publish(diagnostic_array(
+            self._node.get_clock().now().to_msg(), self._node.get_fully_qualified_name(), state,
+            reason, f'poses come out at {summary.rate_hz:.1f} Hz' if state == 'ready' else state,
+            {**frame_values(summary), **inputs.values(),
+             'dropped_stale': 0 if processing is None else processing.dropped,
+             'qos_mismatch': '; '.join(unheard),
+             'object_topics': 0 if outputs is None else len(outputs.objects),
+             'callback_ms_p99': f'{p99_ms:.2f}', 'callback_ms_max': f'{max_ms:.2f}'}))
 
 
 def frame_values(summary: FrameSummary) -> dict[str, Any]:

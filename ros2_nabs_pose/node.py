@@ -27,13 +27,13 @@ from rclpy.task import Future
 
 from . import parameters as node_parameters
 from .conversions import ros_class
-from .diagnostics import diagnostic_array, frame_values
+from .diagnostics import Reporter
 from .inputs import Inputs
 from .matching import Match
 from .outputs import Outputs
 from .processing import Processing
-from .status import CallbackTimes, Explainer, FrameSummary, LogThrottle, Situation
-from .topics import DIAGNOSTICS, SERVICES
+from .status import CallbackTimes, LogThrottle
+from .topics import SERVICES
 
 START_PERIOD_S = 0.05
 HOUSEKEEPING_PERIOD_S = 0.2
@@ -58,14 +58,11 @@ class NabsPoseNode(LifecycleNode):
         self._callback_times = CallbackTimes()
         timed = self._callback_times.timed
         self._inputs = Inputs(self, self._enqueue, timed)
-        self._explainer = Explainer(self._inputs.topics)
         self._outputs: Outputs | None = None
         self._processing: Processing | None = None
         self._throttle = LogThrottle()
-        self._reported_s = 0.0
+        self._reporter = Reporter(self, self._inputs, self._callback_times, self._warn)
 
-        self._diagnostics = self.create_publisher(
-            ros_class(DIAGNOSTICS.type_name), DIAGNOSTICS.name, DIAGNOSTICS.depth)
         for key, callback in (('reset', self._on_reset), ('set_target', self._on_set_target),
                               ('enable', self._on_enable)):
             self.create_service(ros_class(SERVICES[key].type_name), SERVICES[key].name,
@@ -147,7 +144,7 @@ class NabsPoseNode(LifecycleNode):
         while not processing.done.wait(0.1):
             if not self.context.ok():
                 raise RuntimeError('the node was stopped while it loaded')
-            if time.monotonic() >= self._reported_s + DIAGNOSTICS_PERIOD_S:
+            if time.monotonic() >= self._reporter.last_s + DIAGNOSTICS_PERIOD_S:
                 self._report()
         if processing.error is not None:
             self._processing = None
@@ -159,7 +156,7 @@ class NabsPoseNode(LifecycleNode):
         assert self._outputs is not None and self._processing is not None
         self._outputs.publish_symmetries(self._processing.symmetries)
         self._inputs.open(self._settings)
-        self._explainer = Explainer(self._inputs.topics)
+        self._reporter.forget()
         topics = self._inputs.topics
         self.get_logger().info(
             f'Ready: poses of {", ".join(self._settings.categories)} from {topics.image}, '
@@ -259,30 +256,7 @@ class NabsPoseNode(LifecycleNode):
             self.get_logger().warning(sentence)
 
     def _report(self) -> None:
-        self._reported_s = time.monotonic()
-        processing, inputs, outputs = self._processing, self._inputs, self._outputs
-        summary = FrameSummary() if processing is None else (
-            processing.statistics.summary(self._reported_s))
-        state, reason, unheard = self.state, '', list[str]()
-        if state == 'unconfigured' and processing is not None:
-            state, reason = 'loading', 'loading the models'
-        elif state == 'active' and outputs is not None:
-            state, unheard = 'ready', inputs.problems()
-            reason = self._explainer.explain(Situation(
-                inputs.matcher.counts, inputs.matcher.waiting_offset_s(),
-                inputs.count_image_publishers(), summary.frames, summary.reasons, unheard),
-                self._settings.slop_s)
-            unheard += outputs.unheard
-            self._warn(reason)
-        p99_ms, max_ms = self._callback_times.p99_and_max_ms()
-        self._diagnostics.publish(diagnostic_array(
-            self.get_clock().now().to_msg(), self.get_fully_qualified_name(), state, reason,
-            f'poses come out at {summary.rate_hz:.1f} Hz' if state == 'ready' else state,
-            {**frame_values(summary), **inputs.values(),
-             'dropped_stale': 0 if processing is None else processing.dropped,
-             'qos_mismatch': '; '.join(unheard),
-             'object_topics': 0 if outputs is None else len(outputs.objects),
-             'callback_ms_p99': f'{p99_ms:.2f}', 'callback_ms_max': f'{max_ms:.2f}'}))
+        self._reporter.report(self.state, self._processing, self._outputs, self._settings.slop_s)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -110,7 +110,7 @@ class FrameStatistics:
             times = [t for end_s, t in self._recent if end_s > now_s - WINDOW_S]
             frames, poses, reasons = self._frames, self._poses, self._reasons
         names = [f.name.removesuffix('_s') for f in fields(FrameTimes)]
-        values = np.array([astuple(t) for t in times] or [[np.nan] * len(names)])
+        values = np.array([astuple(t) for t in times] or [(np.nan,) * len(names)])
         median_ms, p95_ms = (np.percentile(values, (50, 95), axis=0) * 1e3).tolist()
         percentiles = dict(zip(names, zip(median_ms, p95_ms)))
         return FrameSummary(frames, poses, reasons, len(times) / WINDOW_S, percentiles)
