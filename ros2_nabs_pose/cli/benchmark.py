@@ -1,6 +1,6 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-"""``nabs-pose benchmark accuracy|speed``: figures over an evaluation set."""
+"""``nabs-pose benchmark accuracy|speed|node``: figures over an evaluation set or a bag."""
 
 from __future__ import annotations
 
@@ -20,8 +20,15 @@ EXAMPLES = """examples:
   nabs-pose benchmark accuracy --set my_set --json accuracy.json --pictures out
   nabs-pose benchmark accuracy --set my_set --preset accurate --depth --json accuracy.json
   nabs-pose benchmark speed --set my_set --preset warm cold accurate --json speed.json
+  nabs-pose benchmark node --seconds 60 --json node.json
 
 A set is a folder with annotations.json (docs/design.md) or a bag with true poses.
+"""
+NODE_EXAMPLES = """example:
+  nabs-pose benchmark node --seconds 60 --preset warm --json node.json
+
+Plays the bag's frames at 30 images a second over DDS, every third with boxes that come 200 ms late,
+and measures from a process of its own: rate, latency, drops, parameter calls, memory. Needs rclpy.
 """
 SPEED_EXAMPLES = """example:
   nabs-pose benchmark speed --preset warm cold --json speed.json
@@ -31,8 +38,8 @@ SPEED_EXAMPLES = """example:
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Declare the subcommand."""
     parser = subparsers.add_parser(
-        'benchmark', help='accuracy and speed over an evaluation set', epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        'benchmark', help='accuracy and speed over an evaluation set, the node under load',
+        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     kinds = parser.add_subparsers(dest='kind', metavar='KIND', required=True)
     accuracy = kinds.add_parser(
         'accuracy', help='errors by category and overall', epilog=EXAMPLES,
@@ -51,6 +58,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     speed.add_argument('--preset', nargs='+', default=['warm', 'cold'], metavar='P')
     speed.add_argument('--frames', type=int, default=40, help='at most so many (default: 40)')
     speed.add_argument('--threads', type=int, default=0, help='CPU threads (0: all)')
+    node = kinds.add_parser(
+        'node', help='the ROS node under a camera and a late detector', epilog=NODE_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    node.add_argument('--bag', type=Path, metavar='BAG', help='default: the bag of the demo')
+    node.add_argument('--seconds', type=float, default=30.0, help='how long (default: 30)')
+    node.add_argument('--preset', default='cold', help='effort of the fit (default: cold)')
+    node.add_argument('--device', default='cpu', help='cpu or cuda')
+    node.add_argument('--json', type=Path, metavar='OUT', help='write the report here')
     for kind in (accuracy, speed):
         kind.add_argument('--json', type=Path, metavar='OUT', help='write the report here')
         kind.add_argument('--categories', nargs='+', metavar='C',
@@ -62,7 +77,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print a table, write the JSON; returns the exit status."""
-    return run_accuracy(args) if args.kind == 'accuracy' else run_speed(args)
+    return {'accuracy': run_accuracy, 'speed': run_speed, 'node': run_node}[args.kind](args)
 
 
 @contextlib.contextmanager
@@ -126,6 +141,22 @@ def run_speed(args: argparse.Namespace) -> int:
          _text(p['rotation_median_deg'], 1), _text(p['within_10_deg'], 2),
          _text(p['peak_memory_mb'], 0)] for name, p in result['presets'].items()]))
     _write(args.json, result)
+    return 0
+
+
+def run_node(args: argparse.Namespace) -> int:
+    """``benchmark node``."""
+    from ..core.types import PoseError
+    from ..resources import demo_bag
+
+    try:
+        from ..evaluation import node_figures
+    except ImportError as error:
+        raise PoseError(f'benchmark node needs ROS 2: {error}') from error
+    figures = node_figures.measure(args.bag or demo_bag(), args.seconds, [
+        f'preset:={args.preset}', f'device:={args.device}'])
+    print(node_figures.table(figures))
+    _write(args.json, {'preset': args.preset, **figures})
     return 0
 
 
