@@ -45,11 +45,11 @@ CATEGORIES: dict[str, Category] = {
     c.name: c for c in (
         Category('bottle', SYMMETRY_FREE_Z, (0.075, 0.072, 0.235), (0.014, 0.014, 0.050),
                  ORIGIN_AXIS),
-        Category('bowl', SYMMETRY_FREE_Z, (0.155, 0.155, 0.068), (0.028, 0.028, 0.016),
+        Category('bowl', SYMMETRY_FREE_Z, (0.167, 0.167, 0.073), (0.038, 0.038, 0.021),
                  ORIGIN_AXIS),
         Category('camera', SYMMETRY_NONE, (0.085, 0.128, 0.085), (0.035, 0.020, 0.018),
                  ORIGIN_BOX),
-        Category('can', SYMMETRY_FREE_Z, (0.070, 0.070, 0.112), (0.011, 0.011, 0.028),
+        Category('can', SYMMETRY_FREE_Z, (0.075, 0.075, 0.113), (0.014, 0.014, 0.037),
                  ORIGIN_AXIS),
         Category('laptop', SYMMETRY_NONE, (0.270, 0.330, 0.205), (0.055, 0.028, 0.035),
                  ORIGIN_BOX),

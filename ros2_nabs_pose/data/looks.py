@@ -82,13 +82,14 @@ def contrasting(rng: np.random.Generator, base: np.ndarray) -> np.ndarray:
     return best
 
 
-def _plain(color: np.ndarray) -> np.ndarray:
+def plain(color: np.ndarray) -> np.ndarray:
+    """A texture of one colour (3,)."""
     return np.tile(color, (TEXTURE_HEIGHT, TEXTURE_WIDTH, 1))
 
 
 def _bands(rng: np.random.Generator, base: np.ndarray) -> np.ndarray:
     """Horizontal or vertical bands in one or two colours."""
-    image = _plain(base)
+    image = plain(base)
     colors = [contrasting(rng, base) for _ in range(2)]
     vertical = rng.random() < 0.25
     length = TEXTURE_WIDTH if vertical else TEXTURE_HEIGHT
@@ -167,7 +168,7 @@ def _draw_print(rng: np.random.Generator, image: np.ndarray, base: np.ndarray) -
 
 def _printed(rng: np.random.Generator, base: np.ndarray) -> np.ndarray:
     """One to three prints, as logos and labels are; drawn bottom up, so flipped at the end."""
-    image = _plain(base)
+    image = plain(base)
     for _ in range(int(rng.integers(1, 4))):
         _draw_print(rng, image, base)
     return image
@@ -175,7 +176,7 @@ def _printed(rng: np.random.Generator, base: np.ndarray) -> np.ndarray:
 
 def _allover(rng: np.random.Generator, base: np.ndarray) -> np.ndarray:
     """A motif (dots, diamonds, blots) repeated all over."""
-    image = _plain(base)
+    image = plain(base)
     colors = [contrasting(rng, base) for _ in range(2)]
     step = int(rng.integers(12, 34))
     radius = int(rng.uniform(0.15, 0.42) * step)
@@ -188,7 +189,8 @@ def _allover(rng: np.random.Generator, base: np.ndarray) -> np.ndarray:
     return image
 
 
-_PATTERNS = {'bands': _bands, 'gradient': _gradient, 'mottled': _mottled, 'printed': _printed,
+#: name -> draws a texture over a base colour: (rng, (3,)) -> (H, W, 3), linear, not clipped.
+PATTERNS = {'bands': _bands, 'gradient': _gradient, 'mottled': _mottled, 'printed': _printed,
              'allover': _allover}
 
 
@@ -210,7 +212,7 @@ def sample_vessel_look(rng: np.random.Generator) -> Look:
 
     About 55 % plain, 20 % two-tone (inside or handle differ), 25 % with a pattern; 5 % metal.
     """
-    pattern = str(rng.choice(('plain', 'two-tone', *_PATTERNS),
+    pattern = str(rng.choice(('plain', 'two-tone', *PATTERNS),
                              p=(0.55, 0.20, 0.055, 0.045, 0.035, 0.08, 0.035)))
     finish, roughness = _finish(rng, 0.05)
     base = sample_color(rng)
@@ -226,8 +228,8 @@ def sample_vessel_look(rng: np.random.Generator) -> Look:
             handle = other
         if rng.random() < 0.15:
             inside = outside if handle is other else inside
-    elif pattern in _PATTERNS:
-        texture = np.clip(_PATTERNS[pattern](rng, base), 0.01, 0.95)
+    elif pattern in PATTERNS:
+        texture = np.clip(PATTERNS[pattern](rng, base), 0.01, 0.95)
         # Drawn with row 0 at the top of the print; the renderer puts row 0 at v = 1.
         outside = Paint(texture, 'glazed' if finish == 'metal' else finish, roughness)
         inside = Paint(base, outside.finish, roughness)
