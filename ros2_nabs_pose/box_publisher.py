@@ -133,7 +133,7 @@ class Window:
 
     def __init__(self) -> None:
         self._drawing = Drawing()
-        cv2.namedWindow(self.TITLE, cv2.WINDOW_AUTOSIZE)
+        cv2.namedWindow(self.TITLE, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
         cv2.setMouseCallback(self.TITLE, self._drawing.on_mouse)
 
     def show(self, rgb: np.ndarray, box: BoxPx | None) -> None:
