@@ -11,8 +11,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-import traceback
-from collections.abc import Callable
 from typing import Any
 
 import rclpy
@@ -21,7 +19,7 @@ from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.task import Future
 
@@ -29,6 +27,7 @@ from . import parameters as node_parameters
 from .conversions import ros_class
 from .diagnostics import Reporter
 from .inputs import Inputs
+from .life import ManagedNode
 from .matching import Match
 from .outputs import Outputs
 from .processing import Processing
@@ -42,7 +41,7 @@ STOP_TIMEOUT_S = 0.8
 TARGET_PARAMETERS = ('target_class', 'target_id', 'target_mode')
 
 
-class NabsPoseNode(LifecycleNode):
+class NabsPoseNode(ManagedNode):
     """Images, calibrations and boxes in; poses out. ``finished`` is done when it cannot go on.
 
     Unconfigured: only parameters, services and diagnostics. Inactive: the models are loaded and
@@ -65,8 +64,7 @@ class NabsPoseNode(LifecycleNode):
 
         for key, callback in (('reset', self._on_reset), ('set_target', self._on_set_target),
                               ('enable', self._on_enable)):
-            self.create_service(ros_class(SERVICES[key].type_name), SERVICES[key].name,
-                                callback)
+            self.create_service(ros_class(SERVICES[key].type_name), SERVICES[key].name, callback)
         self._time_jumps = self.get_clock().create_jump_callback(
             JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1)),
             post_callback=self._on_time_jump)
@@ -86,58 +84,13 @@ class NabsPoseNode(LifecycleNode):
         """End the worker after its frame in hand; whether it was gone within ``timeout_s``."""
         return self._processing is None or self._processing.stop(timeout_s)
 
-    @property
-    def state(self) -> str:
-        """Name of the lifecycle state."""
-        return str(self._state_machine.current_state[1])
-
-    # Life: the transitions, in the executor's thread.
-
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Load the models and warm them up; fails with a logged sentence where that fails."""
-        return self._transition(self._configure)
-
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Subscribe, and let poses out."""
-        super().on_activate(state)
-        return self._transition(self._activate)
-
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Unsubscribe; the models stay."""
-        super().on_deactivate(state)
-        return self._transition(self._deactivate)
-
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Give the models and their memory back."""
-        return self._transition(self._clean_up)
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """From any state: unsubscribe and give everything back."""
-        super().on_deactivate(state)
-        return self._transition(self._deactivate, self._clean_up)
-
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """After a fault in a transition: give everything back, to be configured again."""
-        return self.on_shutdown(state)
-
-    def _transition(self, *steps: Callable[[], None]) -> TransitionCallbackReturn:
-        try:
-            for step in steps:
-                step()
-        except (ValueError, RuntimeError, ParameterException) as error:
-            if self.context.ok():
-                log = self.get_logger().fatal if self._starting else self.get_logger().error
-                log(str(error))
-            return TransitionCallbackReturn.FAILURE
-        except Exception:
-            self.get_logger().error(traceback.format_exc())  # rclpy keeps it to itself
-            return TransitionCallbackReturn.ERROR
-        return TransitionCallbackReturn.SUCCESS
+    # Life: the steps of the transitions, in the executor's thread.
 
     def _begin_to_load(self) -> Processing:
         return Processing(self, lambda: self._settings, self._warn)
 
     def _configure(self) -> None:
+        """Load the models and warm them up."""
         if self._processing is None:
             self._processing = self._begin_to_load()
         processing = self._processing
@@ -153,6 +106,7 @@ class NabsPoseNode(LifecycleNode):
         self._outputs = processing.outputs = Outputs(self)
 
     def _activate(self) -> None:
+        """Subscribe."""
         assert self._outputs is not None and self._processing is not None
         self._outputs.publish_symmetries(self._processing.symmetries)
         self._inputs.open(self._settings)
@@ -163,11 +117,13 @@ class NabsPoseNode(LifecycleNode):
             f'{topics.camera_info} and {topics.detections}.')
 
     def _deactivate(self) -> None:
+        """Unsubscribe; the models stay."""
         self._inputs.close()
         if self._outputs is not None:
             self._outputs.objects.tidy(wanted=False)
 
     def _clean_up(self) -> None:
+        """Give the models and their memory back."""
         processing, self._processing = self._processing, None
         if processing is not None:
             processing.outputs = None
@@ -175,6 +131,9 @@ class NabsPoseNode(LifecycleNode):
         if self._outputs is not None:
             self._outputs.close()
             self._outputs = None
+
+    def _tell(self, failure: str) -> None:
+        (self.get_logger().fatal if self._starting else super()._tell)(failure)
 
     def _start_once_loaded(self) -> None:
         """Go to active by itself; where the models cannot be loaded there is no going on."""

@@ -17,6 +17,7 @@ from node_harness import Client, NodeProcess
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
+from std_srvs.srv import SetBool
 
 from ros2_nabs_pose.matching import stamp_ns
 
@@ -85,6 +86,12 @@ def test_it_waits_to_be_configured_and_says_so(pair):
     assert left.spin_until(lambda: left.diagnostics().get('state') == 'unconfigured')
     assert state(left) == State.PRIMARY_STATE_UNCONFIGURED
     assert left.publishers['image'].get_subscription_count() == 0
+    # What is not possible now is refused, and the node lives on.
+    assert not change(left, Transition.TRANSITION_ACTIVATE)
+    assert 'no transition from unconfigured' in left.process.log
+    off = left.call(SetBool, 'enable', SetBool.Request(data=True))
+    assert (off.success, off.message) == (False, 'the node is unconfigured: configure it first')
+    assert state(left) == State.PRIMARY_STATE_UNCONFIGURED
 
 
 def test_what_cannot_be_loaded_leaves_it_unconfigured_until_mended(pair, tmp_path):

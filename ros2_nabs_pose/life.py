@@ -1,0 +1,101 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""A lifecycle node whose transitions fail with a logged sentence, and never end the process."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.exceptions import ParameterException
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+
+class ManagedNode(LifecycleNode):
+    """Runs the four steps that a subclass has, in the executor's thread.
+
+    A step that raises ValueError, RuntimeError or a ParameterException fails: its sentence is
+    logged and the state stays. After any other fault everything is given back.
+    """
+
+    def __init__(self, name: str, **kwargs: Any) -> None:
+        super().__init__(name, **kwargs)
+        # rclpy would let a transition that is not possible now end the whole node.
+        self._service_change_state.callback = self._guarded(self._service_change_state.callback)
+
+    @property
+    def state(self) -> str:
+        """Name of the lifecycle state."""
+        return str(self._state_machine.current_state[1])
+
+    def _configure(self) -> None:
+        raise NotImplementedError
+
+    def _activate(self) -> None:
+        raise NotImplementedError
+
+    def _deactivate(self) -> None:
+        raise NotImplementedError
+
+    def _clean_up(self) -> None:
+        raise NotImplementedError
+
+    def _tell(self, failure: str) -> None:
+        """Log why a transition failed."""
+        self.get_logger().error(failure)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unconfigured to inactive."""
+        return self._run(self._configure)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Inactive to active: what is published goes out."""
+        super().on_activate(state)
+        done = self._run(self._activate)
+        if done != TransitionCallbackReturn.SUCCESS:
+            super().on_deactivate(state)
+        return done
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Active to inactive."""
+        super().on_deactivate(state)
+        return self._run(self._deactivate)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Inactive to unconfigured."""
+        return self._run(self._clean_up)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Any state to finalized."""
+        super().on_deactivate(state)
+        return self._run(self._deactivate, self._clean_up)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """After a fault in a transition: to unconfigured."""
+        return self.on_shutdown(state)
+
+    def _run(self, *steps: Callable[[], None]) -> TransitionCallbackReturn:
+        try:
+            for step in steps:
+                step()
+        except (ValueError, RuntimeError, ParameterException) as error:
+            if self.context.ok():
+                self._tell(str(error))
+            return TransitionCallbackReturn.FAILURE
+        except Exception:
+            self.get_logger().error(traceback.format_exc())  # rclpy keeps it to itself
+            return TransitionCallbackReturn.ERROR
+        return TransitionCallbackReturn.SUCCESS
+
+    def _guarded(self, change_state: Callable[..., Any]) -> Callable[..., Any]:
+        def callback(request: Any, response: Any) -> Any:
+            try:
+                return change_state(request, response)
+            except RuntimeError as error:
+                if self.context.ok():
+                    self.get_logger().error(
+                        f'no transition from {self.state}: {str(error).splitlines()[0]}')
+                response.success = False
+                return response
+        return callback
