@@ -62,6 +62,8 @@ setup(
     entry_points={
         'console_scripts': [
             'nabs_pose_node = ros2_nabs_pose.node:main',
+            'box_publisher = ros2_nabs_pose.box_publisher:main',
+            'yolo_adapter = ros2_nabs_pose.yolo_adapter:main',
             'nabs-pose = ros2_nabs_pose.cli.main:main',
         ],
     },

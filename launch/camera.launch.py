@@ -38,6 +38,13 @@ def generate_launch_description() -> LaunchDescription:
                               description="What finds the boxes: 'box_publisher' takes one that "
                               "you draw or give, 'yolo' starts yolo_ros; 'none': something else "
                               'publishes <namespace>/detections.'),
+        DeclareLaunchArgument('box', default_value='',
+                              description="What box_publisher sends: left, top, right, bottom in "
+                              "pixels, such as '[200, 120, 330, 260]'; empty: draw it with the "
+                              'mouse.'),
+        DeclareLaunchArgument('box_class', default_value='mug',
+                              description='Class of what the box holds.'),
+        switch('box_follows', 'false', 'The box follows what it holds, with a tracker of OpenCV.'),
         DeclareLaunchArgument('video_device', default_value='/dev/video0',
                               description='Device of usb_cam and v4l2_camera.'),
         DeclareLaunchArgument('width', default_value='640', description='Width of the images.'),
@@ -117,9 +124,17 @@ def _realsense(context: LaunchContext) -> list:
 
 
 def _box_publisher(context: LaunchContext, image: str) -> list:
+    given = given_parameters(context, ['box'])
+    if 'box' in given:
+        try:
+            given['box'] = [float(value) for value in given['box']]
+        except (TypeError, ValueError) as error:
+            raise RuntimeError(f"box:={given['box']} is no list of four numbers.") from error
     return [Node(
         package='ros2_nabs_pose', executable='box_publisher', name='box_publisher',
         namespace=LaunchConfiguration('namespace'), output='screen',
+        parameters=[{**given, 'follow': is_on(context, 'box_follows'),
+                     'class_id': LaunchConfiguration('box_class')}],
         remappings=[('image', image)])]
 
 

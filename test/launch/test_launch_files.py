@@ -95,6 +95,7 @@ def test_foxglove_bridge_listens_on_its_port(prefix):
     ('camera', {'camera': 'webcam'}, 'webcam'),
     ('nabs_pose', {'preset': 'fast'}, 'fast'),
     ('camera', {'width': 'wide'}, 'width:=wide is no whole number.'),
+    ('camera', {'camera': 'none', 'box': '[1, a]'}, "box:=[1, 'a'] is no list of four numbers."),
     ('nabs_pose', {'categories': '[mug'}, 'categories:=[mug is no YAML value: expected'),
 ])
 def test_what_cannot_be_started_is_said_in_one_sentence(prefix, monkeypatch, caplog, name,
@@ -118,10 +119,19 @@ def test_a_webcam_and_a_box_are_enough_to_start(prefix):
         'video_device': '/dev/video2', 'image_width': 640, 'image_height': 480,
         'framerate': 30.0, 'frame_id': 'camera_optical_frame', 'camera_name': 'camera'}
     assert calls['box_publisher'].remaps['image'] == 'camera/image_raw'
+    assert calls['box_publisher'].parameters == {'follow': False, 'class_id': 'mug'}
     node = calls['nabs_pose_node']
     assert node.remaps['image'] == 'camera/image_raw'
     assert node.remaps['camera_info'] == 'camera/camera_info'
     assert node.remaps['detections'] == 'detections'
+
+
+def test_a_box_may_be_given_and_follow(prefix):
+    box = prefix.launch('camera', camera='none', box='[200, 120, 330, 260.5]', box_class='cup',
+                        box_follows='true')['box_publisher']
+    assert box.parameters == {'box': [200.0, 120.0, 330.0, 260.5], 'follow': True,
+                              'class_id': 'cup'}
+    assert all(isinstance(value, float) for value in box.parameters['box'])
 
 
 def test_v4l2_camera_is_asked_for_size_rate_and_calibration(prefix):
