@@ -49,8 +49,8 @@ WARM_UP_SHARE = 0.2
 class Heard:
     """What the observer noted, by the wall clock, seconds."""
 
-    poses: list[tuple[float, float, int]] = field(default_factory=list)
-    """Arrival, image's stamp, number of objects."""
+    poses: list[tuple[float, int, int]] = field(default_factory=list)
+    """Arrival, image's stamp in nanoseconds, number of objects."""
     reports: list[tuple[float, dict[str, str]]] = field(default_factory=list)
     calls_s: list[float] = field(default_factory=list)
     memory_mb: list[tuple[float, float]] = field(default_factory=list)
@@ -134,7 +134,7 @@ class Observer:
 
     def _on_poses(self, message: Detection3DArray) -> None:
         self.heard.poses.append(
-            (time.time(), 1e-9 * stamp_ns(message.header), len(message.detections)))
+            (time.time(), stamp_ns(message.header), len(message.detections)))
 
     def _on_report(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -212,7 +212,7 @@ def summarise(heard: Heard, sent: dict[str, Any], seconds: float) -> dict[str, A
     during = [(at, v) for at, v in load if v['stamp_to_publish_ms_median'] != 'nan'
               and WINDOW_S < at - 1e-9 * sent['images'][0] < seconds]
     boxed = set(sent['detections'])
-    answered = [p for p in heard.poses if round(p[1] * 1e9) // 1000 in {s // 1000 for s in boxed}]
+    answered = [p for p in heard.poses if p[1] in boxed]
     return {
         'seconds': seconds, 'images': len(sent['images']), 'detections': len(boxed),
         'load_behind_ms': 1e3 * sent['behind_s'], 'answered': len(answered),
@@ -227,7 +227,7 @@ def summarise(heard: Heard, sent: dict[str, Any], seconds: float) -> dict[str, A
         'parameter_call_ms': _percentiles([1e3 * s for s in heard.calls_s]),
         'stages_ms': {name: _reported(during, name)
                       for name in ('wait', 'decode', 'fit', 'publish')},
-        'memory_mb': _memory(heard.memory_mb)}
+        'memory_mb': _memory(heard.memory_mb), 'last_report': heard.report}
 
 
 def _dropped(report: dict[str, str]) -> int:
@@ -249,11 +249,11 @@ def _reported(reports: Sequence[tuple[float, dict[str, str]]], name: str) -> dic
 
 
 def _windows(reports: Sequence[tuple[float, dict[str, str]]],
-             poses: Sequence[tuple[float, float, int]]) -> dict[str, float]:
+             poses: Sequence[tuple[float, int, int]]) -> dict[str, float]:
     """Mean over the same spans of what an observer sees of the latency from stamp to arrival."""
     spans = []
     for at, _ in reports:
-        inside = [1e3 * (p[0] - p[1]) for p in poses if at - WINDOW_S < p[0] <= at]
+        inside = [1e3 * (p[0] - 1e-9 * p[1]) for p in poses if at - WINDOW_S < p[0] <= at]
         if inside:
             spans.append(np.percentile(inside, (50, 95)))
     median, p95 = np.mean(spans, axis=0) if spans else (np.nan, np.nan)

@@ -96,7 +96,7 @@ def test_figures_come_from_what_was_seen():
     boxed = [10**9 * 1000 + k * 10**8 for k in range(200)]
     sent = {'images': boxed, 'detections': boxed, 'behind_s': 0.002}
     heard = Heard(
-        poses=[(1e-9 * s + 0.3, 1e-9 * s, 2) for s in boxed[::2]] + [(1000.5, 999.0, 1)],
+        poses=[(1e-9 * s + 0.3, s, 2) for s in boxed[::2]] + [(1000.5, 999, 1)],
         reports=[(1000.0 + t, report(5 * t, 4 * t, 250.0)) for t in range(1, 21)],
         calls_s=[0.002, 0.004, 0.03],
         memory_mb=[(1000.0 + t, 200.0 + min(t, 4) + 0.1 * (t >= 16)) for t in range(20)])
