@@ -34,6 +34,8 @@ PARAMETERS = {
     'preset': ('Effort of the fit', ['', 'warm', 'cold', 'accurate']),
     'image_is_rectified': ('The images have had their lens distortion taken out',
                            ['', 'true', 'false']),
+    'autostart': ('Load the models and become active without a lifecycle manager',
+                  ['', 'true', 'false']),
     'use_sim_time': ('Take the time from /clock', ['', 'true', 'false']),
 }
 # What the RViz configuration shows, by the names that it holds; relative to a namespace.

@@ -150,6 +150,15 @@ def services(folder: Path) -> str:
         for s in SERVICES.values()])
 
 
+def box_publisher(folder: Path) -> str:
+    """The parameters of the node that publishes a given or drawn box."""
+    from ros2_nabs_pose.box_publisher import PARAMETERS
+
+    return _table(['parameter', 'default', 'meaning'], [
+        [f'`{name}`', f'`{json.dumps(default)}`', description]
+        for name, (default, description) in PARAMETERS.items()])
+
+
 def models(folder: Path) -> str:
     """The cards of models/*.safetensors: recipe, and figures on held-out instances."""
     text = []
@@ -172,7 +181,8 @@ def models(folder: Path) -> str:
 
 TABLES: dict[str, Callable[[Path], str]] = {
     table.__name__: table
-    for table in (demo, accuracy, speed, inputs, outputs, services, parameters, models)}
+    for table in (demo, accuracy, speed, inputs, outputs, services, parameters, box_publisher,
+                  models)}
 
 
 def rewritten(text: str, folder: Path) -> str:
