@@ -40,6 +40,7 @@ class Reporter:
     def forget(self) -> None:
         """Begin anew to compare reports."""
         self._explainer = Explainer(self._inputs.topics)
+        self._before = 0, 0
 
     def report(self, state: str, processing: Processing | None, outputs: Outputs | None,
                slop_s: float) -> None:
@@ -59,15 +60,26 @@ class Reporter:
                 inputs.count_image_publishers(), summary.frames, summary.reasons, unheard), slop_s)
             unheard += outputs.unheard
             self._warn(reason)
+        dropped = 0 if processing is None else processing.dropped
         p99_ms, max_ms = self._callback_times.p99_and_max_ms()
         self._publisher.publish(diagnostic_array(
             self._node.get_clock().now().to_msg(), self._node.get_fully_qualified_name(), state,
-            reason, f'poses come out at {summary.rate_hz:.1f} Hz' if state == 'ready' else state,
+            reason, self._news(summary, dropped) if state == 'ready' else state,
             {**frame_values(summary), **inputs.values(),
-             'dropped_stale': 0 if processing is None else processing.dropped,
+             'dropped_stale': dropped,
              'qos_mismatch': '; '.join(unheard),
              'object_topics': 0 if outputs is None else len(outputs.objects),
              'callback_ms_p99': f'{p99_ms:.2f}', 'callback_ms_max': f'{max_ms:.2f}'}))
+
+    def _news(self, summary: FrameSummary, dropped: int) -> str:
+        """How it goes while poses come out, with the share of frames left out since last time."""
+        frames, left_out = (now - before for now, before in zip(
+            (summary.frames, dropped), self._before))
+        self._before = summary.frames, dropped
+        busy = '' if left_out <= 0 else (
+            f'; the worker is busy, {left_out / (frames + left_out):.0%} of the frames are left '
+            'out for newer ones')
+        return f'poses come out at {summary.rate_hz:.1f} Hz{busy}'
 
 
 def frame_values(summary: FrameSummary) -> dict[str, Any]:

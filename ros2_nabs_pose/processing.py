@@ -35,13 +35,15 @@ class Processing:
         self._node = node
         self._settings = settings
         self._warn = warn
-        self._reset_wanted = threading.Event()
+        self._epoch = 0  # grows with each reset
+        self._epoch_solved = 0
+        self._outdated = 0
         self.outputs: Outputs | None = None
         self.statistics = FrameStatistics()
         self.symmetries: dict[str, str] = {}
         self.done = threading.Event()
         self.error: str | None = None
-        self._worker: Worker[Match[Any], Any] = Worker(
+        self._worker: Worker[tuple[int, Match[Any]], Any] = Worker(
             self._load, self._process, self.done.set, self._on_failure)
         self._worker.start()
 
@@ -52,16 +54,19 @@ class Processing:
 
     @property
     def dropped(self) -> int:
-        """How many frames a newer one replaced."""
-        return self._worker.dropped
+        """How many frames a newer one replaced, or a reset or the node's end overtook."""
+        return self._worker.dropped + self._outdated
 
     def put(self, match: Match[Any]) -> None:
         """Hand over a frame; returns at once."""
-        self._worker.put(match)
+        self._worker.put((self._epoch, match))
 
     def reset(self) -> None:
-        """Forget the tracks before the next frame; returns at once."""
-        self._reset_wanted.set()
+        """Forget the tracks and the frame in hand; returns at once.
+
+        After a bag has begun anew, a pose from before would be one from the future.
+        """
+        self._epoch += 1
 
     def stop(self, timeout_s: float) -> bool:
         """End after the frame in hand; whether the thread was gone within ``timeout_s``."""
@@ -90,20 +95,22 @@ class Processing:
             f'The worker ended: {"".join(traceback.format_exception(error))}')
         self.done.set()
 
-    def _process(self, pipeline: Any, match: Match[Any]) -> None:
+    def _process(self, pipeline: Any, job: tuple[int, Match[Any]]) -> None:
         """One frame: decode, fit, publish; whatever the frame holds, the node lives on."""
         taken_s = time.monotonic()
+        epoch, match = job
         parameters, outputs = self._settings(), self.outputs
-        if self._reset_wanted.is_set():
-            self._reset_wanted.clear()
+        if epoch != self._epoch_solved:
             pipeline.reset()
+            self._epoch_solved = epoch
         # A fault in one frame must not silence the next ones.
         try:
             solved = solve_frame(pipeline, match, parameters)
         except Exception as error:
             solved = SolvedFrame(None, (), (self._describe(error),))
-        if outputs is None or not outputs.active:
-            return  # deactivated during the fit
+        if epoch != self._epoch or outputs is None or not outputs.active:
+            self._outdated += 1
+            return
         try:
             self._publish(outputs, match, solved, parameters, taken_s)
         except Exception as error:

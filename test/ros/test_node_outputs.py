@@ -63,6 +63,7 @@ def test_diagnostics_say_what_an_outside_observer_measures(client, frames):
     client.received['diagnostics'].clear()
     assert client.spin_until(client.report)
     said, reported_s = client.diagnostics(), time.time()
+    message = client.report().message
     ages_ms = [1e3 * (when_s - stamp * 1e-9) for stamp, when_s in arrivals.items()
                if reported_s - 5.0 < when_s]
     assert len(ages_ms) > 5
@@ -75,6 +76,8 @@ def test_diagnostics_say_what_an_outside_observer_measures(client, frames):
     assert float(said['wait_ms_median']) > 45.0
     stages = sum(float(said[f'{name}_ms_median']) for name in ('wait', 'decode', 'fit', 'publish'))
     assert stages == pytest.approx(float(said['latency_ms_median']), rel=0.2)
+    assert 'poses come out at' in message
+    assert 'the worker is busy' in message
     # Each image that came is answered, or counted as dropped.
     after = settled(client)
     came, frames_done, dropped = (int(after[key]) - int(before[key])

@@ -1,0 +1,153 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""The worker's part of the node: what is published, counted, and given up."""
+
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip('rclpy')
+pytest.importorskip('vision_msgs')
+
+from messages import camera_info, detection, detections, header
+import numpy as np
+
+from ros2_nabs_pose.core.types import PoseError
+from ros2_nabs_pose.matching import Match
+from ros2_nabs_pose.parameters import Parameters
+from ros2_nabs_pose.processing import Processing
+
+pytestmark = pytest.mark.ros
+
+
+class Pipeline:
+    """Fits when it is let go; remembers what it was asked."""
+
+    def __init__(self, estimate):
+        self.estimate = estimate
+        self.models = {'mug': SimpleNamespace(card=SimpleNamespace(symmetry='none'))}
+        self.entered, self.go = threading.Semaphore(0), threading.Semaphore(0)
+        self.calls = []
+
+    def estimate_frame(self, image, intrinsics, boxes, **kwargs):
+        self.calls.append(kwargs['stamp_s'])
+        self.entered.release()
+        assert self.go.acquire(timeout=5.0)
+        if self.calls[-1] == 13.0:
+            raise RuntimeError('what no input should cause')
+        return SimpleNamespace(estimates=(self.estimate,), failures=())
+
+    def reset(self):
+        self.calls.append('reset')
+
+
+class Outputs:
+    """Publishers that keep what they are given."""
+
+    def __init__(self):
+        self.active = True
+        self.sent = []
+
+    def publish_poses(self, header, solved, parameters):
+        self.sent.append((header.stamp.sec, len(solved.estimates)))
+
+    def publish_pictures(self, header, solved, parameters):
+        pass
+
+
+def match(stamp_s):
+    image = SimpleNamespace(header=header(stamp_s), height=48, width=64, step=192,
+                            encoding='rgb8', is_bigendian=0, data=bytes(64 * 48 * 3))
+    info = camera_info(header=header(stamp_s), width=64, height=48)
+    return Match(image, info, detections(detection(['mug'], (30.0, 20.0))),
+                 stamp_ns=round(stamp_s * 1e9), received_s=time.monotonic())
+
+
+@pytest.fixture
+def scene(estimate, monkeypatch):
+    """(processing, pipeline, outputs, warnings) around a stand-in for the models."""
+    pipeline, warnings = Pipeline(estimate), []
+    monkeypatch.setattr(Processing, '_load', lambda self: pipeline)
+    node = SimpleNamespace(
+        get_clock=lambda: SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=20 * 10**9)),
+        get_logger=lambda: SimpleNamespace(debug=lambda text: None),
+        context=SimpleNamespace(ok=lambda: True))
+    processing = Processing(node, Parameters, lambda text: warnings.append(text) if text else None)
+    processing.outputs = outputs = Outputs()
+    assert processing.done.wait(5.0)
+    yield processing, pipeline, outputs, warnings
+    for _ in range(10):
+        pipeline.go.release()
+    assert processing.stop(5.0)
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 5.0
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert condition()
+
+
+def test_a_frame_is_published_and_timed(scene):
+    processing, pipeline, outputs, warnings = scene
+    processing.put(match(10.0))
+    assert pipeline.entered.acquire(timeout=5.0)
+    time.sleep(0.05)
+    pipeline.go.release()
+    wait_for(lambda: processing.statistics.summary(time.monotonic()).frames == 1)
+    assert outputs.sent == [(10, 1)]
+    summary = processing.statistics.summary(time.monotonic())
+    assert summary.poses == 1
+    assert summary.times_ms['stamp_to_publish'][0] == pytest.approx(10_000.0)
+    assert 50.0 <= summary.times_ms['fit'][0] <= summary.times_ms['latency'][0] < 1000.0
+    assert np.isfinite(list(summary.times_ms.values())).all()
+    assert warnings == []
+
+
+def test_a_reset_gives_up_the_frame_in_hand_and_the_tracks(scene):
+    processing, pipeline, outputs, _ = scene
+    processing.put(match(10.0))
+    assert pipeline.entered.acquire(timeout=5.0)
+    processing.reset()
+    processing.put(match(2.0))
+    pipeline.go.release()
+    assert pipeline.entered.acquire(timeout=5.0)
+    pipeline.go.release()
+    wait_for(lambda: outputs.sent)
+    assert pipeline.calls == [10.0, 'reset', 2.0]
+    assert outputs.sent == [(2, 1)]
+    assert processing.dropped == 1
+
+
+def test_nothing_is_published_once_deactivated(scene):
+    processing, pipeline, outputs, _ = scene
+    processing.put(match(10.0))
+    assert pipeline.entered.acquire(timeout=5.0)
+    outputs.active = False
+    pipeline.go.release()
+    wait_for(lambda: processing.dropped == 1)
+    assert outputs.sent == []
+    assert processing.statistics.summary(0.0).frames == 0
+
+
+def test_a_fault_in_a_frame_is_one_sentence_and_the_next_one_comes(scene):
+    processing, pipeline, outputs, warnings = scene
+    for stamp_s in (13.0, 14.0):
+        processing.put(match(stamp_s))
+        assert pipeline.entered.acquire(timeout=5.0)
+        pipeline.go.release()
+    wait_for(lambda: len(outputs.sent) == 2)
+    assert outputs.sent == [(13, 0), (14, 1)]
+    assert warnings == ['a frame failed: RuntimeError: what no input should cause']
+
+
+def test_models_that_cannot_be_loaded_are_told(monkeypatch):
+    def load(self):
+        raise PoseError('There is no model.')
+
+    monkeypatch.setattr(Processing, '_load', load)
+    processing = Processing(SimpleNamespace(), Parameters, print)
+    assert processing.done.wait(5.0)
+    assert (processing.ready, processing.error) == (False, 'There is no model.')
