@@ -43,7 +43,7 @@ class Category:
 # others are typical of what shops sell and stand until their shape families exist.
 CATEGORIES: dict[str, Category] = {
     c.name: c for c in (
-        Category('bottle', SYMMETRY_FREE_Z, (0.075, 0.072, 0.235), (0.014, 0.014, 0.050),
+        Category('bottle', SYMMETRY_FREE_Z, (0.072, 0.077, 0.246), (0.012, 0.014, 0.044),
                  ORIGIN_AXIS),
         Category('bowl', SYMMETRY_FREE_Z, (0.167, 0.167, 0.073), (0.038, 0.038, 0.021),
                  ORIGIN_AXIS),
@@ -51,7 +51,7 @@ CATEGORIES: dict[str, Category] = {
                  ORIGIN_BOX),
         Category('can', SYMMETRY_FREE_Z, (0.075, 0.075, 0.113), (0.014, 0.014, 0.037),
                  ORIGIN_AXIS),
-        Category('laptop', SYMMETRY_NONE, (0.270, 0.330, 0.205), (0.055, 0.028, 0.035),
+        Category('laptop', SYMMETRY_NONE, (0.297, 0.340, 0.230), (0.053, 0.030, 0.032),
                  ORIGIN_BOX),
         Category('mug', SYMMETRY_NONE, (0.115, 0.084, 0.095), (0.010, 0.0085, 0.013),
                  ORIGIN_AXIS, front_part='handle'),

@@ -13,11 +13,14 @@ from .looks import contrasting, linear_to_srgb, sample_color, srgb_to_linear
 
 #: Rows of a label's texture; its columns follow from its proportions.
 LABEL_HEIGHT = 128
-_BRANDS = ('SOLA', 'Bravo', 'FRUTTO', 'Kiko', 'NORDIC', 'Vita', 'MAX', 'Aqua', 'COLA', 'Luna', 'ZEST',
-           'Bella', 'TUNA', 'Tomato', 'SOUP', 'Mais', 'BEANS', 'Clean', 'SOFT', 'Dr. O', 'Fresh',
-           'ROYAL', 'Oro', 'PILS', 'Cola', 'Alpen', 'mint', 'CARE', '24h', 'ULTRA', 'Ketchup', 'Pure')
+_BRANDS = ('SOLA', 'Bravo', 'FRUTTO', 'Kiko', 'NORDIC', 'Vita', 'MAX', 'Aqua', 'COLA', 'Luna',
+           'ZEST', 'Bella', 'TUNA', 'Tomato', 'SOUP', 'Mais', 'BEANS', 'Clean', 'SOFT', 'Dr. O',
+           'Fresh',
+           'ROYAL', 'Oro', 'PILS', 'Cola', 'Alpen', 'mint', 'CARE', '24h', 'ULTRA', 'Ketchup',
+           'Pure')
 _SMALL = ('net 330 ml', 'original', 'natural taste', 'since 1894', '500 g', 'with vitamin C',
-          'premium', 'extra', 'classic', 'low fat', 'new recipe', 'imported', '5 % vol', 'sensitive')
+          'premium', 'extra', 'classic', 'low fat', 'new recipe', 'imported', '5 % vol',
+          'sensitive')
 
 Color = tuple[float, float, float]
 
@@ -78,7 +81,8 @@ def _background(rng: np.random.Generator, image: np.ndarray, palette: list[np.nd
         mask = v > rng.uniform(0.3, 0.7) + wave[None, :]
         image[mask] = second
     elif kind == 'gradient':
-        mix = np.clip((v - rng.uniform(0.2, 0.8)) / rng.uniform(0.3, 1.0) + 0.5, 0.0, 1.0)[..., None]
+        mix = np.clip((v - rng.uniform(0.2, 0.8)) / rng.uniform(0.3, 1.0) + 0.5, 0.0, 1.0)
+        mix = mix[..., None]
         image[:] = palette[0] * (1.0 - mix) + second * mix
     elif kind == 'stripes':
         count = int(rng.integers(4, 20))
@@ -205,10 +209,10 @@ def label_texture(rng: np.random.Generator, aspect: float, palette: list[np.ndar
         return np.clip(image, 0.01, 0.95)
     face = int(0.36 * width)
     if rng.random() < 0.45:  # the same front twice, drawn once
-        half = np.ascontiguousarray(image[:, width // 4:width // 4 + width // 2])
+        half: np.ndarray = np.ascontiguousarray(image[:, width // 4:width // 4 + width // 2])
         _front(rng, half, half.shape[1] // 2, face, palette)
         image[:, width // 4:width // 4 + half.shape[1]] = half
-        image = np.roll(image, width // 2, axis=1)
+        image[:] = np.roll(image, width // 2, axis=1)
         image[:, width // 4:width // 4 + half.shape[1]] = half
     else:
         _front(rng, image, width // 2, face, palette)
