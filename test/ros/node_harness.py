@@ -53,6 +53,12 @@ class NodeProcess:
     def log(self):
         return self.log_path.read_text()
 
+    def end(self):
+        """See to it that the process is gone; it must not have ended by a fault."""
+        if self.process.poll() is None:
+            self.stop()
+        assert self.process.returncode == 0, self.log
+
     def stop(self, how=signal.SIGINT):
         """Exit status and the seconds it took."""
         began = time.monotonic()

@@ -32,11 +32,11 @@ def raw(tmp_path_factory):
     """A node with default parameters, reliable publishers of raw images."""
     process = NodeProcess(tmp_path_factory.mktemp('raw'))
     client = Client(process.domain)
+    client.process = process
     assert client.wait_until_ready(), process.log
     yield client
-    assert process.process.poll() is None, process.log
     client.close()
-    process.stop()
+    process.end()
 
 
 @pytest.fixture(scope='module')
@@ -47,11 +47,11 @@ def compressed(tmp_path_factory, frames):
                           '-p', "class_map:=['41:mug']", '-p', 'publish_markers:=false')
     client = Client(process.domain, '/left', compressed=True, reliable=False,
                     latched_info=frames[0]['info'])
+    client.process = process
     assert client.wait_until_ready(), process.log
     yield client
-    assert process.process.poll() is None, process.log
     client.close()
-    process.stop()
+    process.end()
 
 
 def test_without_camera_info_the_reason_is_named(raw, frames):
@@ -233,23 +233,18 @@ def test_a_wrong_parameter_ends_the_node_with_one_sentence(tmp_path):
         "nabs_pose_node: image_transport is 'theora': choose one of auto, raw, compressed")
 
 
-@pytest.mark.parametrize('how', [signal.SIGINT, signal.SIGTERM])
-def test_ends_within_a_second_while_frames_flow(tmp_path, frames, how):
-    node = NodeProcess(tmp_path)
-    client = Client(node.domain)
-    try:
-        assert client.wait_until_ready(), node.log
-        stamp = client.send(frames[0])
-        assert client.answer('poses', stamp) is not None, client.diagnostics()
-        for frame in frames:
-            client.send(frame)
-        code, seconds = node.stop(how)
-    finally:
-        client.close()
-        if node.process.poll() is None:
-            node.process.kill()
-            node.process.wait(5.0)
+@pytest.mark.parametrize('which, how', [('raw', signal.SIGINT), ('compressed', signal.SIGTERM)])
+def test_ends_within_a_second_while_frames_flow(which, how, request, frames):
+    """Last, for it ends the nodes that the other tests share."""
+    client = request.getfixturevalue(which)
+    without = 'info' if which == 'compressed' else ()
+    changes = [renamed(frame, '41' if which == 'compressed' else 'mug') for frame in frames]
+    stamp = client.send(frames[0], without=without, **changes[0])
+    assert client.answer('poses', stamp) is not None, client.diagnostics()
+    for frame, change in zip(frames, changes):
+        client.send(frame, without=without, **change)
+    assert client.process.process.poll() is None, client.process.log
+    code, seconds = client.process.stop(how)
     assert code == 0
-    assert seconds < 1.5, node.log
-    assert 'Traceback' not in node.log
-
+    assert seconds < 1.5, client.process.log
+    assert 'Traceback' not in client.process.log

@@ -48,8 +48,7 @@ def pair(tmp_path_factory):
     for client in clients:
         client.close()
     for process in (left, right):
-        if process.process.poll() is None:
-            process.stop()
+        process.end()
 
 
 def change(client, transition):
