@@ -77,11 +77,10 @@ def joined(client, key):
     """A publisher of a raw input that comes, is heard, and goes."""
     publisher = client.node.create_publisher(Image, f'/raw/{key}', 10)
     client.publishers[key] = publisher
-    nothing = image(np.zeros((1, 1), np.uint8), 'mono8')
 
     def heard():
         # The stamp is of a frame that has been.
-        publisher.publish(client.header(nothing, client.stamp))
+        publisher.publish(client.header(Image(), client.stamp))
         client.spin_for(0.2)
         return int(client.diagnostics()[f'{key}s']) > 0
 
@@ -104,7 +103,11 @@ def image(pixels, encoding, pad=0):
 
 
 def answered(client, frame, extras=None, late=None, without=(), **changes):
-    """The poses of a frame sent with ``extras`` before its boxes and ``late`` ones after them."""
+    """The poses of a frame sent with ``extras`` before its boxes and ``late`` ones after them.
+
+    Cameras go on sending, and with each message DDS brings what it lost before; here old empty
+    ones do that.
+    """
     stamp = client.next_stamp()
     for key, message in (extras or {}).items():
         client.publishers[key].publish(client.header(message, stamp))
@@ -117,7 +120,14 @@ def answered(client, frame, extras=None, late=None, without=(), **changes):
             client.publishers[key].publish(client.header(message, stamp))
     else:
         client.send(frame, stamp, without=without, **changes)
-    return client.answer('poses', stamp)
+    for _ in range(40):
+        poses = client.answer('poses', stamp, 0.5)
+        if poses is not None:
+            return poses
+        for key in {**(extras or {}), **(late or {})}:
+            publisher = client.publishers[key]
+            publisher.publish(client.header(publisher.msg_type(), stamp - 10**10))
+    return None
 
 
 def told(client, frame, words, extras=None):
