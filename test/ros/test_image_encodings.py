@@ -2,6 +2,8 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """Pictures in every encoding come out as the RGB that went in; broken ones give one sentence."""
 
+from pathlib import Path
+import re
 import time
 from types import SimpleNamespace
 
@@ -236,3 +238,11 @@ def test_what_cannot_be_decoded_gives_one_sentence(message, words):
     with pytest.raises(PoseError, match=words) as caught:
         rgb_from_message(message)
     assert '\n' not in str(caught.value)
+
+
+def test_the_docs_name_every_colour_encoding():
+    text = (Path(__file__).resolve().parents[2] / 'docs/node.md').read_text()
+    said = re.sub(r'\W+', ' ', text[text.index('**Encodings**'):text.index('**Matching.**')])
+    for name, encoding in image_encodings.ENCODINGS.items():
+        if encoding.to_rgb is not None:
+            assert name in said or f'{name[:-2]}8' in said, name
