@@ -39,7 +39,7 @@ def generate_launch_description() -> LaunchDescription:
                               "you draw or give, 'yolo' starts yolo_ros; 'none': something else "
                               'publishes <namespace>/detections.'),
         DeclareLaunchArgument('box', default_value='',
-                              description="What box_publisher sends: left, top, right, bottom in "
+                              description='What box_publisher sends: left, top, right, bottom in '
                               "pixels, such as '[200, 120, 330, 260]'; empty: draw it with the "
                               'mouse.'),
         DeclareLaunchArgument('box_class', default_value='mug',

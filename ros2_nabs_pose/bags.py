@@ -12,10 +12,10 @@ front cannot be seen, the truth's covariance leaves the turn about its z axis op
 from __future__ import annotations
 
 import argparse
-import math
-import sys
 from itertools import pairwise
+import math
 from pathlib import Path
+import sys
 from typing import Any
 
 import cv2
@@ -25,7 +25,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from .bag_types import BagTypes
 from .conversions import pose_message
 from .core.types import PoseError
-from .evaluation.sets import TrueFrame, TrueObject, read_set
+from .evaluation.sets import read_set, TrueFrame, TrueObject
 
 IMAGE_TOPIC = '/camera/image_raw/compressed'
 CAMERA_INFO_TOPIC = '/camera/camera_info'
@@ -61,8 +61,7 @@ def write_sequence(folder: Path, out: Path, sequence: str | None = None,
                        for topic, name in TYPES.items()}
         for frame in frames:
             stamp_ns = START_S * 1_000_000_000 + round(frame.stamp_s * 1e9)
-            for topic, message in _messages(types, frame, stamp_ns,
-                                                    quality).items():
+            for topic, message in _messages(types, frame, stamp_ns, quality).items():
                 writer.write(connections[topic], stamp_ns,
                              types.serialize(message, TYPES[topic]))
     return len(frames)

@@ -10,16 +10,16 @@ The box stays where it is, or follows what it holds with one of OpenCV's tracker
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import math
 import os
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 import cv2
 import numpy as np
-import rclpy
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
+import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor

@@ -10,9 +10,9 @@ bag file, so that a node and a bag carry the same poses.
 from __future__ import annotations
 
 import array
-import importlib
 from collections.abc import Callable, Sequence
 from functools import cache
+import importlib
 from typing import Any
 
 import numpy as np

@@ -10,8 +10,8 @@ a whole multiple or a whole part of the image's size, they are brought to it wit
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
+import struct
 from typing import Any
 
 import numpy as np

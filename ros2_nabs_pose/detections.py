@@ -7,9 +7,9 @@ Pure functions over any object with the fields of vision_msgs 4 (Humble and late
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+import math
 from typing import Any
 
 from .core.types import Box

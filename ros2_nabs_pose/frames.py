@@ -4,28 +4,28 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import time
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
 from .conversions import (
-    MakeMessage,
     detection3d_array,
     intrinsics_from_camera_info,
+    MakeMessage,
     pose_stamped,
     pose_with_covariance_stamped,
     tf_message,
 )
 from .core.types import Box, Intrinsics, PoseError, PoseEstimate
 from .depth_images import depth_from_message, labels_from_message, masks_of_boxes
-from .detections import Detected, DetectorImage, boxes_from_detections, mask_numbers
+from .detections import boxes_from_detections, Detected, DetectorImage, mask_numbers
 from .image_encodings import rgb_from_message
 from .matching import Match, Missing
 from .parameters import Parameters
-from .visualization import PALETTE, crop_panel, draw_box, draw_estimate
+from .visualization import crop_panel, draw_box, draw_estimate, PALETTE
 
 if TYPE_CHECKING:
     from .core.pipeline import PosePipeline

@@ -10,10 +10,10 @@ or CompressedImage; messages that share a read-only buffer will do.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+import importlib
 from typing import Any
 
 import cv2

@@ -4,16 +4,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
+import os
 from typing import Any
 
-import yaml
-from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+from ament_index_python.packages import get_package_prefix, PackageNotFoundError
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
+import yaml
 
 PACKAGE = 'ros2_nabs_pose'
 BOOLEAN = ('true', 'false')

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
+import traceback
 from typing import Any
 
 from rclpy.exceptions import ParameterException

@@ -8,13 +8,13 @@ in sight.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+import math
 from typing import Any
 
 import numpy as np
 
-from .conversions import MakeMessage, box_transform, frame_name, pose_message, vector_message
+from .conversions import box_transform, frame_name, MakeMessage, pose_message, vector_message
 from .core.types import PoseEstimate
 
 KINDS = ('box', 'axes', 'position', 'rotation', 'name')

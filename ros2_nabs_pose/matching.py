@@ -11,10 +11,10 @@ that are published, but only so long, and then goes without.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+import time
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 CLOCK_JUMP_NS = 1_000_000_000

@@ -4,17 +4,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import itertools
 import json
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
 
 from .conversions import image_message, ros_class, ros_message
-from .frames import SolvedFrame, debug_picture, write_frame
-from .markers import MarkerBoard, marker_array
+from .frames import debug_picture, SolvedFrame, write_frame
+from .markers import marker_array, MarkerBoard
 from .object_topics import ObjectTopics
 from .parameters import Parameters
 from .qos import mismatch, publisher_options, publisher_qos

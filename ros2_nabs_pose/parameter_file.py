@@ -7,9 +7,9 @@ python -m ros2_nabs_pose.parameter_file > config/nabs_pose.yaml
 
 from __future__ import annotations
 
+from dataclasses import Field, fields
 import sys
 import textwrap
-from dataclasses import Field, fields
 from typing import Any
 
 from .parameters import Parameters

@@ -9,9 +9,9 @@ The fields of ``Parameters`` are the parameters; ``declare`` offers them to ROS 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import dataclass, Field, field, fields
+import math
 from typing import Any
 
 from .detections import class_key
@@ -82,7 +82,7 @@ class Parameters:
         "as 'id:category', in any case; a category's own name needs no entry. ':category' stands "
         'for boxes without a class, which the only loaded category takes by itself.', live=True)
     detection_image_size: tuple[int, ...] = _parameter(
-        (0, 0), "Width and height of the picture whose pixels the boxes are in, such as the "
+        (0, 0), 'Width and height of the picture whose pixels the boxes are in, such as the '
         "network's input; 0, 0: the image itself; 1, 1: boxes in parts of the image.", live=True,
         low=0, high=100000)
     detection_letterbox: bool = _parameter(
@@ -97,7 +97,7 @@ class Parameters:
         '', 'Category that ~/pose follows; empty: any.', live=True)
     target_id: str = _parameter('', 'Track id that ~/pose follows; empty: any.', live=True)
     target_mode: str = _parameter(
-        'most_confident', "Which of the objects that target_class and target_id leave ~/pose "
+        'most_confident', 'Which of the objects that target_class and target_id leave ~/pose '
         "follows: the 'most_confident' one, the 'nearest' to the camera or the 'most_central' in "
         'its view.', live=True, choices=('most_confident', 'nearest', 'most_central'))
     publish_tf: bool = _parameter(

@@ -4,18 +4,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import os
 import threading
 import time
 import traceback
-from collections.abc import Callable
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
 
 from .conversions import ros_message
 from .core.types import PoseError
-from .frames import SolvedFrame, header_of, solve_frame, warm_up
+from .frames import header_of, solve_frame, SolvedFrame, warm_up
 from .matching import Match
 from .outputs import Outputs
 from .parameters import Parameters

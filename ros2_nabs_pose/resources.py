@@ -8,10 +8,10 @@ same folders below one root: the checkout itself, or ``share/ros2_nabs_pose`` of
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
+import os
 from pathlib import Path
+import sys
 
 from .core.types import PoseError
 
@@ -75,7 +75,7 @@ def resource_roots() -> Iterator[Path]:
     if (checkout / 'package.xml').is_file() and (checkout / 'setup.py').is_file():
         yield checkout
     try:
-        from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+        from ament_index_python.packages import get_package_share_directory, PackageNotFoundError
     except ImportError:
         pass
     else:

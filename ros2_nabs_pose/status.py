@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, field, fields, replace
+import threading
+import time
 from typing import Any
 
 import numpy as np

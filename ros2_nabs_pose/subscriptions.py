@@ -11,7 +11,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from .conversions import ros_class
-from .qos import SubscriptionQos, mismatch
+from .qos import mismatch, SubscriptionQos
 from .topics import INPUTS
 
 

@@ -8,8 +8,8 @@ text a dark plate, so that both can be read on light and dark ground.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+import math
 
 import cv2
 import numpy as np

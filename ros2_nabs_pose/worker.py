@@ -8,8 +8,8 @@ is counted as stale. Nothing here knows ROS.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+import threading
 from typing import Generic, TypeVar
 
 Job = TypeVar('Job')

@@ -14,12 +14,12 @@ from the code (topics, services, parameters) or from the weights' own metadata (
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterable
 import dataclasses
 import json
+from pathlib import Path
 import re
 import sys
-from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open

@@ -3,8 +3,8 @@
 """README says what the files say: its tables, its commands, its topics and parameters."""
 import dataclasses
 import importlib.util
-import re
 from pathlib import Path
+import re
 
 import pytest
 

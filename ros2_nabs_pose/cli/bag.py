@@ -95,8 +95,8 @@ def run(args: argparse.Namespace) -> int:
                 match = take[topics[connection.topic]](message)
                 if match is None:
                     continue
-                messages, count, reasons = _estimate(pipeline, types, match, parameters,
-                                                    board)
+                messages, count, reasons = _estimate(
+                    pipeline, types, match, parameters, board)
                 for topic, content in messages.items():
                     writer.write(outputs[topic], when_ns,
                                  types.serialize(content, OUTPUTS[topic]))

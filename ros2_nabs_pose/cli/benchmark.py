@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 import contextlib
 import json
+from pathlib import Path
 import sys
 import tempfile
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..evaluation.sets import EvaluationSet
@@ -102,7 +102,7 @@ def open_set(path: Path | None) -> Iterator[EvaluationSet]:
 def run_accuracy(args: argparse.Namespace) -> int:
     """``benchmark accuracy``."""
     from ..core.types import PoseError
-    from ..evaluation.accuracy import Inputs, evaluate, report
+    from ..evaluation.accuracy import evaluate, Inputs, report
 
     with open_set(args.set) as evaluation_set:
         from ..core import PosePipeline
@@ -128,7 +128,7 @@ def run_accuracy(args: argparse.Namespace) -> int:
 
 def run_speed(args: argparse.Namespace) -> int:
     """``benchmark speed``."""
-    from ..evaluation.speed import Setup, measure
+    from ..evaluation.speed import measure, Setup
 
     setup = Setup(categories=tuple(args.categories) if args.categories else None,
                   device=args.device, models_dir=args.models, threads=args.threads,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from pathlib import Path
 import random
 import signal
 import subprocess
@@ -14,13 +15,12 @@ import sys
 import tempfile
 import threading
 import time
-from pathlib import Path
-from typing import IO, Any
+from typing import Any, IO
 
 from ..bags import CAMERA_INFO_TOPIC, DETECTIONS_TOPIC, IMAGE_TOPIC
 from ..core.types import PoseError
-from ..resources import demo_bag
 from ..demo.report import boxed_stamps, summarise, table, write_pictures
+from ..resources import demo_bag
 
 END_TIMEOUT_S = 60.0
 

@@ -9,10 +9,10 @@ Those modules import what is heavy (torch, Mitsuba) inside ``run``, so that ``--
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 import importlib
 import importlib.util
 import sys
-from collections.abc import Sequence
 
 SUBCOMMANDS = ('fit', 'benchmark', 'bag', 'render', 'train', 'demo')
 EXIT_BAD_INPUT = 2

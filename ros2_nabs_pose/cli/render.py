@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import argparse
-import shutil
-import sys
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
+import shutil
+import sys
 
 EXAMPLES = """examples:
   nabs-pose render mug --preview mugs.png            a contact sheet first: are the axes right?
@@ -128,10 +128,10 @@ def _check(args: argparse.Namespace, families: Collection[str]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Render; returns 0, or 1 when some jobs failed."""
+    from . import render_meshes
     from ..data.dataset import DatasetError
     from ..data.mitsuba_scene import mitsuba
     from ..data.shapes import FAMILIES
-    from . import render_meshes
 
     _check(args, FAMILIES)
     args.instances = args.instances or _DEFAULT_COUNT.get(args.what, 260)
@@ -158,9 +158,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _preview(args: argparse.Namespace) -> int:
+    from . import render_meshes
     from ..data.dataset import DatasetError
     from ..data.preview import write_preview
-    from . import render_meshes
 
     if args.what in (BACKGROUNDS, *SCENES):
         raise DatasetError(f"--preview is for categories, not for '{args.what}': render a few "
@@ -184,7 +184,7 @@ def _render_data(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, st
     from ..data.backgrounds import background_path, render_and_store
     from ..data.dataset import instance_path, write_recipe
     from ..data.jobs import run_jobs, shard
-    from ..data.rendering import RenderSettings, render_and_store_instance
+    from ..data.rendering import render_and_store_instance, RenderSettings
 
     size = args.size or _DEFAULT_SIZE.get(args.what, 64)
     recipe = {'what': args.what, 'seed': args.seed, 'size_px': size, 'count': args.instances}
@@ -207,7 +207,7 @@ def _render_data(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, st
 
 def _render_scenes(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, str]]:
     """An evaluation set; returns the failed jobs."""
-    from ..data.scene_files import SceneSettings, missing_frames, render_set
+    from ..data.scene_files import missing_frames, render_set, SceneSettings
 
     width = args.size or _DEFAULT_SIZE[args.what]
     settings = SceneSettings(args.what, args.category, args.instances, args.seed, width,

@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from functools import partial
 from pathlib import Path
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -61,10 +61,10 @@ def preview(args: argparse.Namespace) -> int:
 
 def render(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, str]]:
     """Render what is missing; returns the failed jobs."""
+    from .render import announce, VIEW_BYTES, workers
     from ..data.jobs import run_jobs, shard
     from ..data.mesh_dataset import inspect, render_and_store_copy
     from ..data.rendering import RenderSettings
-    from .render import VIEW_BYTES, announce, workers
 
     source = open_source(args.what, args.meshes)
     inspection = inspect(source)

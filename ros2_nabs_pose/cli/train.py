@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 import shlex
 import sys
-from pathlib import Path
 
 EXAMPLES = """examples:
   nabs-pose train mug --data data/mug --backgrounds data/backgrounds
@@ -48,7 +48,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train until done or stopped; returns the exit status."""
-    from ..training.train import TrainConfig, train
+    from ..training.train import train, TrainConfig
 
     train(TrainConfig(
         category=args.category, data=str(args.data),

@@ -2,7 +2,7 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """Pose estimation without ROS: ``PosePipeline.load(...)``, then ``.estimate(image, K, boxes)``."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, TYPE_CHECKING
 
 from .types import Box, Failure, FrameResult, Intrinsics, PoseError, PoseEstimate
 

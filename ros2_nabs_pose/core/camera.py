@@ -8,10 +8,10 @@ frames are optical frames (x right, y down, z forward). All arrays here are floa
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+import math
 
 import numpy as np
 import numpy.typing as npt

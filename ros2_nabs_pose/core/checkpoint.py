@@ -5,15 +5,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass, field
+import json
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open, SafetensorError
 from safetensors.torch import save_file
-from torch import Tensor, nn
+import torch
+from torch import nn, Tensor
 
 from .encoder import Encoder, EncoderConfig
 from .generator import Generator, GeneratorConfig

@@ -10,8 +10,8 @@ distortion is undone on the way.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
+import math
 
 import cv2
 import numpy as np

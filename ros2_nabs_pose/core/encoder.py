@@ -8,11 +8,11 @@ leaves it undecided; its modes are the proposals. The axis itself is one directi
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+import math
 
 import torch
-from torch import Tensor, nn
+from torch import nn, Tensor
 from torch.nn import functional
 
 from .generator import channels_last

@@ -9,15 +9,15 @@ are taken in the tangent space of the rotation (camera frame), so there is no si
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
+import time
 
 import torch
 from torch import Tensor
 
 from .checkpoint import CategoryModel
-from .losses import Observed, Synthesised, Term, build_terms
-from .pose_steps import Targets, pose_steps, synthesise
+from .losses import build_terms, Observed, Synthesised, Term
+from .pose_steps import pose_steps, synthesise, Targets
 from .presets import JointStage, PoseStage, Preset
 from .rotations import exp_so3
 from .starts import Hypotheses

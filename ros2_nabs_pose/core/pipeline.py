@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+import time
 
 import numpy as np
 import torch
@@ -16,16 +16,26 @@ from torch import Tensor
 from . import belief
 from .checkpoint import CategoryModel, load_model
 from .crop import check_box, make_view, take_crop, take_crop_nearest, take_depth_crop
-from .encoder import Encoding, bin_centers
-from .fit import FitResult, fit
+from .encoder import bin_centers, Encoding
+from .fit import fit, FitResult
 from .lift import lift, scale_from_depth
 from .losses import Observed
-from .presets import PRESETS, Preset
+from .presets import Preset, PRESETS
 from .rotations import axis_azimuth_from_rotation
-from .starts import Remembered, make_starts
+from .starts import make_starts, Remembered
 from .tracks import Track, Tracks
-from .types import (SCALE_CATEGORY_MEAN, SCALE_DEPTH, SCALE_KNOWN_SIZE, Box, CropView, Failure,
-                    FrameResult, Intrinsics, PoseError, PoseEstimate)
+from .types import (
+    Box,
+    CropView,
+    Failure,
+    FrameResult,
+    Intrinsics,
+    PoseError,
+    PoseEstimate,
+    SCALE_CATEGORY_MEAN,
+    SCALE_DEPTH,
+    SCALE_KNOWN_SIZE,
+)
 
 MIN_CONTRAST = 0.004
 """Standard deviation of a crop's colours below which there is nothing to see in it."""
@@ -69,7 +79,8 @@ class PosePipeline:
 
         Raises PoseError where a model is missing or damaged or the device is not there.
         """
-        from ..resources import find_model, models_dir as default_dir
+        from ..resources import find_model
+        from ..resources import models_dir as default_dir
 
         folder = Path(models_dir) if models_dir is not None else default_dir()
         if categories is None:

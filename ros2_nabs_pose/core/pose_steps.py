@@ -11,10 +11,10 @@ residuals are few and dense, so the normal equations are 6 x 6.
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+import math
+import time
 
 import torch
 from torch import Tensor
@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from .checkpoint import CategoryModel
 from .generator import warp_to_crop
-from .losses import Observed, Synthesised, gain_and_bias
+from .losses import gain_and_bias, Observed, Synthesised
 from .rotations import exp_so3, log_so3, rotation_z
 from .starts import Hypotheses
 

@@ -16,9 +16,9 @@ import numpy as np
 from . import mitsuba_scene as ms
 from .dataset import DatasetError, write_atomically
 from .lighting import sample_environment, sample_exposure, sample_white_balance
-from .looks import Paint, linear_to_srgb, sample_color, sample_vessel_look
+from .looks import linear_to_srgb, Paint, sample_color, sample_vessel_look
 from .rendering import instance_rng, look_at_origin
-from .shapes.surfaces import Mesh, box, revolve
+from .shapes.surfaces import box, Mesh, revolve
 
 VALIDATION_SHARE = 0.1
 SAMPLES = 8

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from .looks import Paint, sample_color, srgb_to_linear
-from .shapes.surfaces import Mesh, box, revolve
+from .shapes.surfaces import box, Mesh, revolve
 
 SURFACE_PX = 768
 _TITLES = ('ATLAS', 'Field Notes', 'Garden', 'RIVERS', 'Baking', 'Vol. 3', 'Maps', 'Oats', 'RICE',

@@ -11,12 +11,12 @@ front part; R_cam_obj (V, 3, 3) float32; kappa (V,) float32 = radius_m / distanc
 
 from __future__ import annotations
 
-import json
-import os
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+import json
+import os
 from pathlib import Path
+import zipfile
 
 import numpy as np
 

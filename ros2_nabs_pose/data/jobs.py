@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 import multiprocessing
 import os
 import signal
 import traceback
-from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tqdm import tqdm

@@ -17,13 +17,13 @@ Every key may be left out, but ``symmetry`` in ``category``; docs/custom_categor
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+import math
 from pathlib import Path
+import re
 from typing import Any
 
 import numpy as np

@@ -9,10 +9,10 @@ every shard that starts from the same folder counts alike.
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +20,10 @@ from tqdm import tqdm
 
 from .categories import Category
 from .dataset import DatasetError, instance_path, read_meta, write_instance
-from .manifest import FILE_NAME, CategoryEntry, Manifest, Variation
+from .manifest import CategoryEntry, FILE_NAME, Manifest, Variation
 from .mesh_variants import vary
-from .meshes import MeshError, check_size, find_meshes, load_mesh
-from .rendering import RenderSettings, instance_rng, render_object
+from .meshes import check_size, find_meshes, load_mesh, MeshError
+from .rendering import instance_rng, render_object, RenderSettings
 
 NUMBERS = 'meshes.json'
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from .mesh_dataset import Inspection, MeshSource, render_copy
 from .preview import contact_row, write_sheet
-from .rendering import RenderSettings, look_at_origin
+from .rendering import look_at_origin, RenderSettings
 
 #: What stands above a column, and the camera's elevation and azimuth in degrees.
 VIEWS = (('half from the front', 25, 35), ('from the front (+x)', 4, 0),

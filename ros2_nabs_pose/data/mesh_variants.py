@@ -11,7 +11,7 @@ import numpy as np
 from .categories import SYMMETRY_FREE_Z
 from .looks import Look, Paint, sample_color
 from .manifest import Variation
-from .mesh_paint import REFLECTANCE, Coat
+from .mesh_paint import Coat, REFLECTANCE
 from .meshes import LoadedMesh
 from .shapes import Part, Shape
 from .shapes.surfaces import Mesh

@@ -4,20 +4,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 import hashlib
 import logging
-import re
-import warnings
-from dataclasses import dataclass, replace
 from pathlib import Path
+import re
 from typing import Any
 from urllib.parse import unquote
+import warnings
 
 import numpy as np
 
 from .categories import ORIGIN_AXIS, SYMMETRY_FREE_Z
 from .dataset import DatasetError
-from .manifest import UNITS, CategoryEntry, MeshSettings
+from .manifest import CategoryEntry, MeshSettings, UNITS
 from .mesh_paint import Coat, coat_and_uv
 from .shapes import Part, Shape
 from .shapes.surfaces import Mesh

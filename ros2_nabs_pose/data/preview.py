@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from .dataset import DatasetError
-from .rendering import RenderSettings, project, render_instance
+from .rendering import project, render_instance, RenderSettings
 
 _AXIS_COLORS = ((220, 40, 40), (40, 170, 40), (50, 80, 230))
 _GREY = 128

@@ -19,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.types import FRAME_MARGIN
 from . import mitsuba_scene as ms
 from .dataset import write_instance
 from .lighting import sample_environment, sample_exposure, sample_white_balance
-from .looks import Look, linear_to_srgb
-from .shapes import Shape, sample_object
+from .looks import linear_to_srgb, Look
+from .shapes import sample_object, Shape
+from ..core.types import FRAME_MARGIN
 
 #: Perspective strengths (radius over distance) that views are drawn from, log-uniformly.
 KAPPA_RANGE = (0.05, 0.30)

@@ -8,10 +8,10 @@ a second run goes on where the first one stopped.
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+import json
+import os
 from pathlib import Path
 
 import cv2
@@ -21,7 +21,7 @@ from . import mitsuba_scene as ms
 from . import scenes
 from .dataset import write_recipe
 from .jobs import run_jobs
-from .scene_layout import View, demo_scene, demo_view, random_scene
+from .scene_layout import demo_scene, demo_view, random_scene, View
 
 LICENCE = 'CC0-1.0, rendered by ros2_nabs_pose'
 KINDS = ('scenes', 'sequence')

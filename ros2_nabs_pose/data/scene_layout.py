@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.types import Intrinsics
 from .clutter import Item, sample_item, sample_occluder, surface_paint, wall_paint
 from .lighting import sample_environment, sample_exposure, sample_white_balance
 from .looks import Look, Paint
 from .rendering import instance_rng, look_at_origin
-from .shapes import Shape, sample_object
-from .shapes.surfaces import Mesh, box
+from .shapes import sample_object, Shape
+from .shapes.surfaces import box, Mesh
+from ..core.types import Intrinsics
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,16 @@ writes FOLDER/heard.json, and ends; strips of synthesised views lie beside it by
 from __future__ import annotations
 
 import json
+from pathlib import Path
 import signal
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import cv2
+from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image

@@ -10,14 +10,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+from pathlib import Path
 import struct
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+import rclpy
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 

@@ -22,14 +22,14 @@ from ..frames import PANEL_HEIGHT_PX
 from ..image_encodings import rgb_from_compressed
 from ..matching import stamp_ns
 from ..visualization import (
-    PALETTE,
-    TRUTH,
     contact_sheet,
     draw_axes,
     draw_box,
     draw_box_3d,
     draw_label,
+    PALETTE,
     polyline,
+    TRUTH,
 )
 
 SHEET_TILES = 12

@@ -8,18 +8,18 @@ cold. Every object counts: one without an answer is a wrong answer.
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+import itertools
+import math
 from typing import Any, Protocol
 
 import numpy as np
 
+from . import metrics
+from .sets import EvaluationSet, load_frame, LoadedFrame, TrueFrame, TrueObject
 from ..core import camera, crop
 from ..core.types import FrameResult, Intrinsics, PoseEstimate
-from . import metrics
-from .sets import EvaluationSet, LoadedFrame, TrueFrame, TrueObject, load_frame
 
 CORRECT_DEG = 10.0
 """Rotation error up to which an answer counts as correct when confidence is judged."""

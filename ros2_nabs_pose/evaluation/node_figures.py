@@ -9,31 +9,31 @@ Where the node tells the same of itself, both are kept, so that they can be comp
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 import json
 import os
+from pathlib import Path
 import random
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+import numpy as np
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
+import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from vision_msgs.msg import Detection3DArray
 
+from .speed import describe_device
 from ..bags import CAMERA_INFO_TOPIC, IMAGE_TOPIC
 from ..core.types import PoseError
 from ..matching import stamp_ns
-from .speed import describe_device
 
 READY_TIMEOUT_S = 120.0
 SETTLE_TIMEOUT_S = 30.0
@@ -276,8 +276,7 @@ def table(figures: dict[str, Any]) -> str:
     call, memory = f['parameter_call_ms'], f['memory_mb']
     stages = ', '.join(f"{name} {s['median']:.1f}" for name, s in f['stages_ms'].items())
     return '\n'.join((
-        f"{f['seconds']:.0f} s on {f['device']}: {f['images']} images, {f['detections']} with "
-        f"boxes",
+        f"{f['seconds']:.0f} s on {f['device']}: {f['images']} images, {f['detections']} boxed",
         f"answered              {f['answered']}, {f['rate_hz']:.1f} a second",
         f"stamp to publish      {latency['outside']['median']:.0f} ms median, "
         f"{latency['outside']['p95']:.0f} ms p95 (the node says "

@@ -12,14 +12,14 @@ backwards, so that objects move as they did. The log tells when what left.
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 import heapq
 import importlib
 import json
+from pathlib import Path
 import struct
 import sys
 import time
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import rclpy

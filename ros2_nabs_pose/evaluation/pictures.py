@@ -12,11 +12,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from .accuracy import Answer
+from .sets import load_frame, LoadedFrame
 from .. import visualization
 from ..core import camera
 from ..core.types import Box, Intrinsics
-from .accuracy import Answer
-from .sets import LoadedFrame, load_frame
 
 _ROWS = (('best', 0.0), ('median', 0.5), ('worst', 1.0))
 

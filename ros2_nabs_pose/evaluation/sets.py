@@ -8,10 +8,10 @@ is loaded; what is wrong is said in one sentence that names the file and the ent
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+import json
+import math
 from pathlib import Path
 from typing import Any
 

@@ -9,22 +9,22 @@ cold. Peak memory is that of a fresh process for each preset.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 import multiprocessing
+from pathlib import Path
 import platform
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..core.types import PoseError
 from .accuracy import FREE_Z, ObjectResult, Pipeline, runs, score, summarise
-from .sets import EvaluationSet, LoadedFrame, TrueFrame, load_frame, read_set
+from .sets import EvaluationSet, load_frame, LoadedFrame, read_set, TrueFrame
+from ..core.types import PoseError
 
 TRACKED_PRESET = 'warm'
 _MEMORY_FRAMES = 3

@@ -8,8 +8,8 @@ for every batch from the generator that is passed in, on the device of the data.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
+import math
 
 import torch
 from torch import Tensor

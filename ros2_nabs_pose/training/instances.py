@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 import hashlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .compose import Views
 from ..core.checkpoint import ModelCard, SizePrior
 from ..core.types import PoseError
 from ..data.backgrounds import load_backgrounds
 from ..data.categories import category_of
 from ..data.dataset import load_instances
-from .compose import Views
 
 
 def fingerprint(*arrays: np.ndarray) -> str:

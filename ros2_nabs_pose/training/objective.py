@@ -4,17 +4,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+import math
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..core.encoder import Encoding, bin_centers
+from .compose import Crops, Views
+from ..core.encoder import bin_centers, Encoding
 from ..core.generator import Proportions, UprightViews
 from ..core.rotations import axis_azimuth_from_rotation
-from .compose import Crops, Views
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ shipped encoder learns to read that code off one cluttered crop.
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn, Tensor
 
 
 class CleanEncoder(nn.Module):

@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+from dataclasses import dataclass, replace
 import json
 import math
 import os
+from pathlib import Path
 import signal
 import time
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,15 +30,15 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from .compose import compose, facing_first, recolour, Views
+from .instances import TrainingViews
+from .objective import codes, proportions, readings, reconstruction, Weights
+from .teacher import CleanEncoder
+from .validate import sample_sheet, validate
 from ..core.checkpoint import CategoryModel, ModelCard, save_model
 from ..core.encoder import Encoder, EncoderConfig
 from ..core.generator import Generator, GeneratorConfig
 from ..core.types import PoseError
-from .compose import Views, compose, facing_first, recolour
-from .instances import TrainingViews
-from .objective import Weights, codes, proportions, readings, reconstruction
-from .teacher import CleanEncoder
-from .validate import sample_sheet, validate
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .compose import compose, Crops, facing_first, Views
+from .instances import TrainingViews
 from ..core.checkpoint import CategoryModel
 from ..core.encoder import Encoding
 from ..core.rotations import geodesic_angle
-from .compose import Crops, Views, compose, facing_first
-from .instances import TrainingViews
 
 BATCHES = 12
 SEED = 20

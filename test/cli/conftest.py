@@ -2,14 +2,14 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """A pipeline with known answers in place of the real one."""
 
-import sys
 from pathlib import Path
+import sys
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'evaluation'))
 
-from tiny_set import KnownErrors, annotation, write_annotations
+from tiny_set import annotation, KnownErrors, write_annotations
 
 import ros2_nabs_pose.core
 

@@ -21,7 +21,7 @@ def test_help_shows_examples(words, capsys):
 
 
 def test_help_does_not_wait_for_torch():
-    code = ("import sys\nfrom ros2_nabs_pose.cli.main import main\n"
+    code = ('import sys\nfrom ros2_nabs_pose.cli.main import main\n'
             "try:\n    main(['fit', '--help'])\nexcept SystemExit:\n    pass\n"
             "print('torch' in sys.modules)")
     ran = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)

@@ -3,10 +3,10 @@
 """Intrinsics from CameraInfo, projection against OpenCV's, and the way back."""
 
 import cv2
-import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+import numpy as np
+import pytest
 
 from ros2_nabs_pose.core import camera
 from ros2_nabs_pose.core.types import Intrinsics, PoseError

@@ -4,7 +4,12 @@ import pytest
 import torch
 
 from ros2_nabs_pose.core.checkpoint import (
-    CategoryModel, ModelCard, SizePrior, load_model, save_model)
+    CategoryModel,
+    load_model,
+    ModelCard,
+    save_model,
+    SizePrior,
+)
 from ros2_nabs_pose.core.encoder import Encoder, EncoderConfig
 from ros2_nabs_pose.core.generator import Generator, GeneratorConfig
 from ros2_nabs_pose.core.types import PoseError

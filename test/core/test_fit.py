@@ -1,18 +1,18 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-import math
 from dataclasses import replace
+import math
 
 import pytest
 import torch
 
-from ros2_nabs_pose.core.checkpoint import CategoryModel, ModelCard, SizePrior, load_model
+from ros2_nabs_pose.core.checkpoint import CategoryModel, load_model, ModelCard, SizePrior
 from ros2_nabs_pose.core.encoder import Encoder, EncoderConfig
 from ros2_nabs_pose.core.fit import _best_rows, fit
 from ros2_nabs_pose.core.generator import Generator, GeneratorConfig
-from ros2_nabs_pose.core.losses import Observed, build_terms
+from ros2_nabs_pose.core.losses import build_terms, Observed
 from ros2_nabs_pose.core.pose_steps import in_plane, synthesise
-from ros2_nabs_pose.core.presets import PRESETS, PoseStage
+from ros2_nabs_pose.core.presets import PoseStage, PRESETS
 from ros2_nabs_pose.core.rotations import exp_so3, geodesic_angle, rotation_z
 from ros2_nabs_pose.core.starts import Hypotheses
 from ros2_nabs_pose.core.types import PoseError

@@ -5,8 +5,13 @@ import math
 import pytest
 import torch
 
-from ros2_nabs_pose.core.generator import (FRAME_MARGIN, Generator, GeneratorConfig, convolve_3d,
-                                           warp_to_crop)
+from ros2_nabs_pose.core.generator import (
+    convolve_3d,
+    FRAME_MARGIN,
+    Generator,
+    GeneratorConfig,
+    warp_to_crop,
+)
 from ros2_nabs_pose.core.rotations import exp_so3, rotation_z
 
 SMALL = GeneratorConfig(latent_dim=4, style_dim=8, volume_channels=(4, 4, 4),

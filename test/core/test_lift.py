@@ -4,10 +4,10 @@
 
 import math
 
-import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+import numpy as np
+import pytest
 from scipy.spatial.transform import Rotation
 
 from ros2_nabs_pose.core import camera, crop, lift

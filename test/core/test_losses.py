@@ -5,7 +5,14 @@ import torch
 
 from ros2_nabs_pose.core.encoder import Encoder, EncoderConfig
 from ros2_nabs_pose.core.losses import (
-    EncoderFeatures, Observed, Synthesised, build_terms, gain_and_bias, photometric, silhouette)
+    build_terms,
+    EncoderFeatures,
+    gain_and_bias,
+    Observed,
+    photometric,
+    silhouette,
+    Synthesised,
+)
 from ros2_nabs_pose.core.types import PoseError
 
 

@@ -1,7 +1,7 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-import math
 from dataclasses import replace
+import math
 
 import numpy as np
 import pytest
@@ -10,8 +10,8 @@ import torch
 from ros2_nabs_pose.core import Box, Intrinsics, PoseError, PosePipeline
 from ros2_nabs_pose.core.belief import confidence, outline_overlap, pose_covariance, yaw_spread
 from ros2_nabs_pose.core.crop import make_view, paste_crop
-from ros2_nabs_pose.core.pose_steps import synthesise
 from ros2_nabs_pose.core.lift import lift
+from ros2_nabs_pose.core.pose_steps import synthesise
 from ros2_nabs_pose.core.rotations import exp_so3, rotation_z
 
 CAMERA = Intrinsics(520.0, 520.0, 319.5, 239.5, 640, 480)

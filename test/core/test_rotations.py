@@ -4,12 +4,12 @@
 
 import math
 
-import numpy as np
-import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+import numpy as np
+import pytest
 from scipy.spatial.transform import Rotation
+import torch
 
 from ros2_nabs_pose.core import rotations
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ros2_nabs_pose.core.tracks import MAX_AGE_S, MAX_MISSES, Track, Tracks, overlap
+from ros2_nabs_pose.core.tracks import MAX_AGE_S, MAX_MISSES, overlap, Track, Tracks
 from ros2_nabs_pose.core.types import Box
 
 

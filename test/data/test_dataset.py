@@ -13,8 +13,14 @@ import pytest
 
 from ros2_nabs_pose.cli import main as cli
 from ros2_nabs_pose.data import dataset
-from ros2_nabs_pose.data.dataset import (DatasetError, instance_path, load_instances,
-                                         read_instance, split_instances, write_instance)
+from ros2_nabs_pose.data.dataset import (
+    DatasetError,
+    instance_path,
+    load_instances,
+    read_instance,
+    split_instances,
+    write_instance,
+)
 from ros2_nabs_pose.data.jobs import run_jobs, shard
 
 

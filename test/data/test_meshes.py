@@ -8,15 +8,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from toy_meshes import BLUE, RED, SIZE, TIP, trimesh, turned, write_arrow, write_plate
 
 from ros2_nabs_pose.data.dataset import DatasetError
 from ros2_nabs_pose.data.looks import srgb_to_linear
-from ros2_nabs_pose.data.manifest import CategoryEntry, MeshSettings, Variation, read_manifest
+from ros2_nabs_pose.data.manifest import CategoryEntry, MeshSettings, read_manifest, Variation
 from ros2_nabs_pose.data.mesh_paint import baked, wrapped
 from ros2_nabs_pose.data.mesh_variants import color_change, vary
-from ros2_nabs_pose.data.meshes import (MeshError, check_size, crease_normals, find_meshes,
-                                        load_mesh)
-from toy_meshes import BLUE, RED, SIZE, TIP, trimesh, turned, write_arrow, write_plate
+from ros2_nabs_pose.data.meshes import check_size, crease_normals, find_meshes, load_mesh, MeshError
 
 TOY = CategoryEntry('none', 'box_center')
 AS_IS = MeshSettings()
@@ -286,8 +285,8 @@ meshes:
     assert found.category == CategoryEntry('free_z', 'axis_half_height', None, (0.1, 0.1, 0.2))
     assert found.variation == Variation(recolour=0.0)
     two = found.settings('scans/two.ply')
-    assert (two.up, two.front, two.metres, two.skip, two.licence) == ('+z', '', 0.001, True,
-                                                                     'CC0-1.0')
+    assert (two.up, two.front, two.metres, two.skip, two.licence) == (
+        '+z', '', 0.001, True, 'CC0-1.0')
     assert two.linear_color == pytest.approx((1.0, 0.0, 0.0))
     assert found.settings('one.ply') == MeshSettings(up='+z', licence='CC0-1.0')
     assert found.unused(['scans/one.ply']) == ['scans/two.ply']

@@ -5,8 +5,12 @@ import numpy as np
 import pytest
 
 from ros2_nabs_pose.data.categories import CATEGORIES, get_category
-from ros2_nabs_pose.data.looks import (linear_to_srgb, sample_color, sample_vessel_look,
-                                        srgb_to_linear)
+from ros2_nabs_pose.data.looks import (
+    linear_to_srgb,
+    sample_color,
+    sample_vessel_look,
+    srgb_to_linear,
+)
 from ros2_nabs_pose.data.rendering import instance_rng
 from ros2_nabs_pose.data.shapes import sample_object
 from ros2_nabs_pose.data.shapes.mug import BODIES, HANDLES

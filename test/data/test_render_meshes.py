@@ -11,12 +11,17 @@ import time
 import cv2
 import numpy as np
 import pytest
+from toy_meshes import trimesh, write_arrow, write_plate
 
 from ros2_nabs_pose.cli import main as cli
 from ros2_nabs_pose.data.categories import category_of
-from ros2_nabs_pose.data.dataset import (instance_path, list_instances, load_instances,
-                                         read_instance, read_recipe)
-from toy_meshes import trimesh, write_arrow, write_plate
+from ros2_nabs_pose.data.dataset import (
+    instance_path,
+    list_instances,
+    load_instances,
+    read_instance,
+    read_recipe,
+)
 
 pytest.importorskip('mitsuba')
 

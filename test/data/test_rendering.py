@@ -7,8 +7,14 @@ import numpy as np
 import pytest
 
 from ros2_nabs_pose.data import rendering
-from ros2_nabs_pose.data.rendering import (FRAME_MARGIN, RenderSettings, instance_rng,
-                                           look_at_origin, project, render_instance)
+from ros2_nabs_pose.data.rendering import (
+    FRAME_MARGIN,
+    instance_rng,
+    look_at_origin,
+    project,
+    render_instance,
+    RenderSettings,
+)
 from ros2_nabs_pose.data.shapes import sample_object
 
 ms = pytest.importorskip('ros2_nabs_pose.data.mitsuba_scene')

@@ -2,8 +2,8 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """Rendered scenes: what is annotated is what the pixels show."""
 
-import json
 from dataclasses import replace
+import json
 
 import numpy as np
 import pytest

@@ -4,9 +4,18 @@
 import numpy as np
 import pytest
 
-from ros2_nabs_pose.data.shapes.solids import (circle, cylinder, facing, merged, prism,
-                                                rounded_box, rounded_polygon, rounded_rectangle,
-                                                superellipse, turned)
+from ros2_nabs_pose.data.shapes.solids import (
+    circle,
+    cylinder,
+    facing,
+    merged,
+    prism,
+    rounded_box,
+    rounded_polygon,
+    rounded_rectangle,
+    superellipse,
+    turned,
+)
 
 
 def volume(mesh):

@@ -7,12 +7,12 @@ import json
 import cv2
 import numpy as np
 import pytest
-from tiny_set import KnownErrors, annotation, write_annotations
+from tiny_set import annotation, KnownErrors, write_annotations
 
 from ros2_nabs_pose.core import camera
 from ros2_nabs_pose.core.types import Intrinsics
 from ros2_nabs_pose.evaluation import metrics
-from ros2_nabs_pose.evaluation.accuracy import Inputs, evaluate, report
+from ros2_nabs_pose.evaluation.accuracy import evaluate, Inputs, report
 from ros2_nabs_pose.evaluation.pictures import plot_accuracy, write_overlays
 from ros2_nabs_pose.evaluation.sets import read_set
 

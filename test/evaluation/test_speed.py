@@ -5,7 +5,7 @@
 import time
 
 import pytest
-from tiny_set import KnownErrors, annotation, write_annotations
+from tiny_set import annotation, KnownErrors, write_annotations
 
 from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.evaluation import speed

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from ros2_nabs_pose.core.types import SCALE_CATEGORY_MEAN, Box, CropView, PoseEstimate
+from ros2_nabs_pose.core.types import Box, CropView, PoseEstimate, SCALE_CATEGORY_MEAN
 
 
 @pytest.fixture

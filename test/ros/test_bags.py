@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ros2_nabs_pose.bag_types import VISION_MSGS, BagReader, BagTypes
+from ros2_nabs_pose.bag_types import BagReader, BagTypes, VISION_MSGS
 from ros2_nabs_pose.bags import (
     CAMERA_FRAME,
     CAMERA_INFO_TOPIC,

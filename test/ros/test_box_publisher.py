@@ -23,10 +23,10 @@ from vision_msgs.msg import Detection2DArray
 from ros2_nabs_pose import box_publisher
 from ros2_nabs_pose.box_publisher import (
     BoxPublisher,
-    Drawing,
-    Follower,
     checked_box,
     detections_of_box,
+    Drawing,
+    Follower,
     why_no_window,
 )
 from ros2_nabs_pose.conversions import ros_message

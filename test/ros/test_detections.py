@@ -9,9 +9,9 @@ import pytest
 
 from ros2_nabs_pose.core.types import Box
 from ros2_nabs_pose.detections import (
-    DetectorImage,
     boxes_from_detections,
     class_key,
+    DetectorImage,
     mask_numbers,
 )
 from ros2_nabs_pose.parameters import Parameters

@@ -12,12 +12,12 @@ import pytest
 from ros2_nabs_pose.bag_types import BagTypes
 from ros2_nabs_pose.core.types import Intrinsics
 from ros2_nabs_pose.frames import (
-    PANEL_HEIGHT_PX,
-    RULE_PX,
-    FrameInput,
     debug_picture,
+    FrameInput,
     header_of,
+    PANEL_HEIGHT_PX,
     read_frame,
+    RULE_PX,
     write_frame,
 )
 from ros2_nabs_pose.matching import Match

@@ -10,7 +10,7 @@ import pytest
 
 from ros2_nabs_pose.bag_types import BagTypes
 from ros2_nabs_pose.conversions import transform_from_pose
-from ros2_nabs_pose.markers import CONE_SIDES, KINDS, MAX_CONE_RAD, MarkerBoard, marker_array
+from ros2_nabs_pose.markers import CONE_SIDES, KINDS, marker_array, MarkerBoard, MAX_CONE_RAD
 
 MAKE = BagTypes().make
 HEADER = MAKE('std_msgs/msg/Header', frame_id='cam', stamp=MAKE(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from messages import stamped
 import pytest
 
-from ros2_nabs_pose.matching import PATIENCE, Matcher, Missing, stamp_ns
+from ros2_nabs_pose.matching import Matcher, Missing, PATIENCE, stamp_ns
 
 
 def matcher(slop_s=0.01, queue_size=10):

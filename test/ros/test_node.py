@@ -14,7 +14,7 @@ pytest.importorskip('rclpy')
 pytest.importorskip('vision_msgs')
 
 from demo_data import check_poses, demo_frames
-from node_harness import FRAME, Client, NodeProcess
+from node_harness import Client, FRAME, NodeProcess
 from std_srvs.srv import Trigger
 
 from ros2_nabs_pose.matching import stamp_ns

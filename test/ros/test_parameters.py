@@ -2,14 +2,14 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """Parameters: the file says what the code says, and wrong values give the reason."""
 
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import fields, FrozenInstanceError
 from pathlib import Path
 
 import pytest
 import yaml
 
 from ros2_nabs_pose.parameter_file import yaml_text
-from ros2_nabs_pose.parameters import Parameters, changed_at_configure
+from ros2_nabs_pose.parameters import changed_at_configure, Parameters
 
 CONFIG = Path(__file__).parents[2] / 'config' / 'nabs_pose.yaml'
 

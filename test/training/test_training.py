@@ -1,22 +1,22 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 import csv
-import math
 from dataclasses import replace
+import math
 
 import numpy as np
 import pytest
 import torch
 
 from ros2_nabs_pose.core.checkpoint import load_model
-from ros2_nabs_pose.core.encoder import EncoderConfig, bin_centers
+from ros2_nabs_pose.core.encoder import bin_centers, EncoderConfig
 from ros2_nabs_pose.core.generator import FRAME_MARGIN, GeneratorConfig
 from ros2_nabs_pose.core.rotations import axis_azimuth_from_rotation, exp_so3, rotation_z
 from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.training.compose import compose, facing_first, recolour
 from ros2_nabs_pose.training.instances import TrainingViews, without_grain
-from ros2_nabs_pose.training.objective import Weights, readings, soft_bins
-from ros2_nabs_pose.training.train import TrainConfig, Trainer, learning_rate, train
+from ros2_nabs_pose.training.objective import readings, soft_bins, Weights
+from ros2_nabs_pose.training.train import learning_rate, train, TrainConfig, Trainer
 
 TINY_GENERATOR = GeneratorConfig(latent_dim=4, style_dim=8, volume_channels=(4, 4, 4),
                                  image_channels=(6, 5, 4))

@@ -9,8 +9,8 @@ from importlib import import_module
 
 import numpy as np
 
-from ..looks import Look
 from .surfaces import Mesh
+from ..looks import Look
 
 #: Categories that have a shape family; each names its module, which has ``sample(rng)`` for the
 #: shape and ``sample_look(rng, shape)`` for what it is painted with.

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from ..labels import brand_color, label_texture, sample_palette
-from ..looks import Look, Paint, metal_color, sample_color, srgb_to_linear
 from . import Part, Shape
 from .lofts import fillet, loft
 from .surfaces import Mesh, revolve, sweep_xz
+from ..labels import brand_color, label_texture, sample_palette
+from ..looks import Look, metal_color, Paint, sample_color, srgb_to_linear
 
 KINDS = ('water', 'soda', 'wine', 'beer', 'sauce', 'cleaner', 'shampoo', 'pump', 'flask')
 KIND_WEIGHTS = (0.16, 0.10, 0.12, 0.12, 0.12, 0.10, 0.12, 0.08, 0.08)

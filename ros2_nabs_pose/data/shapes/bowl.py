@@ -10,11 +10,21 @@ from dataclasses import asdict, dataclass, replace
 import cv2
 import numpy as np
 
-from ..looks import (PATTERNS, TEXTURE_HEIGHT, TEXTURE_WIDTH, Look, Paint, contrasting,
-                     metal_color, sample_color, sample_vessel_look, srgb_to_linear)
 from . import Part, Shape
 from .solids import turned
 from .surfaces import Mesh, resample
+from ..looks import (
+    contrasting,
+    Look,
+    metal_color,
+    Paint,
+    PATTERNS,
+    sample_color,
+    sample_vessel_look,
+    srgb_to_linear,
+    TEXTURE_HEIGHT,
+    TEXTURE_WIDTH,
+)
 
 KINDS = ('cereal', 'rice', 'soup', 'salad', 'mixing', 'straight')
 KIND_WEIGHTS = (0.30, 0.16, 0.14, 0.12, 0.12, 0.16)

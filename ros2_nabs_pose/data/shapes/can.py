@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from ..labels import brand_color, label_texture, sample_palette
-from ..looks import Look, Paint, metal_color
 from . import Part, Shape
 from .lofts import fillet
-from .surfaces import Mesh, box, revolve
+from .surfaces import box, Mesh, revolve
+from ..labels import brand_color, label_texture, sample_palette
+from ..looks import Look, metal_color, Paint
 
 KINDS = ('soda', 'slim', 'tall', 'soup', 'tuna', 'lidded', 'tube')
 KIND_WEIGHTS = (0.26, 0.12, 0.10, 0.26, 0.12, 0.09, 0.05)

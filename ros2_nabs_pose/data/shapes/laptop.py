@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from ..looks import Look
 from . import Part, Shape
 from .laptop_paint import paint_laptop
 from .surfaces import Mesh, oriented
+from ..looks import Look
 
 INCH = 0.0254
 DIAGONALS_IN = (11.6, 12.4, 13.3, 14.0, 15.0, 15.6, 16.0, 17.3)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .surfaces import Mesh, _grid_faces, _unit, oriented
+from .surfaces import _grid_faces, _unit, Mesh, oriented
 
 
 def fillet(points: list[tuple[float, float]], radius: float | list[float],

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from ..looks import Look, sample_vessel_look
 from . import Part, Shape
 from .surfaces import Mesh, resample, revolve, sweep_xz
+from ..looks import Look, sample_vessel_look
 
 BODIES = ('straight', 'tapered', 'bulged', 'conical', 'footed')
 BODY_WEIGHTS = (0.38, 0.20, 0.20, 0.10, 0.12)
