@@ -217,4 +217,3 @@ def test_it_ends_within_a_second_while_it_loads(tmp_path, how, transition):
     assert seconds < 1.5, node.log
     assert 'Traceback' not in node.log
     assert 'FATAL' not in node.log
-    assert 'Ready' not in node.log
