@@ -1,0 +1,63 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+import numpy as np
+import pytest
+
+from ros2_nabs_pose.data.categories import CATEGORIES
+from ros2_nabs_pose.data.rendering import instance_rng
+from ros2_nabs_pose.data.shapes import camera, sample_object
+
+
+@pytest.fixture(scope='module')
+def cameras():
+    return [sample_object('camera', instance_rng(5, k)) for k in range(80)]
+
+
+def test_the_box_is_centred_and_the_lens_looks_along_x(cameras):
+    for shape, _ in cameras:
+        assert shape.box_center_m == pytest.approx([0.0, 0.0, 0.0], abs=1e-9)
+        glass, screen = (shape.parts[n].mesh for n in ('glass', 'screen'))
+        assert glass.vertices[:, 0].min() > screen.vertices[:, 0].max()
+        assert glass.normals[:, 0].mean() > 0.8 and screen.normals[:, 0].mean() < -0.99
+        assert shape.front_point_m[0] == pytest.approx(shape.vertices[:, 0].max(), abs=1e-3)
+
+
+def test_the_release_is_on_top_at_the_right_hand(cameras):
+    for shape, _ in cameras:
+        release = shape.parts['release'].mesh.vertices.mean(0)
+        body = shape.parts['body'].mesh.vertices
+        assert release[1] < body[:, 1].mean() and release[2] > body[:, 2].mean()
+
+
+def test_the_name_reads_from_left_to_right_for_who_stands_in_front(cameras):
+    seen = 0
+    for shape, _ in cameras:
+        mesh = shape.parts['name'].mesh
+        left, right = mesh.uv[:, 0].argmin(), mesh.uv[:, 0].argmax()
+        # Looking back along -x with z up, the object's y runs to the right.
+        assert mesh.vertices[right, 1] > mesh.vertices[left, 1]
+        low, high = mesh.uv[:, 1].argmin(), mesh.uv[:, 1].argmax()
+        assert mesh.vertices[high, 2] > mesh.vertices[low, 2]
+        seen += 1
+    assert seen == 80
+
+
+def test_every_part_has_its_paint(cameras):
+    for shape, look in cameras:
+        assert {part.material for part in shape.parts.values()} <= set(look.paints)
+        for part in shape.parts.values():
+            assert np.isfinite(part.mesh.vertices).all()
+            assert np.linalg.norm(part.mesh.normals, axis=1) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_all_kinds_come_and_the_size_is_the_categorys(cameras):
+    assert {shape.parameters['kind'] for shape, _ in cameras} == set(camera.KINDS)
+    sizes = np.array([shape.size_m for shape, _ in cameras])
+    known = CATEGORIES['camera']
+    assert sizes.mean(0) == pytest.approx(known.size_mean_m, rel=0.08)
+    assert sizes.std(0) == pytest.approx(known.size_std_m, rel=0.3)
+
+
+def test_an_instance_depends_on_its_seed_alone(cameras):
+    again, _ = sample_object('camera', instance_rng(5, 9))
+    assert np.array_equal(again.vertices, cameras[9][0].vertices)
