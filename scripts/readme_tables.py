@@ -99,6 +99,28 @@ def speed(folder: Path) -> str:
                       'within 10 deg', 'peak memory (MB)'], rows))
 
 
+def node(folder: Path) -> str:
+    """The node.json that ``nabs-pose benchmark node`` left."""
+    f: dict[str, Any] = json.loads((folder / 'node.json').read_text())
+    outside, said = (f['latency_ms'][key] for key in ('outside', 'diagnostics'))
+    stages, call, memory = f['stages_ms'], f['parameter_call_ms'], f['memory_mb']
+    return _table([f'node under load, {f["seconds"]:.0f} s', ''], [
+        ['images, of them with boxes', f'{f["images"]}, {f["detections"]}'],
+        ['answered frames a second', _number(f['rate_hz'], 1)],
+        ['image stamp to pose received: median, 95 %',
+         f"{_number(outside['median'], 0)}, {_number(outside['p95'], 0)} ms"],
+        ['the same in diagnostics', f"{_number(said['median'], 0)}, {_number(said['p95'], 0)} ms"],
+        ['frames left out for newer ones; in diagnostics',
+         f"{f['drops']['outside']}; {f['drops']['diagnostics']}"],
+        ['fit; decoding and publishing (median)', f"{_number(stages['fit']['median'], 0)}; "
+         f"{_number(stages['decode']['median'] + stages['publish']['median'], 1)} ms"],
+        ['callbacks, 99 %', _number(f['callback_ms_p99'], 1, ' ms')],
+        ['parameter calls during fits: median, longest',
+         f"{_number(call['median'], 0)}, {_number(call['max'], 0)} ms"],
+        ['resident memory; growth after the warm-up',
+         f"{_number(memory['end'], 0)}; {_number(memory['growth'], 1)} MB"]])
+
+
 def parameters(folder: Path) -> str:
     """The node's parameters, from the code that declares them."""
     from ros2_nabs_pose.parameters import Parameters
@@ -181,7 +203,7 @@ def models(folder: Path) -> str:
 
 TABLES: dict[str, Callable[[Path], str]] = {
     table.__name__: table
-    for table in (demo, accuracy, speed, inputs, outputs, services, parameters, box_publisher,
+    for table in (demo, accuracy, speed, node, inputs, outputs, services, parameters, box_publisher,
                   models)}
 
 
