@@ -18,6 +18,8 @@ from .status import CallbackTimes, Explainer, FrameSummary, Situation
 from .topics import DIAGNOSTICS
 
 MAX_SENTENCE = 1000
+STRANGE_AGE_S = 10.0
+"""No detector and no fit takes so long: stamps that are older come from another clock."""
 
 
 class Reporter:
@@ -79,7 +81,11 @@ class Reporter:
         busy = '' if left_out <= 0 else (
             f'; the worker is busy, {left_out / (frames + left_out):.0%} of the frames are left '
             'out for newer ones')
-        return f'poses come out at {summary.rate_hz:.1f} Hz{busy}'
+        age_s = summary.times_ms['stamp_to_publish'][0] * 1e-3
+        strange = '' if not abs(age_s) > STRANGE_AGE_S else (
+            f"; their stamps are {abs(age_s):.0f} s {'old' if age_s > 0.0 else 'ahead'} by this "
+            "node's clock: mend the clocks, or set use_sim_time where a bag plays with --clock")
+        return f'poses come out at {summary.rate_hz:.1f} Hz{busy}{strange}'
 
 
 def frame_values(summary: FrameSummary) -> dict[str, Any]:

@@ -84,6 +84,11 @@ class NabsPoseNode(ManagedNode):
         """End the worker after its frame in hand; whether it was gone within ``timeout_s``."""
         return self._processing is None or self._processing.stop(timeout_s)
 
+    def destroy_node(self) -> None:
+        """Leave no thread behind, whoever spins the node."""
+        self.stop(STOP_TIMEOUT_S)
+        super().destroy_node()
+
     # Life: the steps of the transitions, in the executor's thread.
 
     def _begin_to_load(self) -> Processing:

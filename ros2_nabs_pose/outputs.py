@@ -74,8 +74,9 @@ class Outputs:
 
     def publish_pictures(self, header: Any, solved: SolvedFrame, parameters: Parameters) -> None:
         """Publish what people look at, where somebody does: markers and the debug image."""
-        if parameters.publish_markers and self._subscribed('markers'):
-            markers = marker_array(ros_message, header, solved.estimates, self._board,
+        if self._subscribed('markers'):
+            shown = solved.estimates if parameters.publish_markers else ()
+            markers = marker_array(ros_message, header, shown, self._board,
                                    parameters.marker_lifetime_s)
             if markers.markers:
                 self._send('markers', markers)

@@ -126,6 +126,8 @@ def test_active_it_answers_and_two_nodes_keep_their_frames_apart(pair, frames):
         transforms = client.answer('tf', stamp).transforms
         names += [t.child_frame_id for t in transforms]
     ids = [d.id for d in poses.detections]
+    # Its stamps are those of 2023, and its clock is not simulated.
+    assert right.spin_until(lambda: "s old by this node's clock" in right.report().message)
     assert names == [f'left/{name}' for name in ids] + [f'right/{name}' for name in ids]
 
 

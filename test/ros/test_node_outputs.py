@@ -217,6 +217,12 @@ def test_markers_of_vanished_objects_are_deleted(client, frames):
     kept = [(m.ns, m.id) for m in changed if m.action == 0]
     assert len(deleted) == len(kept) == 5
     assert sorted(deleted + kept) == sorted((m.ns, m.id) for m in added)
+    # Whoever no longer wants any gets rid of those that are left.
+    assert client.set_parameters(publish_markers=False)[0].successful
+    last = client.answer('markers', client.send(frames[0])).markers
+    assert sorted((m.ns, m.id) for m in last) == sorted(kept)
+    assert {m.action for m in last} == {2}
+    assert client.set_parameters(publish_markers=True)[0].successful
 
 
 def test_a_subscriber_that_asks_for_too_much_is_named(client):

@@ -13,9 +13,12 @@ pytest.importorskip('vision_msgs')
 
 from messages import camera_info, detection, detections, header
 import numpy as np
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
 
 from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.matching import Match
+from ros2_nabs_pose.node import NabsPoseNode
 from ros2_nabs_pose.parameters import Parameters
 from ros2_nabs_pose.processing import Processing
 
@@ -141,6 +144,26 @@ def test_a_fault_in_a_frame_is_one_sentence_and_the_next_one_comes(scene):
     wait_for(lambda: len(outputs.sent) == 2)
     assert outputs.sent == [(13, 0), (14, 1)]
     assert warnings == ['a frame failed: RuntimeError: what no input should cause']
+
+
+def test_a_destroyed_node_leaves_no_thread(estimate, monkeypatch):
+    monkeypatch.setattr(Processing, '_load', lambda self: Pipeline(estimate))
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    try:
+        node = NabsPoseNode(context=context)
+        executor = SingleThreadedExecutor(context=context)
+        executor.add_node(node)
+        deadline = time.monotonic() + 10.0
+        while node.state != 'active' and time.monotonic() < deadline:
+            executor.spin_once(timeout_sec=0.05)
+        assert node.state == 'active'
+        assert 'pose_worker' in [t.name for t in threading.enumerate()]
+        node.destroy_node()
+        executor.shutdown()
+        assert 'pose_worker' not in [t.name for t in threading.enumerate()]
+    finally:
+        rclpy.shutdown(context=context)
 
 
 def test_models_that_cannot_be_loaded_are_told(monkeypatch):
