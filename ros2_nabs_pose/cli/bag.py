@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Sequence
+import math
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ INPUTS = {
     'camera_info': ('sensor_msgs/msg/CameraInfo',),
     'detections': ('vision_msgs/msg/Detection2DArray',),
 }
+EXTRAS = dict.fromkeys(('depth', 'mask'), INPUTS['image'])
 
 
 def add_parser(subparsers: Any) -> None:
@@ -37,6 +40,9 @@ def add_parser(subparsers: Any) -> None:
     for name in INPUTS:
         parser.add_argument(f'--{name.replace("_", "-")}', dest=name, metavar='TOPIC',
                             help=f'topic of the {name}')
+    for name in EXTRAS:
+        parser.add_argument(f'--{name}', metavar='TOPIC',
+                            help=f'topic of the {name}, raw or compressed; none unless named')
     parser.add_argument('--categories', nargs='+', default=['mug'], help='categories to load')
     parser.add_argument('--class-map', nargs='+', default=None, metavar='ID:CATEGORY',
                         help="the detector's class ids for categories")
@@ -70,14 +76,19 @@ def run(args: argparse.Namespace) -> int:
         raise PoseError(f'{args.out} exists already: choose another folder or remove it')
     types = BagTypes()
     with BagReader(args.bag, types) as reader:
-        topics = {_choose(name, getattr(args, name), reader.connections): name for name in INPUTS}
+        topics = _topics(args, reader.connections)
         pipeline = PosePipeline.load(parameters.categories, device=parameters.device,
                                      preset=parameters.preset,
                                      models_dir=parameters.models_dir or None)
-        matcher: Matcher[Any] = Matcher(parameters.slop_s, parameters.queue_size)
+        played_s = 0.0
+        matcher: Matcher[Any] = Matcher(parameters.slop_s, parameters.queue_size,
+                                        wait_s=parameters.depth_wait_s, clock=lambda: played_s)
+        for name in EXTRAS:
+            matcher.expect(name, name in topics.values())
         board = MarkerBoard()
         take = {'image': matcher.add_image, 'camera_info': matcher.add_camera_info,
-                'detections': matcher.add_detections}
+                'detections': matcher.add_detections, 'depth': matcher.add_depth,
+                'mask': matcher.add_mask}
         with Writer(args.out, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
             copies = {c.id: reader.copy_connection(c, writer) for c in reader.connections}
             # A recorded /tf takes the objects' transforms too.
@@ -85,33 +96,41 @@ def run(args: argparse.Namespace) -> int:
             outputs = {topic: recorded.get((topic, name))
                        or writer.add_connection(topic, name, typestore=types.store)
                        for topic, name in OUTPUTS.items()}
-            frames = poses = 0
-            problems: dict[str, int] = {}
-            for connection, when_ns, raw in reader.messages():
-                writer.write(copies[connection.id], when_ns, raw)
-                if connection.topic not in topics:
-                    continue
-                message = reader.deserialize(raw, connection)
-                match = take[topics[connection.topic]](message)
+            totals: Counter[str] = Counter()
+            problems: Counter[str] = Counter()
+
+            def answer(match: Any, when_ns: int) -> None:
                 if match is None:
-                    continue
-                messages, count, reasons = _estimate(
-                    pipeline, types, match, parameters, board)
+                    return
+                messages, count, reasons = _estimate(pipeline, types, match, parameters, board)
                 for topic, content in messages.items():
                     writer.write(outputs[topic], when_ns,
                                  types.serialize(content, OUTPUTS[topic]))
-                frames, poses = frames + 1, poses + count
-                for reason in reasons:
-                    problems[reason] = problems.get(reason, 0) + 1
-                if frames % 10 == 0:
-                    print(f'\r  frames {frames}  poses {poses}', end='', flush=True)
-    print(f'\r  frames {frames}  poses {poses}')
-    for reason, count in sorted(problems.items(), key=lambda item: -item[1])[:5]:
+                totals.update(frames=1, poses=count)
+                problems.update(reasons)
+                if totals['frames'] % 10 == 0:
+                    print(f'\r  {_told(totals)}', end='', flush=True)
+
+            when_ns = 0
+            for connection, when_ns, raw in reader.messages():
+                writer.write(copies[connection.id], when_ns, raw)
+                played_s = when_ns * 1e-9
+                if connection.topic in topics:
+                    answer(take[topics[connection.topic]](reader.deserialize(raw, connection)),
+                           when_ns)
+            played_s = math.inf  # what still waits for depth or mask waits no longer
+            answer(matcher.poll(), when_ns)
+    print(f'\r  {_told(totals)}')
+    for reason, count in problems.most_common(5):
         print(f'  {count} x {reason}')
-    if not frames:
+    if not totals['frames']:
         print(f'  no frame had image, camera_info and detections together: {matcher.counts}')
     print(f'  {args.out}')
-    return 0 if poses else 1
+    return 0 if totals['poses'] else 1
+
+
+def _told(totals: Counter[str]) -> str:
+    return f'frames {totals["frames"]}  poses {totals["poses"]}'
 
 
 def _estimate(pipeline: Any, types: Any, match: Any, parameters: Any, board: Any,
@@ -132,9 +151,18 @@ def _estimate(pipeline: Any, types: Any, match: Any, parameters: Any, board: Any
     return said, len(solved.estimates), solved.reasons
 
 
-def _choose(name: str, topic: str | None, connections: Sequence[Any]) -> str:
-    """The topic of an input: the named one, or the only one of its type."""
-    candidates = sorted({c.topic for c in connections if c.msgtype in INPUTS[name]})
+def _topics(args: argparse.Namespace, connections: Sequence[Any]) -> dict[str, str]:
+    """Inputs by topic: depth and mask where they are named, and what the rest of the bag has."""
+    extras = {_choose(name, topic, EXTRAS[name], connections): name
+              for name in EXTRAS if (topic := getattr(args, name))}
+    others = [c for c in connections if c.topic not in extras]
+    return {**extras, **{_choose(name, getattr(args, name), kinds, others): name
+                         for name, kinds in INPUTS.items()}}
+
+
+def _choose(name: str, topic: str | None, kinds: Sequence[str], connections: Sequence[Any]) -> str:
+    """The topic of an input: the named one, or the only one of its types."""
+    candidates = sorted({c.topic for c in connections if c.msgtype in kinds})
     option = f'--{name.replace("_", "-")}'
     if topic is not None:
         if topic not in candidates:

@@ -3,12 +3,14 @@
 """``nabs-pose bag`` copies a bag and adds poses that are right, without ROS."""
 
 from demo_data import check_poses
+import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from ros2_nabs_pose.bag_types import BagReader, BagTypes
 from ros2_nabs_pose.bags import CAMERA_FRAME, IMAGE_TOPIC, TRUTH_TOPIC
 from ros2_nabs_pose.cli.main import main
+from ros2_nabs_pose.image_encodings import rgb_from_message
 from ros2_nabs_pose.matching import stamp_ns
 from ros2_nabs_pose.resources import demo_bag
 
@@ -53,6 +55,34 @@ def test_a_bag_gets_poses(bag, tmp_path, as_file, capsys):
     assert [t.child_frame_id for t in after['/tf'][0].transforms] == names
     assert len(after['/nabs_pose/pose']) == len(after['/nabs_pose/markers']) == FRAMES
     assert f'poses {FRAMES * len(names)}' in capsys.readouterr().out
+
+
+def test_depth_gives_the_scale(bag, tmp_path, capsys):
+    """A wall at 0.4 m in every frame, which the bag has after the boxes."""
+    with_depth, types = tmp_path / 'with depth', BagTypes()
+    name = 'sensor_msgs/msg/Image'
+    with BagReader(bag, types) as reader, \
+            Writer(with_depth, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        copies = {c.id: reader.copy_connection(c, writer) for c in reader.connections}
+        depth = writer.add_connection('/camera/depth', name, typestore=types.store)
+        for connection, when_ns, raw in reader.messages():
+            writer.write(copies[connection.id], when_ns, raw)
+            if connection.topic == TRUTH_TOPIC:
+                header = reader.deserialize(raw, connection).header
+            if connection.topic == IMAGE_TOPIC:
+                height, width = rgb_from_message(reader.deserialize(raw, connection)).shape[:2]
+                last_ns = when_ns
+        wall = np.full((height, width), 0.4, np.float32)
+        writer.write(depth, last_ns + 50_000_000, types.serialize(types.make(
+            name, header=header, height=height, width=width, encoding='32FC1', step=4 * width,
+            data=wall.view(np.uint8).reshape(-1)), name))
+    out = tmp_path / 'out'
+    assert main(['bag', str(with_depth), '--out', str(out), '--depth', '/camera/depth']) == 0
+    first, last = read(out)['/nabs_pose/poses']
+    assert last.header.stamp == header.stamp
+    assert all(0.4 < d.results[0].pose.pose.position.z < 0.46 for d in last.detections)
+    assert all(d.results[0].pose.pose.position.z > 0.46 for d in first.detections)
+    assert '1 x a frame went without depth' in capsys.readouterr().out
 
 
 def test_what_cannot_be_converted_gives_one_sentence(bag, tmp_path, capsys):
