@@ -10,9 +10,10 @@ OPTIONAL = {'PIL', 'hypothesis', 'lpips', 'matplotlib', 'mitsuba', 'rclpy', 'ros
             'safetensors', 'scipy', 'tensorboard', 'torch', 'tqdm', 'trimesh', 'vision_msgs'}
 
 
-def _skip(report, path, name):
+def _skip(report, node, name):
     report.outcome = 'skipped'
-    report.longrepr = str(path), None, f'Skipped: {name} is not installed'
+    # nodeid and not path, which pytest 6 of Humble does not have.
+    report.longrepr = node.nodeid, None, f'Skipped: {name} is not installed'
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -23,7 +24,7 @@ def pytest_make_collect_report(collector):
     if report.outcome == 'failed':
         missing = re.findall(r"No module named '([\w.]+)'", str(report.longrepr))
         if missing and missing[-1].split('.')[0] in OPTIONAL:
-            _skip(report, collector.path, missing[-1])
+            _skip(report, collector, missing[-1])
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -34,4 +35,4 @@ def pytest_runtest_makereport(item, call):
     error = call.excinfo.value if call.excinfo is not None else None
     if (report.outcome == 'failed' and isinstance(error, ModuleNotFoundError)
             and (error.name or '').split('.')[0] in OPTIONAL):
-        _skip(report, item.path, error.name)
+        _skip(report, item, error.name)

@@ -191,7 +191,7 @@ def _allover(rng: np.random.Generator, base: np.ndarray) -> np.ndarray:
 
 #: name -> draws a texture over a base colour: (rng, (3,)) -> (H, W, 3), linear, not clipped.
 PATTERNS = {'bands': _bands, 'gradient': _gradient, 'mottled': _mottled, 'printed': _printed,
-             'allover': _allover}
+            'allover': _allover}
 
 
 def _finish(rng: np.random.Generator, metal_share: float) -> tuple[str, float]:

@@ -167,8 +167,8 @@ def plain(raw, frames):
 
 
 @pytest.mark.parametrize('encoding, convert', [
-    ('bgr8', lambda rgb: rgb[..., ::-1]), ('bgra8', lambda rgb: np.dstack([rgb[..., ::-1],
-                                                                         rgb[..., :1]])),
+    ('bgr8', lambda rgb: rgb[..., ::-1]),
+    ('bgra8', lambda rgb: np.dstack([rgb[..., ::-1], rgb[..., :1]])),
     ('rgb16', lambda rgb: rgb.astype(np.uint16) * 257), ('yuv422_yuy2', yuy2)])
 def test_encodings_give_the_same_poses(raw, frames, plain, encoding, convert):
     forget(raw)
