@@ -104,7 +104,7 @@ def test_its_parameters_are_those_of_the_docs(client):
 
 
 def test_diagnostics_have_the_keys_of_the_docs(client):
-    section = DOCUMENT[DOCUMENT.index('## Diagnostics'):DOCUMENT.index('## Launch files')]
+    section = DOCUMENT.partition('## Diagnostics')[2].partition('\n## ')[0]
     documented = {key for line in section.splitlines() if line.startswith('| `')
                   for key in re.findall(r'`(\w+)`', line.split('|')[1])}
     assert set(client.diagnostics()) == documented
