@@ -21,7 +21,7 @@ from .fit import fit, FitResult
 from .lift import lift, scale_from_depth
 from .losses import Observed
 from .presets import Preset, PRESETS
-from .rotations import axis_azimuth_from_rotation
+from .rotations import axis_azimuth_from_rotation, spin_nearest
 from .starts import make_starts, Remembered
 from .tracks import Track, Tracks
 from .types import (
@@ -39,6 +39,10 @@ from .types import (
 
 MIN_CONTRAST = 0.004
 """Standard deviation of a crop's colours below which there is nothing to see in it."""
+
+
+WRAP_UP_S = 0.012
+"""Kept of a time limit for comparing hypotheses and lifting the pose after the last step."""
 
 
 @dataclass(frozen=True)
@@ -116,14 +120,18 @@ class PosePipeline:
 
     def estimate_frame(self, image: np.ndarray, intrinsics: Intrinsics, boxes: Sequence[Box],
                        stamp_s: float | None = None, depth_m: np.ndarray | None = None,
-                       masks: Sequence[np.ndarray | None] | None = None) -> FrameResult:
+                       masks: Sequence[np.ndarray | None] | None = None,
+                       max_latency_s: float | None = None) -> FrameResult:
         """Poses of the boxes in one image, and a reason for every box without one.
 
         image: (H, W, 3) uint8 RGB. boxes: at most one an object. stamp_s: the image's time, for
         tracking; None: every frame follows the last. depth_m: (H, W) metres along z, 0 unknown,
         registered to the image. masks: (H, W) of each box, non-zero on the object, or None.
+        max_latency_s: time that this call may take; the fits then end early with the best pose so
+        far, and ``iterations`` tells how many steps they took.
         """
         began = time.perf_counter()
+        deadline_s = None if max_latency_s is None else began + max_latency_s - WRAP_UP_S
         torch.manual_seed(self.seed)
         cuts, failures = self._cut(image, intrinsics, boxes, stamp_s, depth_m, masks)
         estimates: list[tuple[int, PoseEstimate]] = []
@@ -136,7 +144,7 @@ class PosePipeline:
             for known in (True, False):
                 group = [c for c in mine if (c.track is not None) == known]
                 if group:
-                    self._explain(model, group, stamp_s, estimates, tracks, failures)
+                    self._explain(model, group, stamp_s, deadline_s, estimates, tracks, failures)
         self._tracks.update(tracks)
         seconds = time.perf_counter() - began
         return FrameResult(tuple(e for _, e in sorted(estimates, key=lambda pair: pair[0])),
@@ -171,8 +179,8 @@ class PosePipeline:
         return cuts, failures
 
     def _explain(self, model: CategoryModel, cuts: list[_Cut], stamp_s: float | None,
-                 estimates: list[tuple[int, PoseEstimate]], tracks: list[Track],
-                 failures: list[Failure]) -> None:
+                 deadline_s: float | None, estimates: list[tuple[int, PoseEstimate]],
+                 tracks: list[Track], failures: list[Failure]) -> None:
         began = time.perf_counter()
         preset: Preset = self.preset if cuts[0].track is None else self.warm_preset
         rgb = self._tensor([c.rgb for c in cuts]).permute(0, 3, 1, 2)
@@ -185,9 +193,11 @@ class PosePipeline:
             for i, cut in enumerate(cuts):
                 if cut.mask is not None:
                     mask[i, 0] = self._tensor(cut.mask)
-            starts = make_starts(said, [self._remember(c.track) for c in cuts],
-                                 preset.cold_starts, preset.warm_starts)
-        result = fit(model, starts, Observed(rgb, mask, valid), focal, preset)
+            starts = make_starts(said, [self._remember(c.track, stamp_s) for c in cuts],
+                                 preset.cold_starts, preset.warm_starts,
+                                 model.card.symmetry == 'free_z')
+        result = fit(model, starts, Observed(rgb, mask, valid), focal, preset,
+                     deadline_s=deadline_s)
         seconds = (time.perf_counter() - began) / len(cuts)
         for i, cut in enumerate(cuts):
             try:
@@ -196,9 +206,16 @@ class PosePipeline:
                 failures.append(Failure(cut.box, str(error)))
                 continue
             estimates.append((cut.place, estimate))
-            tracks.append(Track(
-                track_id=estimate.track_id, box=cut.box, stamp_s=stamp_s,
-                R_allocentric=result.best.R[i].double().cpu().numpy(), latent=estimate.latent))
+            R = result.best.R[i].double().cpu().numpy()
+            R_cam_obj = estimate.T_cam_obj[:3, :3]
+            if cut.track is None:
+                tracks.append(Track(estimate.track_id, cut.box, R, estimate.latent, stamp_s,
+                                    R_cam_obj))
+            else:
+                # What this frame alone says of the code joins the track's; the challenger's
+                # victory is a new beginning.
+                code = said.mean[i].cpu().numpy() if result.best.previous[i] else estimate.latent
+                tracks.append(cut.track.followed_by(cut.box, R, R_cam_obj, code, stamp_s))
 
     def _estimate(self, model: CategoryModel, cut: _Cut, i: int, said: Encoding, mask: Tensor,
                   result: FitResult, seconds: float) -> PoseEstimate:
@@ -221,6 +238,10 @@ class PosePipeline:
             yaw_std = belief.yaw_spread(probability.cpu().numpy(), centers, float(yaw))
         radius, source, size, center = self._size(model, cut, result, i, t, scale, synthesis)
         T_cam_obj = lift(cut.view, R.double().cpu().numpy(), t, scale, radius)
+        if model.card.symmetry == 'free_z' and cut.track is not None:
+            # Among equal rotations the one nearest to the last one is published.
+            T_cam_obj[:3, :3] = spin_nearest(torch.from_numpy(T_cam_obj[:3, :3]),
+                                             torch.from_numpy(cut.track.R_cam_obj)).numpy()
         prior = model.card.size
         radius_std = prior.radius_std_m / prior.radius_m if source == SCALE_CATEGORY_MEAN else 0.02
         track_id = cut.box.track_id or (cut.track.track_id if cut.track else self._tracks.new_id())
@@ -255,10 +276,10 @@ class PosePipeline:
         return (radius, source, radius * read.size[0].double().cpu().numpy(),
                 radius * read.center[0].double().cpu().numpy())
 
-    def _remember(self, track: Track | None) -> Remembered | None:
+    def _remember(self, track: Track | None, stamp_s: float | None) -> Remembered | None:
         if track is None:
             return None
-        return Remembered(self._tensor(track.R_allocentric), self._tensor(track.latent))
+        return Remembered(self._tensor(track.predicted(stamp_s)), self._tensor(track.latent))
 
     def _tensor(self, values: np.ndarray | list[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.asarray(values, np.float32)).to(self.device)

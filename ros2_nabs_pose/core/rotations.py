@@ -147,6 +147,32 @@ def axis_azimuth_from_rotation(R: Tensor) -> tuple[Tensor, Tensor]:
     return axis, torch.atan2(twist[..., 1, 0], twist[..., 0, 0])
 
 
+def rotation_facing(axis: Tensor) -> Tensor:
+    """Rotations (..., 3, 3) with z along unit vectors ``axis`` (..., 3), x to the upright right.
+
+    Of all spins about ``axis`` the one whose x axis lies to the right when the image is turned
+    until the axis points up: the way a round object is described by what the camera sees of it.
+    Where the axis points along the view (see ``POLE``), right is the image's.
+    """
+    x, y, z = axis.unbind(-1)
+    square = x * x + y * y
+    pole = square < POLE * POLE
+    along = torch.where(pole, torch.ones_like(square), square).sqrt()
+    right_x = torch.where(pole, torch.ones_like(x), -y / along)
+    right_y = torch.where(pole, torch.zeros_like(y), x / along)
+    right = torch.stack((right_x, right_y, torch.zeros_like(z)), -1)
+    # At the pole the image's right is not quite across the axis.
+    right = right - (right * axis).sum(-1, keepdim=True) * axis
+    right = right / torch.linalg.vector_norm(right, dim=-1, keepdim=True)
+    return torch.stack((right, torch.linalg.cross(axis, right), axis), -1)
+
+
+def spin_nearest(R: Tensor, before: Tensor) -> Tensor:
+    """``R @ rotation_z(a)`` (..., 3, 3) with the angle that brings it nearest to ``before``."""
+    M = before.transpose(-1, -2) @ R
+    return R @ rotation_z(torch.atan2(M[..., 0, 1] - M[..., 1, 0], M[..., 0, 0] + M[..., 1, 1]))
+
+
 def mean_rotation(R: Tensor, weights: Tensor | None = None) -> Tensor:
     """Chordal mean (3, 3) of ``R`` (N, 3, 3) with ``weights`` (N,), not negative, not all 0.
 

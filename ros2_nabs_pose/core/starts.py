@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .encoder import Encoding
+from .rotations import exp_so3, rotation_facing
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Hypotheses:
                             for f in fields(self)))
 
 
+TILTS_RAD = (0.0, 0.25, -0.25, 0.5, -0.5, 0.75)
+"""Starts of a round object, which has no azimuth to doubt: its tilt towards the camera is."""
+TILT_SPREAD_RAD = 0.2
+
+
 @dataclass(frozen=True)
 class Remembered:
     """What a track hands to the next fit: rotation (3, 3) in the crop and code (D,)."""
@@ -51,24 +57,43 @@ class Remembered:
     latent: Tensor
 
 
+def _tilted(axis: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Rotations (B, K, 3, 3) of round objects around the axis that was read, and log priors."""
+    upright = rotation_facing(axis)
+    tilts = upright.new_tensor((TILTS_RAD * (count // len(TILTS_RAD) + 1))[:count])
+    turns = exp_so3(tilts[:, None] * upright[:, None, :, 0])
+    rotations = rotation_facing((turns @ axis[:, None, :, None])[..., 0])
+    log_prior = -0.5 * (tilts / TILT_SPREAD_RAD).square()
+    return rotations, log_prior.expand(len(axis), -1)
+
+
 def make_starts(said: Encoding, remembered: list[Remembered | None],
-                cold_count: int, warm_count: int) -> Hypotheses:
+                cold_count: int, warm_count: int, free_about_z: bool = False) -> Hypotheses:
     """Hypotheses of all crops, grouped by owner.
 
     A crop without a memory gets ``cold_count`` proposals. One with a memory gets that and
     ``warm_count`` proposals, so that a lost track can find back. Place and scale always come from
-    the new crop: the detector's box moved with the object.
+    the new crop: the detector's box moved with the object. free_about_z: the object may spin
+    freely about its axis; starts then differ in tilt, and x always lies to the upright right.
     """
     most = max(cold_count, warm_count, 1)
-    rotations, weights = said.proposals(most)
-    log_weights = torch.log(weights + 1e-3)
-    before = torch.stack([rotations[i, 0] if m is None else m.R for i, m in enumerate(remembered)])
-    kept = torch.log(said.weight_at(before) + 1e-3)
+    if free_about_z:
+        rotations, log_weights = _tilted(said.axis, most)
+        before = torch.stack([said.axis[i] if m is None else m.R[:, 2]
+                              for i, m in enumerate(remembered)])
+        before = rotation_facing(before)
+        kept = said.t.new_zeros(len(remembered))
+    else:
+        rotations, weights = said.proposals(most)
+        log_weights = torch.log(weights + 1e-3)
+        before = torch.stack([rotations[i, 0] if m is None else m.R
+                              for i, m in enumerate(remembered)])
+        kept = torch.log(said.weight_at(before) + 1e-3)
     owner, R, latent, previous, log_prior = [], [], [], [], []
     for i, memory in enumerate(remembered):
         if memory is not None:
             owner.append(i)
-            R.append(memory.R)
+            R.append(before[i])
             latent.append(memory.latent)
             previous.append(True)
             log_prior.append(kept[i])

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 
 from .types import Box
@@ -17,16 +18,57 @@ MAX_MISSES = 10
 MIN_OVERLAP = 0.3
 
 
+CODE_MEMORY = 8
+"""Frames over which a track's code is averaged: every frame shows another side in other light."""
+TURN_MEMORY = 0.3
+"""Share of a new turning rate in the smoothed one."""
+MAX_PREDICTED_RAD = 0.35
+
+
 @dataclass
 class Track:
-    """One object as last believed in. R_allocentric: rotation about the viewing ray's camera."""
+    """One object as last believed in.
+
+    R_allocentric: (3, 3) rotation about the viewing ray's camera. R_cam_obj: (3, 3) as published.
+    latent: (D,) code, averaged over ``seen`` frames. turn_rad_s: (3,) smoothed turning rate of
+    R_allocentric, crop frame; per frame where there are no stamps.
+    """
 
     track_id: str
     box: Box
     R_allocentric: np.ndarray
     latent: np.ndarray
     stamp_s: float | None
+    R_cam_obj: np.ndarray = field(default_factory=lambda: np.eye(3))
+    seen: int = 1
+    turn_rad_s: np.ndarray = field(default_factory=lambda: np.zeros(3))
     misses: int = 0
+
+    def passed(self, stamp_s: float | None) -> float:
+        """Seconds, or frames where there are no stamps, from the last sight to ``stamp_s``."""
+        if stamp_s is None or self.stamp_s is None:
+            return 1.0 + self.misses
+        return max(stamp_s - self.stamp_s, 0.0)
+
+    def predicted(self, stamp_s: float | None) -> np.ndarray:
+        """R_allocentric (3, 3) if the object goes on turning as it did."""
+        turn = self.turn_rad_s * self.passed(stamp_s)
+        size = float(np.linalg.norm(turn))
+        turn *= min(1.0, MAX_PREDICTED_RAD / max(size, 1e-9))
+        return np.asarray(cv2.Rodrigues(turn)[0] @ self.R_allocentric)
+
+    def followed_by(self, box: Box, R_allocentric: np.ndarray, R_cam_obj: np.ndarray,
+                    latent: np.ndarray, stamp_s: float | None) -> Track:
+        """The track after one more frame; ``latent`` is the fit's own code."""
+        seconds = self.passed(stamp_s)
+        turn = cv2.Rodrigues(R_allocentric @ self.R_allocentric.T)[0][:, 0]
+        rate = turn / seconds if seconds > 1e-3 else self.turn_rad_s
+        # A jump to another hypothesis is no motion.
+        rate = rate if float(np.linalg.norm(turn)) < MAX_PREDICTED_RAD else np.zeros(3)
+        share = 1.0 / (min(self.seen, CODE_MEMORY) + 1.0)
+        return Track(self.track_id, box, R_allocentric,
+                     self.latent + share * (latent - self.latent), stamp_s, R_cam_obj,
+                     self.seen + 1, self.turn_rad_s + TURN_MEMORY * (rate - self.turn_rad_s))
 
 
 def overlap(a: Box, b: Box) -> float:

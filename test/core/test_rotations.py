@@ -154,3 +154,21 @@ def test_gradient_at_the_pole_of_the_split_is_finite():
     psi, R_view = rotations.split_in_plane(R)
     (psi + R_view.sum()).backward()
     assert bool(torch.isfinite(R.grad).all())
+
+
+@given(st.floats(-3.1, 3.1), st.floats(-1.4, 1.5), st.floats(-3.1, 3.1))
+def test_a_round_object_faces_the_viewer_whatever_its_roll(azimuth, elevation, roll):
+    lean = torch.tensor([0.5 * math.pi - elevation, 0.0, 0.0], dtype=torch.float64)
+    tilt = rotations.exp_so3(lean)
+    flip = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))
+    upright = tilt @ flip
+    R = rotations.rotation_z(torch.tensor(roll, dtype=torch.float64)) @ upright
+    spun = R @ rotations.rotation_z(torch.tensor(azimuth, dtype=torch.float64))
+    facing = rotations.rotation_facing(spun[:, 2])
+    assert torch.allclose(facing @ facing.T, torch.eye(3, dtype=torch.float64), atol=1e-9)
+    assert torch.linalg.det(facing) == pytest.approx(1.0)
+    assert torch.allclose(facing[:, 2], spun[:, 2], atol=1e-9)
+    assert torch.allclose(facing, R, atol=1e-6) or torch.allclose(
+        facing, R @ rotations.rotation_z(torch.tensor(math.pi, dtype=torch.float64)), atol=1e-6)
+    again = rotations.spin_nearest(facing, spun)
+    assert torch.allclose(again, spun, atol=1e-6)

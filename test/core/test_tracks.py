@@ -1,9 +1,17 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
+import cv2
 import numpy as np
 import pytest
 
-from ros2_nabs_pose.core.tracks import MAX_AGE_S, MAX_MISSES, overlap, Track, Tracks
+from ros2_nabs_pose.core.tracks import (
+    MAX_AGE_S,
+    MAX_MISSES,
+    MAX_PREDICTED_RAD,
+    overlap,
+    Track,
+    Tracks,
+)
 from ros2_nabs_pose.core.types import Box
 
 
@@ -72,3 +80,32 @@ def test_reset_forgets_and_own_ids_do_not_repeat():
     tracks.reset()
     assert tracks.match([box(0.0, 'a')], 0.0) == [None]
     assert tracks.new_id() != tracks.new_id()
+
+
+def turned(degrees):
+    return cv2.Rodrigues(np.array([0.0, np.radians(degrees), 0.0]))[0]
+
+
+def test_a_turning_object_is_expected_where_it_is_going():
+    seen = Track('a', box(0.0), np.eye(3), np.zeros(4), 0.0)
+    for k in range(1, 12):
+        seen = seen.followed_by(box(0.0), turned(5.0 * k), np.eye(3), np.zeros(4), 0.1 * k)
+    ahead = cv2.Rodrigues(seen.predicted(1.2))[0][1, 0]
+    assert np.degrees(ahead) == pytest.approx(60.0, abs=0.2)
+    # However long it was not seen, it is not expected more than MAX_PREDICTED_RAD farther.
+    late = cv2.Rodrigues(seen.predicted(9.0))[0][1, 0]
+    assert late == pytest.approx(np.radians(55.0) + MAX_PREDICTED_RAD, abs=1e-6)
+
+
+def test_a_jump_to_another_hypothesis_is_no_motion():
+    seen = Track('a', box(0.0), np.eye(3), np.zeros(4), 0.0)
+    seen = seen.followed_by(box(0.0), turned(90.0), np.eye(3), np.zeros(4), 0.1)
+    assert seen.turn_rad_s.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_tracks_code_is_the_mean_of_its_frames():
+    seen = Track('a', box(0.0), np.eye(3), np.full(4, 1.0), 0.0)
+    for k, value in enumerate((2.0, 3.0, 6.0)):
+        seen = seen.followed_by(box(0.0), np.eye(3), np.eye(3), np.full(4, value), 0.1 * k)
+    assert seen.latent.tolist() == pytest.approx([3.0] * 4)
+    assert seen.seen == 4
