@@ -165,7 +165,8 @@ def solve_frame(pipeline: PosePipeline, match: Match[Any],
         read_s = time.perf_counter()
         result = pipeline.estimate_frame(
             frame.image, frame.intrinsics, frame.boxes, stamp_s=frame.stamp_s,
-            depth_m=frame.depth_m, masks=frame.masks)
+            depth_m=frame.depth_m, masks=frame.masks,
+            max_latency_s=_time_left_s(parameters.max_latency_ms, read_s - began_s))
     except PoseError as error:
         return SolvedFrame(frame, (), (str(error),), read_s - began_s)
     fit_s = time.perf_counter() - read_s
@@ -179,6 +180,11 @@ def solve_frame(pipeline: PosePipeline, match: Match[Any],
         'it in the camera driver',)
     return SolvedFrame(frame, tuple(e for e in result.estimates if e.confidence >= least),
                        frame.problems + failed + doubted + nowhere, read_s - began_s, fit_s)
+
+
+def _time_left_s(max_latency_ms: float, used_s: float) -> float | None:
+    """Seconds left for the fits after reading the messages; None without a limit."""
+    return max(0.0, 1e-3 * max_latency_ms - used_s) if max_latency_ms > 0.0 else None
 
 
 def write_frame(make: MakeMessage, header: Any, estimates: Sequence[PoseEstimate],

@@ -55,6 +55,9 @@ class Parameters:
     num_threads: int = _parameter(
         0, 'CPU threads of the fit; 0: one less than there are cores, at most 4. Threads that wait '
         'for a core that others use cost more than they bring.', low=0, high=256)
+    max_latency_ms: float = _parameter(
+        0.0, 'Milliseconds that a frame may take once the worker has it; the fits then end with '
+        'the best poses so far. 0: as long as they need.', live=True, low=0.0, high=60000.0)
     image_transport: str = _parameter(
         'auto', "Subscribe 'raw' images, 'compressed' ones (topic image/compressed), or 'auto': "
         'whichever is published, raw before compressed.', choices=('auto', 'raw', 'compressed'))

@@ -18,6 +18,7 @@ from ros2_nabs_pose.frames import (
     PANEL_HEIGHT_PX,
     read_frame,
     RULE_PX,
+    solve_frame,
     write_frame,
 )
 from ros2_nabs_pose.matching import Match
@@ -110,3 +111,20 @@ def test_every_object_has_its_whole_panel_under_the_picture(estimate, count):
         # Nothing was synthesised: grey ground, and the crop again in the third picture.
         np.testing.assert_allclose(synthesis, 128, atol=1)
         np.testing.assert_allclose(panel[:, 2 * side:3 * side], round(c * 255), atol=1)
+
+
+@pytest.mark.parametrize('limit_ms, least_s, most_s', [(80.0, 0.0, 0.08), (1e-3, 0.0, 0.0)])
+def test_the_fits_get_what_reading_leaves_of_the_time(limit_ms, least_s, most_s):
+    asked = []
+
+    def estimate_frame(*args, **kwargs):
+        asked.append(kwargs['max_latency_s'])
+        return SimpleNamespace(estimates=(), failures=())
+
+    pipeline = SimpleNamespace(estimate_frame=estimate_frame)
+    frame = match(detection(['mug']))
+    solved = solve_frame(pipeline, frame, Parameters(max_latency_ms=limit_ms))
+    assert least_s <= asked[0] <= most_s
+    assert asked[0] == pytest.approx(max(0.0, limit_ms * 1e-3 - solved.decode_s))
+    solve_frame(pipeline, frame, Parameters())
+    assert asked[1] is None

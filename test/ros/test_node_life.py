@@ -215,6 +215,7 @@ def test_it_ends_within_a_second_while_it_loads(tmp_path, how, transition):
         code, seconds = node.stop(how)
     finally:
         client.close()
+        node.process.kill()
     assert code == 0, node.log
     assert seconds < 1.5, node.log
     assert 'Traceback' not in node.log
