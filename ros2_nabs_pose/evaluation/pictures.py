@@ -65,7 +65,7 @@ def plot_accuracy(report: Mapping[str, Any], path: Path) -> None:
     right.set(ylim=(0, 1.22), title='unanswered counts as wrong')
     right.grid(axis='y', alpha=0.3)
     if shown:
-        right.legend(fontsize=8, ncols=3, loc='upper center')
+        right.legend(fontsize=8, ncol=3, loc='upper center')
     figure.savefig(path, dpi=110)
 
 
