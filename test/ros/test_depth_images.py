@@ -3,6 +3,7 @@
 """Depth and masks in every form come out in metres and labels, in the image's pixels."""
 
 import struct
+import time
 from types import SimpleNamespace
 
 import cv2
@@ -122,10 +123,10 @@ def test_rvl_is_quick_enough_for_video():
     message = compressed('16UC1', depth, 'rvl')
 
     def seconds():
-        began = cv2.getTickCount()
+        began = time.process_time()  # others use the processor, too
         out = depth_from_message(message, 640, 480)
         assert abs(float(out[100, 100]) * 1000 - depth[100, 100]) < 0.01
-        return (cv2.getTickCount() - began) / cv2.getTickFrequency()
+        return time.process_time() - began
     assert min(seconds() for _ in range(3)) < 0.1
 
 

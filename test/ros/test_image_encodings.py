@@ -177,10 +177,9 @@ def test_a_vga_image_takes_a_millisecond_at_most(encoding):
     message = image(encoding, np.zeros((480, 640, channels), np.uint8))
 
     def seconds():
-        began = time.perf_counter()
+        began = time.process_time()  # others use the processor, too
         rgb_from_image(message)
-        return time.perf_counter() - began
-    # The best of some: others use the processor too.
+        return time.process_time() - began
     assert min(seconds() for _ in range(20)) < 1e-3
 
 
