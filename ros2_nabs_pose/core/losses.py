@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -151,11 +152,50 @@ class Lpips:
         return distance.flatten(1).mean(1)
 
 
+class Vgg:
+    """Mean squared difference of VGG-19's features up to its 15th layer, as in the paper."""
+
+    LAYERS = 15
+
+    def __init__(self) -> None:
+        try:
+            from torchvision.models import vgg19, VGG19_Weights
+            network = vgg19(weights=VGG19_Weights.IMAGENET1K_V1)
+        except Exception as error:  # torchvision raises whatever its download raised
+            raise PoseError(
+                f'The weights of VGG-19 could not be loaded ({error}): let torchvision download '
+                'them once with internet, or use the preset "paper_offline", which compares the '
+                'features of our own encoder.') from error
+        self.layers = network.features[:self.LAYERS].eval().requires_grad_(False)
+        self._seen: tuple[Observed, Tensor] | None = None
+
+    def _maps(self, image: Tensor) -> Tensor:
+        mean, std = image.new_tensor(((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+        features: Tensor = self.layers((image - mean.view(3, 1, 1)) / std.view(3, 1, 1))
+        return features
+
+    def __call__(self, made: Synthesised, seen: Observed) -> Tensor:
+        if self._seen is None or self._seen[0] is not seen:
+            with torch.no_grad():
+                self._seen = (seen, self._maps(seen.rgb))
+        painted = made.rgb + (1.0 - made.alpha) * seen.rgb
+        return (self._maps(painted) - self._seen[1]).square().mean((1, 2, 3))
+
+
+LPIPS_BACKBONES = ('alex', 'vgg', 'squeeze')
+
+
 def build_terms(weights: Mapping[str, float], encoder: Encoder) -> list[tuple[float, Term]]:
-    """Terms by name ('photometric', 'silhouette', 'features', 'lpips') with their weights."""
+    """Terms with their weights, by name.
+
+    'photometric', 'silhouette' and 'features' need nothing but the model; 'lpips-alex' (or just
+    'lpips'), 'lpips-vgg', 'lpips-squeeze' and 'vgg' download an ImageNet backbone on first use.
+    Raises PoseError for other names, and where a backbone cannot be had.
+    """
     makers: dict[str, Callable[[], Term]] = {
         'photometric': lambda: photometric, 'silhouette': lambda: silhouette,
-        'features': lambda: EncoderFeatures(encoder), 'lpips': Lpips,
+        'features': lambda: EncoderFeatures(encoder), 'lpips': Lpips, 'vgg': Vgg,
+        **{f'lpips-{name}': partial(Lpips, name) for name in LPIPS_BACKBONES},
     }
     unknown = set(weights) - set(makers)
     if unknown:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 import time
 
@@ -19,8 +19,9 @@ from .crop import check_box, make_view, take_crop, take_crop_nearest, take_depth
 from .encoder import bin_centers, Encoding
 from .fit import fit, FitResult
 from .lift import lift, scale_from_depth
-from .losses import Observed
-from .presets import Preset, PRESETS
+from .losses import build_terms, Observed
+from .paper import fit_paper
+from .presets import PaperPreset, PRESETS
 from .rotations import axis_azimuth_from_rotation, spin_nearest
 from .starts import make_starts, Remembered
 from .tracks import Track, Tracks
@@ -67,6 +68,8 @@ class PosePipeline:
                  known_radius_m: Mapping[str, float] | None = None) -> None:
         if preset not in PRESETS:
             raise PoseError(f'There is no preset "{preset}": choose from {", ".join(PRESETS)}.')
+        if isinstance(PRESETS[preset], PaperPreset):
+            build_terms(PRESETS[preset].losses, next(iter(models.values())).encoder)
         self.models = dict(models)
         self.preset = PRESETS[preset]
         self.warm_preset = PRESETS['warm'] if preset == 'cold' else self.preset
@@ -182,7 +185,7 @@ class PosePipeline:
                  deadline_s: float | None, estimates: list[tuple[int, PoseEstimate]],
                  tracks: list[Track], failures: list[Failure]) -> None:
         began = time.perf_counter()
-        preset: Preset = self.preset if cuts[0].track is None else self.warm_preset
+        preset = self.preset if cuts[0].track is None else self.warm_preset
         rgb = self._tensor([c.rgb for c in cuts]).permute(0, 3, 1, 2)
         valid = self._tensor([c.valid for c in cuts]).unsqueeze(1)
         focal = torch.tensor([c.view.focal for c in cuts], dtype=torch.float32,
@@ -193,11 +196,14 @@ class PosePipeline:
             for i, cut in enumerate(cuts):
                 if cut.mask is not None:
                     mask[i, 0] = self._tensor(cut.mask)
+        seen = Observed(rgb, mask, valid)
+        if isinstance(preset, PaperPreset):
+            result = fit_paper(model, said, seen, focal, preset, self.seed, deadline_s)
+        else:
             starts = make_starts(said, [self._remember(c.track, stamp_s) for c in cuts],
                                  preset.cold_starts, preset.warm_starts,
                                  model.card.symmetry == 'free_z')
-        result = fit(model, starts, Observed(rgb, mask, valid), focal, preset,
-                     deadline_s=deadline_s)
+            result = fit(model, starts, seen, focal, preset, deadline_s=deadline_s)
         seconds = (time.perf_counter() - began) / len(cuts)
         for i, cut in enumerate(cuts):
             try:
@@ -209,13 +215,14 @@ class PosePipeline:
             R = result.best.R[i].double().cpu().numpy()
             R_cam_obj = estimate.T_cam_obj[:3, :3]
             if cut.track is None:
-                tracks.append(Track(estimate.track_id, cut.box, R, estimate.latent, stamp_s,
-                                    R_cam_obj))
+                track = Track(estimate.track_id, cut.box, R, estimate.latent, stamp_s, R_cam_obj)
             else:
                 # What this frame alone says of the code joins the track's; the challenger's
                 # victory is a new beginning.
                 code = said.mean[i].cpu().numpy() if result.best.previous[i] else estimate.latent
-                tracks.append(cut.track.followed_by(cut.box, R, R_cam_obj, code, stamp_s))
+                track = cut.track.followed_by(cut.box, R, R_cam_obj, code, stamp_s)
+            measured = estimate.scale_source == SCALE_DEPTH
+            tracks.append(replace(track, radius_m=estimate.radius_m) if measured else track)
 
     def _estimate(self, model: CategoryModel, cut: _Cut, i: int, said: Encoding, mask: Tensor,
                   result: FitResult, seconds: float) -> PoseEstimate:
@@ -252,7 +259,7 @@ class PosePipeline:
             scale_source=source, loss=loss, iterations=result.iterations,
             warm=bool(result.best.previous[i]), seconds=seconds,
             latent=result.best.latent[i].cpu().numpy(), view=cut.view, crop_rgb=cut.rgb,
-            synthesis_rgba=_straight(synthesis))
+            synthesis_rgba=_straight(synthesis), radius_m=radius)
 
     @torch.no_grad()
     def _size(self, model: CategoryModel, cut: _Cut, result: FitResult, i: int, t: np.ndarray,
@@ -273,6 +280,9 @@ class PosePipeline:
                                         relative)
             if measured is not None:
                 radius, source = measured, SCALE_DEPTH
+        if source == SCALE_CATEGORY_MEAN and cut.track is not None and cut.track.radius_m:
+            # A frame without depth must not make the object jump back to a guessed size.
+            radius, source = cut.track.radius_m, SCALE_DEPTH
         return (radius, source, radius * read.size[0].double().cpu().numpy(),
                 radius * read.center[0].double().cpu().numpy())
 

@@ -62,7 +62,26 @@ class Preset:
         'photometric': 1.0, 'silhouette': 0.5, 'features': 0.3})
 
 
-PRESETS = {
+@dataclass(frozen=True)
+class PaperPreset:
+    """The published protocol's settings (see ``paper``); nothing here is tuned.
+
+    rates: Adam's, angles in half turns. within_deg, among: the choice's cluster.
+    """
+
+    name: str
+    losses: Mapping[str, float]
+    starts: int = 32
+    iterations: int = 50
+    latent_prior: float = 1.0
+    among: int = 5
+    within_deg: float = 10.0
+    rates: Mapping[str, float] = field(default_factory=lambda: {
+        'latent': 0.3, 'elevation': 0.01, 'azimuth': 0.03, 't': 0.03, 'scale': 0.03,
+        'in_plane': 0.01})
+
+
+PRESETS: dict[str, Preset | PaperPreset] = {
     'warm': Preset('warm', cold_starts=2, warm_starts=1, stages=(
         PoseStage((16,), 1), PoseStage((16, 32), 1))),
     'cold': Preset('cold', cold_starts=4, warm_starts=2, stages=(
@@ -70,4 +89,7 @@ PRESETS = {
     'accurate': Preset('accurate', cold_starts=8, warm_starts=4, stages=(
         PoseStage((16, 16, 32, 32), 4), JointStage(12, 2), PoseStage((32, 32, 64), 2),
         JointStage(12, 1), PoseStage((32, 64, 64), 1))),
+    'paper': PaperPreset('paper', {'vgg': 1.0}),
+    # The same with our encoder's features, for where VGG's weights cannot be downloaded.
+    'paper_offline': PaperPreset('paper_offline', {'features': 1.0}),
 }

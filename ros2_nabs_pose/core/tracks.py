@@ -31,7 +31,8 @@ class Track:
 
     R_allocentric: (3, 3) rotation about the viewing ray's camera. R_cam_obj: (3, 3) as published.
     latent: (D,) code, averaged over ``seen`` frames. turn_rad_s: (3,) smoothed turning rate of
-    R_allocentric, crop frame; per frame where there are no stamps.
+    R_allocentric, crop frame; per frame where there are no stamps. radius_m: the object's radius
+    as depth last gave it, or None.
     """
 
     track_id: str
@@ -43,6 +44,7 @@ class Track:
     seen: int = 1
     turn_rad_s: np.ndarray = field(default_factory=lambda: np.zeros(3))
     misses: int = 0
+    radius_m: float | None = None
 
     def passed(self, stamp_s: float | None) -> float:
         """Seconds, or frames where there are no stamps, from the last sight to ``stamp_s``."""
@@ -68,7 +70,8 @@ class Track:
         share = 1.0 / (min(self.seen, CODE_MEMORY) + 1.0)
         return Track(self.track_id, box, R_allocentric,
                      self.latent + share * (latent - self.latent), stamp_s, R_cam_obj,
-                     self.seen + 1, self.turn_rad_s + TURN_MEMORY * (rate - self.turn_rad_s))
+                     self.seen + 1, self.turn_rad_s + TURN_MEMORY * (rate - self.turn_rad_s),
+                     radius_m=self.radius_m)
 
 
 def overlap(a: Box, b: Box) -> float:

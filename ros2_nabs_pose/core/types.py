@@ -105,6 +105,7 @@ class PoseEstimate:
     came from the previous frame. latent: (D,) code. view: the crop's virtual camera.
     crop_rgb: (S, S, 3), synthesis_rgba: (S, S, 4), float32 in [0, 1], the crop as observed and as
     explained, for debug images. track_id: as the detector gave it, or the tracker's own.
+    radius_m: largest distance of the surface from the origin, which carries the metric scale.
     """
 
     category: str
@@ -124,6 +125,7 @@ class PoseEstimate:
     view: CropView = field(repr=False)
     crop_rgb: np.ndarray = field(repr=False)
     synthesis_rgba: np.ndarray = field(repr=False)
+    radius_m: float = 0.0
 
 
 @dataclass(frozen=True)
