@@ -66,5 +66,8 @@ setup(
             'yolo_adapter = ros2_nabs_pose.yolo_adapter:main',
             'nabs-pose = ros2_nabs_pose.cli.main:main',
         ],
+        'ament_copyright.license': [
+            'apache2_short = ros2_nabs_pose.licence:SHORT_APACHE_NOTICE',
+        ],
     },
 )
