@@ -1,6 +1,6 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-"""``nabs-pose benchmark accuracy|speed|node``: figures over an evaluation set or a bag."""
+"""``nabs-pose benchmark accuracy|speed|node|models``: figures over a set, a bag, instances."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ EXAMPLES = """examples:
   nabs-pose benchmark node --seconds 60 --json node.json
 
 A set is a folder with annotations.json (docs/design.md) or a bag with true poses.
+"""
+MODELS_EXAMPLES = """example:
+  nabs-pose benchmark models --data data --backgrounds data/backgrounds --sheets out --json m.json
+
+DIR holds a folder for each category as "nabs-pose render CATEGORY" wrote it; only the instances
+that training leaves out are used. Rotation, mask and synthesis are the networks' own, unfitted.
 """
 NODE_EXAMPLES = """example:
   nabs-pose benchmark node --seconds 60 --preset warm --json node.json
@@ -58,6 +64,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     speed.add_argument('--preset', nargs='+', default=['warm', 'cold'], metavar='P')
     speed.add_argument('--frames', type=int, default=40, help='at most so many (default: 40)')
     speed.add_argument('--threads', type=int, default=0, help='CPU threads (0: all)')
+    models = kinds.add_parser(
+        'models', help='encoders and generators on instances that training left out',
+        epilog=MODELS_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    models.add_argument('--data', required=True, type=Path, metavar='DIR',
+                        help='folder of rendered categories')
+    models.add_argument('--backgrounds', type=Path, metavar='DIR', help='rendered clutter')
+    models.add_argument('--models', type=Path, metavar='DIR', help='folder of the model files')
+    models.add_argument('--categories', nargs='+', metavar='C',
+                        help='only these (default: all that there are models and data for)')
+    models.add_argument('--sheets', type=Path, metavar='DIR',
+                        help='write a picture for each category here')
+    models.add_argument('--json', type=Path, metavar='OUT', help='write the report here')
     node = kinds.add_parser(
         'node', help='the ROS node under a camera and a late detector', epilog=NODE_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -77,7 +95,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print a table, write the JSON; returns the exit status."""
-    return {'accuracy': run_accuracy, 'speed': run_speed, 'node': run_node}[args.kind](args)
+    return {'accuracy': run_accuracy, 'speed': run_speed, 'node': run_node,
+            'models': run_models}[args.kind](args)
 
 
 @contextlib.contextmanager
@@ -123,6 +142,19 @@ def run_accuracy(args: argparse.Namespace) -> int:
             write_overlays(answers, args.pictures / 'overlays.png')
     print(accuracy_table(result))
     _write(args.json, result)
+    return 0
+
+
+def run_models(args: argparse.Namespace) -> int:
+    """``benchmark models``."""
+    from ..evaluation.models import COLUMNS, measure_models
+
+    report = measure_models(args.data, args.backgrounds, args.models, args.categories, args.sheets,
+                            lambda line: print(line, file=sys.stderr, flush=True))
+    print(_table(['category', *COLUMNS.values()], [
+        [name, *(_text(figures[key], 3) for key in COLUMNS)]
+        for name, figures in report['categories'].items()]))
+    _write(args.json, report)
     return 0
 
 

@@ -16,6 +16,7 @@ from .compose import compose, Crops, facing_first, Views
 from .instances import TrainingViews
 from ..core.checkpoint import CategoryModel
 from ..core.encoder import Encoding
+from ..core.losses import gain_and_bias
 from ..core.rotations import geodesic_angle
 
 BATCHES = 12
@@ -60,9 +61,11 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool) -> d
     """Encoder's proposals, masks and the synthesis at the true pose, on fresh cluttered crops.
 
     Rotation counts where the front part is seen (or always the axis, where the object spins
-    freely); degrees. psnr_db is over the object's pixels; depth_error is relative to the diameter.
+    freely); degrees. psnr_db is over the object's pixels, psnr_lit_db after the gain and bias a
+    channel that the fit allows too, since a crop does not tell its exposure; depth_error is
+    relative to the diameter.
     """
-    rotation, best4, axis, iou, alpha_iou, psnr, depth = [], [], [], [], [], [], []
+    rotation, best4, axis, iou, alpha_iou, psnr, lit, depth = [], [], [], [], [], [], [], []
     for views, crops, said, drawn in _examples(model, data, BATCHES):
         axis_error = torch.rad2deg(torch.arccos(
             (said.axis * crops.R[:, :, 2]).sum(1).clamp(-1.0, 1.0)))
@@ -82,6 +85,9 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool) -> d
         pixels = both.sum((1, 2, 3)).clamp_min(1.0)
         mse = ((drawn[:, :3] - views.stacked[:, :3]).square() * both).sum((1, 2, 3)) / (3 * pixels)
         psnr.append(-10.0 * torch.log10(mse.clamp_min(1e-8)))
+        gain, bias = gain_and_bias(drawn[:, :3], views.stacked[:, :3], both)
+        apart = (gain * drawn[:, :3] + bias - views.stacked[:, :3]).square() * both
+        lit.append(-10.0 * torch.log10((apart.sum((1, 2, 3)) / (3 * pixels)).clamp_min(1e-8)))
         depth.append(((drawn[:, 4:] - views.stacked[:, 4:]).abs() * both).sum((1, 2, 3)) / pixels
                      / 2.0)
     return {
@@ -89,6 +95,7 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool) -> d
         'within_20_deg': _share(rotation, 20.0), 'best4_within_20_deg': _share(best4, 20.0),
         'axis_median_deg': _median(axis), 'mask_iou_median': _median(iou),
         'alpha_iou_median': _median(alpha_iou), 'psnr_db_median': _median(psnr),
+        'psnr_lit_db_median': _median(lit),
         'depth_error_median': _median(depth),
     }
 

@@ -1,0 +1,52 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""What encoders and generators reach by themselves on instances that training left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..core.checkpoint import load_model
+from ..core.types import PoseError
+from ..resources import models_dir
+
+#: Keys of the figures, and what they are called in tables.
+COLUMNS = {
+    'rotation_median_deg': 'best proposal, median deg', 'within_20_deg': 'within 20 deg',
+    'best4_within_20_deg': 'best of 4 within 20 deg', 'axis_median_deg': 'axis, median deg',
+    'mask_iou_median': 'mask IoU', 'alpha_iou_median': 'alpha IoU', 'psnr_db_median': 'PSNR dB',
+    'psnr_lit_db_median': 'PSNR dB, light removed', 'depth_error_median': 'depth error'}
+
+
+def measure_models(data: Path, backgrounds: Path | None, models: Path | None = None,
+                   categories: Sequence[str] | None = None, sheets: Path | None = None,
+                   progress: Callable[[str], None] = print) -> dict[str, Any]:
+    """JSON-ready figures of every category that has a model and a folder in ``data``.
+
+    sheets: folder for a picture a category: crop, mask, true view, synthesis and its depth.
+    Raises PoseError where nothing can be measured.
+    """
+    from ..training.instances import TrainingViews
+    from ..training.validate import sample_sheet, validate
+
+    folder = models or models_dir()
+    paths = sorted(p for p in folder.glob('*.safetensors')
+                   if (data / p.stem / 'dataset.json').is_file()
+                   and (not categories or p.stem in categories))
+    if not paths:
+        raise PoseError(f'No category has both a model in {folder} and rendered instances in '
+                        f'{data}: render them with "nabs-pose render CATEGORY --out '
+                        f'{data}/CATEGORY".')
+    found = {}
+    for path in paths:
+        progress(f'measuring {path.stem}')
+        model = load_model(path)
+        held_out = TrainingViews.load(data / path.stem, backgrounds, 'validation')
+        found[path.stem] = {
+            'instances': len(held_out.rgba), 'data_hash': held_out.fingerprint,
+            **validate(model, held_out, model.card.symmetry == 'free_z')}
+        if sheets is not None:
+            sample_sheet(model, held_out, sheets / f'{path.stem}.png')
+    return {'categories': found}

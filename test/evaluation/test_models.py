@@ -1,0 +1,61 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from ros2_nabs_pose.cli.main import main
+from ros2_nabs_pose.core.checkpoint import CategoryModel, ModelCard, save_model, SizePrior
+from ros2_nabs_pose.core.encoder import Encoder
+from ros2_nabs_pose.core.generator import Generator
+from ros2_nabs_pose.core.types import PoseError
+from ros2_nabs_pose.evaluation.models import COLUMNS, measure_models
+
+
+@pytest.fixture()
+def rendered(tmp_path):
+    """A data folder with one mug, four views, as the renderer stores them, and a raw model."""
+    from ros2_nabs_pose.data.dataset import write_instance
+
+    views, size = 4, 64
+    rgba = np.zeros((views, size, size, 4), np.uint8)
+    rgba[:, 16:48, 16:48] = (200, 40, 40, 255)
+    folder = tmp_path / 'data' / 'mug'
+    folder.mkdir(parents=True)
+    for k in range(12):
+        write_instance(folder, k, {
+            'rgba': rgba, 'depth': np.zeros((views, size, size), np.float16),
+            'part': np.zeros((views, size, size), np.uint8),
+            'front_visible': np.ones(views, np.float32),
+            'R_cam_obj': np.tile(np.diag((1.0, -1.0, -1.0)).astype(np.float32), (views, 1, 1)),
+            'kappa': np.full(views, 0.1, np.float32), 'light': np.zeros(views, np.uint8),
+            'meta': {'category': 'mug', 'size_m': [0.1, 0.08, 0.1], 'radius_m': 0.07,
+                     'box_center_m': [0.0, 0.0, 0.0], 'instance': k}})
+    (folder / 'dataset.json').write_text(json.dumps({'category': 'mug', 'format_version': 1}))
+    card = ModelCard('mug', 'none', 'handle', SizePrior((0.1, 0.1, 0.1), 0.08, 0.01))
+    generator = Generator()
+    with torch.no_grad():
+        generator.to_image.bias[3] = 3.0  # so that it draws something
+    save_model(CategoryModel(generator, Encoder(), card), tmp_path / 'models/mug.safetensors')
+    return tmp_path
+
+
+def test_every_figure_is_measured_and_a_sheet_drawn(rendered):
+    report = measure_models(rendered / 'data', None, rendered / 'models',
+                            sheets=rendered / 'sheets', progress=lambda line: None)
+    figures = report['categories']['mug']
+    assert set(COLUMNS) <= set(figures)
+    assert 0.0 <= figures['mask_iou_median'] <= 1.0 and figures['instances'] > 0
+    # Removing gain and bias can only bring the colours nearer.
+    assert figures['psnr_lit_db_median'] > figures['psnr_db_median']
+    assert (rendered / 'sheets' / 'mug.png').stat().st_size > 1000
+
+
+def test_without_data_it_says_what_to_render(rendered, capsys):
+    with pytest.raises(PoseError, match='No category has both'):
+        measure_models(rendered, None, rendered / 'models')
+    assert main(['benchmark', 'models', '--data', str(rendered), '--models',
+                 str(rendered / 'models')]) != 0
+    assert 'nabs-pose render' in capsys.readouterr().err
