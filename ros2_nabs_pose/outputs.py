@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 import itertools
 import json
+import math
 import time
 from typing import Any
 
@@ -49,7 +50,7 @@ class Outputs:
         self._turn = itertools.cycle(key for key in OUTPUTS if key != 'tf')
         self._unheard: dict[str, list[str]] = {}
         self._board = MarkerBoard()
-        self._debug_image_due_s = 0.0
+        self._debug_image_s = -math.inf
 
     @property
     def active(self) -> bool:
@@ -82,13 +83,17 @@ class Outputs:
                 self._send('markers', markers)
         else:
             self._board.clear()
-        now_s = time.monotonic()
-        if (solved.frame is not None and self._subscribed('debug_image')
-                and now_s >= self._debug_image_due_s):
-            if parameters.debug_image_rate_hz > 0.0:
-                self._debug_image_due_s = now_s + 1.0 / parameters.debug_image_rate_hz
+        if solved.frame is not None and self._subscribed('debug_image') and self._debug_image_due(
+                parameters.debug_image_rate_hz):
             self._send('debug_image', image_message(
                 header, debug_picture(solved.frame, solved.estimates)))
+
+    def _debug_image_due(self, rate_hz: float) -> bool:
+        now_s = time.monotonic()
+        due = rate_hz == 0.0 or now_s - self._debug_image_s >= 1.0 / rate_hz
+        if due:
+            self._debug_image_s = now_s
+        return due
 
     @property
     def unheard(self) -> list[str]:

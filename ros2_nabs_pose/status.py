@@ -18,6 +18,8 @@ from .matching import MatchCounts
 CALLBACKS_KEPT = 1000
 WINDOW_S = 5.0
 """Rate and times of frames are those of the last seconds, so that they tell how it goes now."""
+LEAST_FRAMES = 10
+"""Of so many frames times are told even where they took longer."""
 _FRAMES_KEPT = 1000
 PERIODS_COMPARED = 3
 """Silence has to last this many reports to be one: some cameras give less than a frame a second."""
@@ -72,9 +74,9 @@ class FrameTimes:
 
 @dataclass(frozen=True)
 class FrameSummary:
-    """Counts since the start, and what frames of the last WINDOW_S took.
+    """Counts since the start, and what frames of the last WINDOW_S took, LEAST_FRAMES at least.
 
-    reasons: of the last frame. rate_hz: frames a second.
+    reasons: of the last frame. rate_hz: frames a second over WINDOW_S.
     times_ms: median and 95th percentile by name of FrameTimes, without '_s'; NaN without a frame.
     """
 
@@ -107,13 +109,14 @@ class FrameStatistics:
     def summary(self, now_s: float) -> FrameSummary:
         """What was recorded, at ``now_s`` by the clock of ``add_frame``."""
         with self._lock:
-            times = [t for end_s, t in self._recent if end_s > now_s - WINDOW_S]
+            recent = sum(end_s > now_s - WINDOW_S for end_s, _ in self._recent)
+            times = [t for _, t in list(self._recent)[-max(recent, LEAST_FRAMES):]]
             frames, poses, reasons = self._frames, self._poses, self._reasons
         names = [f.name.removesuffix('_s') for f in fields(FrameTimes)]
         values = np.array([astuple(t) for t in times] or [(np.nan,) * len(names)])
         median_ms, p95_ms = (np.percentile(values, (50, 95), axis=0) * 1e3).tolist()
         percentiles = dict(zip(names, zip(median_ms, p95_ms)))
-        return FrameSummary(frames, poses, reasons, len(times) / WINDOW_S, percentiles)
+        return FrameSummary(frames, poses, reasons, recent / WINDOW_S, percentiles)
 
 
 class CallbackTimes:

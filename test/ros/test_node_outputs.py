@@ -24,6 +24,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
+from ros2_nabs_pose.status import LEAST_FRAMES
+
 pytestmark = pytest.mark.ros
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -47,43 +49,46 @@ def client(tmp_path_factory):
 def test_diagnostics_say_what_an_outside_observer_measures(client, frames):
     """Images at 15 Hz whose boxes come 50 ms later, more than the node can answer."""
     arrivals = client.note_arrivals()
+    client.stamp = time.time_ns()
     client.answer('poses', client.send(frames[0]))  # cold
     before = settled(client)
     arrivals.clear()
     sent, period_s = set(), 1 / 15
     began_s = time.monotonic()
-    for i in range(int(6.0 / period_s)):
-        stamp, frame = time.time_ns(), frames[i % 4]
+    while time.monotonic() < began_s + 6.0 or (
+            len(arrivals) <= LEAST_FRAMES and time.monotonic() < began_s + 60.0):
+        stamp, frame = time.time_ns(), frames[len(sent) % 4]
         sent.add(stamp)
         client.send(frame, stamp, without='boxes')
         client.spin_for(0.05)
         client.send(frame, stamp, without=('image', 'info'))
-        client.spin_for(max(0.0, began_s + (i + 1) * period_s - time.monotonic()))
+        client.spin_for(max(0.0, began_s + len(sent) * period_s - time.monotonic()))
+    if len(arrivals) <= LEAST_FRAMES:
+        pytest.skip(f'this machine is too busy: {len(arrivals)} frames were answered in a minute')
     client.received['diagnostics'].clear()
     assert client.spin_until(client.report)
     said, reported_s = client.diagnostics(), time.time()
     message = client.report().message
-    ages_ms = [1e3 * (when_s - stamp * 1e-9) for stamp, when_s in arrivals.items()
-               if reported_s - 5.0 < when_s]
-    assert len(ages_ms) > 5
-    median_ms, p95_ms = np.percentile(ages_ms, (50, 95))
+    ages = sorted((when_s, 1e3 * (when_s - stamp * 1e-9)) for stamp, when_s in arrivals.items())
+    recent = sum(when_s > reported_s - 5.0 for when_s, _ in ages)
+    median_ms, p95_ms = np.percentile([a for _, a in ages[-max(recent, LEAST_FRAMES):]], (50, 95))
     assert float(said['stamp_to_publish_ms_median']) == pytest.approx(median_ms, rel=0.1)
     assert float(said['stamp_to_publish_ms_p95']) == pytest.approx(p95_ms, rel=0.1)
-    assert float(said['rate_hz']) == pytest.approx(len(ages_ms) / 5.0, rel=0.1, abs=0.41)
+    assert float(said['rate_hz']) == pytest.approx(recent / 5.0, rel=0.1, abs=0.41)
     # From the image's arrival it is less: the way of the image over DDS.
-    assert 0.7 * median_ms < float(said['latency_ms_median']) <= 1.01 * median_ms
+    assert 0.5 * median_ms < float(said['latency_ms_median']) <= 1.01 * median_ms
     assert float(said['wait_ms_median']) > 45.0
     stages = sum(float(said[f'{name}_ms_median']) for name in ('wait', 'decode', 'fit', 'publish'))
     assert stages == pytest.approx(float(said['latency_ms_median']), rel=0.2)
-    assert 'poses come out at' in message
+    assert message.startswith('poses come out at')
     assert 'the worker is busy' in message
     # Each image that came is answered, or counted as dropped.
     after = settled(client)
     came, frames_done, dropped = (int(after[key]) - int(before[key])
                                   for key in ('matches', 'frames', 'dropped_stale'))
-    assert 0.9 * len(sent) <= came <= len(sent)
     assert frames_done == len(arrivals)
-    assert dropped == pytest.approx(len(sent) - len(arrivals), rel=0.1, abs=2)
+    assert dropped == came - len(arrivals)
+    assert 0.5 * len(sent) < came <= len(sent)
     # Where others keep the processor busy, callbacks wait for their turn.
     assert float(said['callback_ms_p99']) < 5.0 * max(1.0, os.getloadavg()[0] / os.cpu_count())
     client.stamp = time.time_ns()
@@ -109,8 +114,9 @@ def test_parameters_answer_and_change_while_frames_flow(client, frames):
         client.spin_for(0.03)
         if i == 9:
             poses = client.answer('poses', client.send(frames[0]))
-            assert len(poses.detections) == 0
-            assert 'below min_confidence, 0.999' in client.reason('min_confidence')
+            reason = client.reason('min_confidence')
+    assert len(poses.detections) == 0
+    assert 'below min_confidence, 0.999' in reason
     assert len(client.answer('poses', client.send(frames[0])).detections) == 2
     assert np.percentile(answered_s, 90) < 0.1, answered_s
 
@@ -223,6 +229,16 @@ def test_markers_of_vanished_objects_are_deleted(client, frames):
     assert sorted((m.ns, m.id) for m in last) == sorted(kept)
     assert {m.action for m in last} == {2}
     assert client.set_parameters(publish_markers=True)[0].successful
+
+
+def test_debug_images_come_no_oftener_than_asked_for(client, frames):
+    client.answer('debug', client.send(frames[0]))
+    assert client.set_parameters(debug_image_rate_hz=0.01)[0].successful
+    stamp = client.send(frames[0])
+    assert client.answer('poses', stamp) is not None
+    assert client.answer('debug', stamp, 0.5) is None
+    assert client.set_parameters(debug_image_rate_hz=0.0)[0].successful
+    assert client.answer('debug', client.send(frames[0])) is not None
 
 
 def test_a_subscriber_that_asks_for_too_much_is_named(client):

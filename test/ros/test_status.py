@@ -13,6 +13,7 @@ from ros2_nabs_pose.status import (
     Explainer,
     FrameStatistics,
     FrameTimes,
+    LEAST_FRAMES,
     LogThrottle,
     Situation,
     Topics,
@@ -76,7 +77,10 @@ def test_statistics_count_and_time():
     assert summary.rate_hz == pytest.approx(3 / 5)
     later = statistics.summary(6.5)
     assert later.rate_hz == pytest.approx(1 / 5)
-    assert later.times_ms['latency'] == pytest.approx((300.0, 300.0))
+    assert later.times_ms['latency'] == summary.times_ms['latency']
+    for i in range(LEAST_FRAMES):
+        statistics.add_frame(0, (), FrameTimes(0.4, 0, 0, 0, 0, 0), 10.0 + i)
+    assert statistics.summary(100.0).times_ms['latency'] == pytest.approx((400.0, 400.0))
 
 
 def test_callbacks_are_timed_and_still_answer():
