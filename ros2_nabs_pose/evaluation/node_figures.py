@@ -54,6 +54,8 @@ class Heard:
     reports: list[tuple[float, dict[str, str]]] = field(default_factory=list)
     calls_s: list[float] = field(default_factory=list)
     memory_mb: list[tuple[float, float]] = field(default_factory=list)
+    processor_s: list[float] = field(default_factory=list)
+    """Processor time that the node has had, with each of ``memory_mb``."""
 
     @property
     def report(self) -> dict[str, str]:
@@ -109,6 +111,7 @@ class Observer:
             if now_s >= next_memory_s:
                 next_memory_s = now_s + MEMORY_PERIOD_S
                 self.heard.memory_mb.append((time.time(), resident_mb(self._process.pid)))
+                self.heard.processor_s.append(processor_s(self._process.pid))
             return load.poll() is not None
 
         self.spin_until(ended, float('inf'))
@@ -146,6 +149,13 @@ def resident_mb(pid: int) -> float:
     """Resident memory of a process, MB."""
     pages = int(Path(f'/proc/{pid}/statm').read_text(encoding='ascii').split()[1])
     return pages * os.sysconf('SC_PAGE_SIZE') / 1e6
+
+
+def processor_s(pid: int) -> float:
+    """Processor time of a process and its threads so far, seconds."""
+    # The name in parentheses may hold spaces; user and system time are the 14th and 15th field.
+    fields = Path(f'/proc/{pid}/stat').read_text(encoding='utf-8').rpartition(')')[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
 
 def measure(bag: Path, seconds: float, parameters: Sequence[str] = ()) -> dict[str, Any]:
@@ -227,7 +237,9 @@ def summarise(heard: Heard, sent: dict[str, Any], seconds: float) -> dict[str, A
         'parameter_call_ms': _percentiles([1e3 * s for s in heard.calls_s]),
         'stages_ms': {name: _reported(during, name)
                       for name in ('wait', 'decode', 'fit', 'publish')},
-        'memory_mb': _memory(heard.memory_mb), 'last_report': heard.report}
+        'memory_mb': _memory(heard.memory_mb),
+        'processor_ms_a_frame': _processor_ms(heard.processor_s, len(answered)),
+        'last_report': heard.report}
 
 
 def _dropped(report: dict[str, str]) -> int:
@@ -260,6 +272,11 @@ def _windows(reports: Sequence[tuple[float, dict[str, str]]],
     return {'median': float(median), 'p95': float(p95)}
 
 
+def _processor_ms(samples: Sequence[float], frames: int) -> float:
+    """Processor time for each answered frame: what it costs, whoever else is on the machine."""
+    return 1e3 * (samples[-1] - samples[0]) / frames if samples and frames else float('nan')
+
+
 def _memory(samples: Sequence[tuple[float, float]]) -> dict[str, float]:
     """First and last fifth after the warm-up, their difference, and the most."""
     kept = [mb for _, mb in samples[int(WARM_UP_SHARE * len(samples)):]]
@@ -284,6 +301,7 @@ def table(figures: dict[str, Any]) -> str:
         f"dropped               {f['drops']['outside']} (the node says "
         f"{f['drops']['diagnostics']})",
         f'stages, ms            {stages}',
+        f"processor time        {f['processor_ms_a_frame']:.0f} ms a frame, all threads",
         f"callbacks             {f['callback_ms_p99']:.2f} ms p99, "
         f"{f['callback_ms_max']:.2f} ms at most",
         f"parameter calls       {call['median']:.0f} ms median, {call['max']:.0f} ms at most",

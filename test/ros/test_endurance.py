@@ -98,7 +98,7 @@ def test_figures_come_from_what_was_seen():
     heard = Heard(
         poses=[(1e-9 * s + 0.3, s, 2) for s in boxed[::2]] + [(1000.5, 999, 1)],
         reports=[(1000.0 + t, report(5 * t, 4 * t, 250.0)) for t in range(1, 21)],
-        calls_s=[0.002, 0.004, 0.03],
+        calls_s=[0.002, 0.004, 0.03], processor_s=[1.0, 2.0, 11.0],
         memory_mb=[(1000.0 + t, 200.0 + min(t, 4) + 0.1 * (t >= 16)) for t in range(20)])
     figures = summarise(heard, sent, 20.0)
     assert (figures['answered'], figures['poses'], figures['rate_hz']) == (100, 200, 5.0)
@@ -108,6 +108,7 @@ def test_figures_come_from_what_was_seen():
     assert figures['parameter_call_ms']['max'] == pytest.approx(30.0)
     assert figures['callback_ms_p99'] == 3.0
     assert figures['memory_mb']['growth'] == pytest.approx(0.1)
+    assert figures['processor_ms_a_frame'] == pytest.approx(100.0)
     assert heard.settled
     heard.reports.append((1021.0, report(5, 4, 250.0) | {'matches': '10'}))
     assert not heard.settled
