@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .checkpoint import CategoryModel
 from .losses import build_terms, Observed, Synthesised, Term
-from .pose_steps import pose_steps, synthesise, Targets
+from .pose_steps import place, pose_steps, synthesise, Targets
 from .presets import JointStage, PoseStage, Preset
 from .rotations import exp_so3
 from .starts import Hypotheses
@@ -37,16 +37,6 @@ class FitResult:
     synthesis: Synthesised
     iterations: int
     runner_up: Tensor
-
-
-def _evaluate(model: CategoryModel, hypotheses: Hypotheses, seen: Observed, focal: Tensor,
-              terms: list[tuple[float, Term]], omega: Tensor, t: Tensor, log_scale: Tensor,
-              latent: Tensor, volume: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Synthesised]:
-    R = exp_so3(omega) @ hypotheses.R
-    shape = volume if volume is not None else model.generator.volume(latent)
-    made = synthesise(model, *shape, R, t, log_scale, focal, seen.rgb.shape[-1])
-    loss = torch.stack([weight * term(made, seen) for weight, term in terms]).sum(0)
-    return loss, made
 
 
 class _Adam:
@@ -103,7 +93,9 @@ def _joint_steps(model: CategoryModel, now: Hypotheses, seen: Observed, focal: T
         wanted = [x.detach().requires_grad_() for x in (
             now.t.new_zeros(len(now.t), 3), now.t, now.log_scale, now.latent)]
         omega, t, log_scale, latent = wanted
-        loss, _ = _evaluate(model, now, seen, focal, terms, omega, t, log_scale, latent, None)
+        made = synthesise(model, *model.generator.volume(latent), exp_so3(omega) @ now.R, t,
+                          log_scale, focal, seen.rgb.shape[-1])
+        loss = torch.stack([weight * term(made, seen) for weight, term in terms]).sum(0)
         total = loss.sum() + preset.latent_prior * latent.square().mean(1).sum()
         gradients = torch.autograd.grad(total, wanted)
         ease = 1.0 - 0.7 * step / stage.iterations
@@ -130,37 +122,49 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
     terms = build_terms(preset.losses, model.encoder)
     now, reading = starts, starts
     seen = crops.pick(now.owner)
+    volume = volumes(model, now.latent)
     iterations = 0
     runner_up = torch.full((len(focal),), torch.inf, device=focal.device)
     for number, stage in enumerate(preset.stages):
         where = focal[now.owner]
-        if isinstance(stage, PoseStage):
-            with torch.no_grad():
-                now, _, taken = pose_steps(
-                    model, now, Targets(seen, reading, preset.pull), where,
-                    volumes(model, now.latent), stage.sizes, deadline_s=deadline_s)
-        else:
+        if isinstance(stage, JointStage):
             now, taken = _joint_steps(model, now, seen, where, stage, preset, terms, deadline_s)
-        iterations += taken
-        late = deadline_s is not None and time.perf_counter() >= deadline_s
-        last = number == len(preset.stages) - 1
+            volume = volumes(model, now.latent)
+            iterations += taken
         with torch.no_grad():
-            if len(now.owner) > len(focal) or last or late:
-                volume = volumes(model, now.latent)
-                loss, made = _evaluate(model, now, seen, focal[now.owner], terms,
-                                       now.t.new_zeros(len(now.t), 3), now.t, now.log_scale,
-                                       now.latent, volume)
-                loss = torch.nan_to_num(loss, nan=torch.inf)
-                fair = torch.where(now.previous, loss * (1.0 - previous_bonus), loss)
-                fair = fair - preset.start_prior * now.log_prior
-                ranked = _best_rows(fair, now.owner, 2)
-                for o in now.owner.unique():
-                    members = ranked[now.owner[ranked] == o]
-                    if len(members) > 1:
-                        runner_up[o] = loss[members[1]]
-                kept = _best_rows(fair, now.owner, 1 if last or late else stage.keep)
-                now, reading, seen = now.pick(kept), reading.pick(kept), seen.pick(kept)
-        if late:
+            sizes = stage.sizes if isinstance(stage, PoseStage) else ()
+            stepped = pose_steps(model, now, Targets(seen, reading, preset.pull), where, volume,
+                                 sizes, deadline_s=deadline_s)
+            now = stepped.best
+            iterations += stepped.taken
+            late = deadline_s is not None and time.perf_counter() >= deadline_s
+            final = late or number == len(preset.stages) - 1
+            if not final and len(now.owner) == len(focal):
+                continue
+            made = place(stepped.views, now, seen.rgb.shape[-1])
+            loss = _total(terms, made, seen)
+            fair = torch.where(now.previous, loss * (1.0 - previous_bonus), loss)
+            fair = fair - preset.start_prior * now.log_prior
+            if len(now.owner) > len(focal):
+                _note_runner_up(runner_up, loss, fair, now.owner)
+            kept = _best_rows(fair, now.owner, 1 if final else stage.keep)
+            now, reading, seen = now.pick(kept), reading.pick(kept), seen.pick(kept)
+            volume = volume[0][kept], volume[1][kept]
+        if final:
             break
     return FitResult(best=now, loss=loss[kept], iterations=iterations,
                      synthesis=made.pick(kept), runner_up=runner_up)
+
+
+def _total(terms: list[tuple[float, Term]], made: Synthesised, seen: Observed) -> Tensor:
+    loss = torch.stack([weight * term(made, seen) for weight, term in terms]).sum(0)
+    return torch.nan_to_num(loss, nan=torch.inf)
+
+
+def _note_runner_up(runner_up: Tensor, loss: Tensor, fair: Tensor, owner: Tensor) -> None:
+    """Write each crop's second best loss (O,) into ``runner_up``."""
+    ranked = _best_rows(fair, owner, 2)
+    for o in owner.unique():
+        members = ranked[owner[ranked] == o]
+        if len(members) > 1:
+            runner_up[o] = loss[members[1]]

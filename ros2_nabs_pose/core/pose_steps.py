@@ -101,16 +101,26 @@ def _beside(R: Tensor) -> Tensor:
     return turns @ R[:, None]
 
 
-def _draw(model: CategoryModel, now: Hypotheses, focal: Tensor,
-          volume: tuple[Tensor, Tensor]) -> Tensor:
-    """(H, 3, 5, S, S): the upright view, and beside it; all that a step asks of the network."""
-    R = _beside(now.R).flatten(0, 1)
-    perspective = (torch.exp(now.log_scale) / focal).clamp_max(0.5).repeat_interleave(3)
+def _draw(model: CategoryModel, now: Hypotheses, focal: Tensor, volume: tuple[Tensor, Tensor],
+          alone: bool = False) -> Tensor:
+    """(H, K, 5, S, S): the upright view and, but for ``alone``, the two beside it.
+
+    That is all that a step asks of the network.
+    """
+    R = now.R if alone else _beside(now.R).flatten(0, 1)
+    kinds = len(R) // len(now.R)
+    perspective = (torch.exp(now.log_scale) / focal).clamp_max(0.5).repeat_interleave(kinds)
     views = model.generator.render(*volume, rotation_z(-in_plane(R)) @ R, perspective)
-    return views.stacked().unflatten(0, (len(now.R), 3))
+    return views.stacked().unflatten(0, (len(now.R), kinds))
 
 
-def _place(views: Tensor, now: Hypotheses, size_px: int) -> Tensor:
+def place(views: Tensor, now: Hypotheses, size_px: int) -> Synthesised:
+    """Upright views (H, 5, S, S) as hypotheses place them in their crops."""
+    placed = warp_to_crop(views, in_plane(now.R), now.t, torch.exp(now.log_scale), size_px)
+    return Synthesised(placed[:, :3], placed[:, 3:4], placed[:, 4:])
+
+
+def _place_around(views: Tensor, now: Hypotheses, size_px: int) -> Tensor:
     """(H, 7, 5, S, S): the placed view, and with each pose dimension moved by its ``DELTA``."""
     count = len(now.R)
     angle = in_plane(_beside(now.R).flatten(0, 1)).view(count, 3)
@@ -176,7 +186,7 @@ class _Linear:
 
 def _linearise(model: CategoryModel, now: Hypotheses, views: Tensor, targets: Targets,
                size_px: int, weighting: Weighting) -> _Linear:
-    r = residuals(_place(views, now, size_px), targets.seen, weighting)
+    r = residuals(_place_around(views, now, size_px), targets.seen, weighting)
     base = r[:, 0]
     J = (r[:, 1:] - base[:, None]) / r.new_tensor(DELTA)[:, None]
     A = J @ J.transpose(1, 2)
@@ -195,32 +205,53 @@ def _linearise(model: CategoryModel, now: Hypotheses, views: Tensor, targets: Ta
     return _Linear(A, g, torch.nan_to_num(loss, nan=math.inf))
 
 
+def _loss(now: Hypotheses, view: Tensor, targets: Targets, size_px: int,
+          weighting: Weighting) -> Tensor:
+    """(H,) what ``_linearise`` gives as the loss, from the view alone."""
+    if size_px < view.shape[-1]:
+        view = functional.adaptive_avg_pool2d(view, size_px)
+    made = place(view, now, size_px)
+    placed = torch.cat((made.rgb, made.alpha, made.depth), 1)[:, None]
+    loss = residuals(placed, targets.seen, weighting)[:, 0].square().sum(1)
+    if targets.pull > 0.0:
+        loss = loss + targets.pull * _from_reading(now, targets.reading).square().sum(1)
+    return torch.nan_to_num(loss, nan=math.inf)
+
+
 def moved(now: Hypotheses, step: Tensor) -> Hypotheses:
     """Hypotheses after steps (H, 6)."""
     return replace(now, R=exp_so3(step[:, :3]) @ now.R, t=now.t + step[:, 3:5],
                    log_scale=now.log_scale + step[:, 5])
 
 
+@dataclass(frozen=True)
+class Stepped:
+    """Where pose steps led: the best states seen (H), their upright views (H, 5, S, S), steps."""
+
+    best: Hypotheses
+    views: Tensor
+    taken: int
+
+
 def pose_steps(model: CategoryModel, starts: Hypotheses, targets: Targets, focal: Tensor,
                volume: tuple[Tensor, Tensor], sizes: Sequence[int],
                weighting: Weighting | None = None,
-               deadline_s: float | None = None) -> tuple[Hypotheses, Tensor, int]:
+               deadline_s: float | None = None) -> Stepped:
     """Damped Gauss-Newton from every start, coarse to fine.
 
     volume: features and style of each hypothesis (H). sizes: pixels of the crop that each step
-    looks at. A step that raises the loss is taken back and tried shorter. Returns the best states
-    seen, their losses (H,) at the last size, and the steps taken: fewer than asked for where
-    ``deadline_s`` (``time.perf_counter``) passed.
+    looks at. A step that raises the loss is taken back and tried shorter. Fewer steps are taken
+    than asked for where ``deadline_s`` (``time.perf_counter``) passed.
     """
     weighting = weighting or Weighting()
     best = starts
-    views = _draw(model, best, focal, volume)
+    views = _draw(model, best, focal, volume, alone=not sizes)
     at_best: _Linear | None = None
     size, taken = 0, 0
     level = targets
     damping = torch.full_like(best.log_scale, 0.03)
     limit = damping.new_tensor(MAX_STEP)
-    for next_size in sizes:
+    for number, next_size in enumerate(sizes):
         if deadline_s is not None and time.perf_counter() >= deadline_s:
             break
         if at_best is None or next_size != size:
@@ -232,12 +263,17 @@ def pose_steps(model: CategoryModel, starts: Hypotheses, targets: Targets, focal
         step = torch.nan_to_num(torch.linalg.solve(scaled, -at_best.g))
         step = step / (step.abs() / limit).amax(1, keepdim=True).clamp_min(1.0)
         now = moved(best, step)
-        drawn = _draw(model, now, focal, volume)
-        at = _linearise(model, now, drawn, level, size, weighting)
-        better = at.loss < at_best.loss
-        at_best = at.where(better, at_best)
+        if number == len(sizes) - 1:
+            # Nothing is derived from the last state: one view tells whether it is better.
+            drawn = _draw(model, now, focal, volume, alone=True)
+            better = _loss(now, drawn[:, 0], level, size, weighting) < at_best.loss
+            views = views[:, :1]
+        else:
+            drawn = _draw(model, now, focal, volume)
+            at = _linearise(model, now, drawn, level, size, weighting)
+            better = at.loss < at_best.loss
+            at_best = at.where(better, at_best)
         best = now.where(better, best)
         views = torch.where(better.view(-1, 1, 1, 1, 1), drawn, views)
         damping = torch.where(better, damping / 3.0, damping * 6.0).clamp(1e-4, 1e3)
-    loss = torch.full_like(damping, math.inf) if at_best is None else at_best.loss
-    return best, loss, taken
+    return Stepped(best, views[:, 0], taken)

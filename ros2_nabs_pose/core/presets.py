@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 class PoseStage:
     """Gauss-Newton steps with the code held; afterwards each crop keeps its ``keep`` best.
 
-    sizes: pixels of the crop that each step looks at, coarse to fine. Coarse steps bridge larger
-    errors, fine ones are more exact; each costs three synthesised views a hypothesis.
+    sizes: pixels of the crop that each step looks at, coarse to fine; none only compares. Coarse
+    steps bridge larger errors, fine ones are more exact; each costs three synthesised views a
+    hypothesis.
     """
 
     sizes: tuple[int, ...]
@@ -83,7 +84,7 @@ class PaperPreset:
 
 PRESETS: dict[str, Preset | PaperPreset] = {
     'warm': Preset('warm', cold_starts=2, warm_starts=1, stages=(
-        PoseStage((16,), 1), PoseStage((16, 32), 1))),
+        PoseStage((), 1), PoseStage((16, 32), 1))),
     'cold': Preset('cold', cold_starts=4, warm_starts=2, stages=(
         PoseStage((16, 16, 32), 2), JointStage(4, 2), PoseStage((32, 32), 1))),
     'accurate': Preset('accurate', cold_starts=8, warm_starts=4, stages=(

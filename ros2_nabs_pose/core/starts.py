@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .encoder import Encoding
-from .rotations import exp_so3, rotation_facing
+from .rotations import exp_so3, geodesic_angle, rotation_facing
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ class Hypotheses:
 TILTS_RAD = (0.0, 0.25, -0.25, 0.5, -0.5, 0.75)
 """Starts of a round object, which has no azimuth to doubt: its tilt towards the camera is."""
 TILT_SPREAD_RAD = 0.2
+AGREE_RAD = 0.35
+"""Nearer to the track's rotation than this, a proposal is no challenger: the steps bridge it."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +69,21 @@ def _tilted(axis: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return rotations, log_prior.expand(len(axis), -1)
 
 
+def _apart(R: Tensor, other: Tensor, free_about_z: bool) -> Tensor:
+    """Angles (B, K) between rotations, or between their axes."""
+    if not free_about_z:
+        return geodesic_angle(R, other.expand_as(R))
+    return torch.arccos((R[..., 2] * other[..., 2]).sum(-1).clamp(-1.0, 1.0))
+
+
 def make_starts(said: Encoding, remembered: list[Remembered | None],
                 cold_count: int, warm_count: int, free_about_z: bool = False) -> Hypotheses:
     """Hypotheses of all crops, grouped by owner.
 
     A crop without a memory gets ``cold_count`` proposals. One with a memory gets that and
     ``warm_count`` proposals, so that a lost track can find back. Place and scale always come from
-    the new crop: the detector's box moved with the object. free_about_z: the object may spin
+    the new crop: the detector's box moved with the object. Proposals that say what the memory says
+    are left out: they would only double the work. free_about_z: the object may spin
     freely about its axis; starts then differ in tilt, and x always lies to the upright right.
     """
     most = max(cold_count, warm_count, 1)
@@ -89,6 +99,7 @@ def make_starts(said: Encoding, remembered: list[Remembered | None],
         before = torch.stack([rotations[i, 0] if m is None else m.R
                               for i, m in enumerate(remembered)])
         kept = torch.log(said.weight_at(before) + 1e-3)
+    agree = _apart(rotations, before[:, None], free_about_z) < AGREE_RAD
     owner, R, latent, previous, log_prior = [], [], [], [], []
     for i, memory in enumerate(remembered):
         if memory is not None:
@@ -98,6 +109,8 @@ def make_starts(said: Encoding, remembered: list[Remembered | None],
             previous.append(True)
             log_prior.append(kept[i])
         for k in range(warm_count if memory is not None else cold_count):
+            if memory is not None and agree[i, k]:
+                continue
             owner.append(i)
             R.append(rotations[i, k])
             latent.append(said.mean[i])
