@@ -14,6 +14,7 @@ from rclpy.node import Node
 from .inputs import Inputs
 from .outputs import Outputs
 from .processing import Processing
+from .qos import publisher_options, publisher_qos
 from .status import CallbackTimes, Explainer, FrameSummary, Situation
 from .topics import DIAGNOSTICS
 
@@ -35,7 +36,8 @@ class Reporter:
         self._callback_times = callback_times
         self._warn = warn
         self._publisher = node.create_publisher(
-            DiagnosticArray, DIAGNOSTICS.name, DIAGNOSTICS.depth)
+            DiagnosticArray, DIAGNOSTICS.name, publisher_qos(DIAGNOSTICS),
+            qos_overriding_options=publisher_options())
         self.last_s = 0.0
         self.forget()
 

@@ -230,7 +230,7 @@ def main(args: list[str] | None = None) -> int:
     rclpy.init(args=args)
     try:
         node = NabsPoseNode()
-    except (ParameterException, ValueError) as error:
+    except (ParameterException, ValueError, RuntimeError) as error:
         print(f'nabs_pose_node: {error}', file=sys.stderr)
         rclpy.try_shutdown()
         return 1
