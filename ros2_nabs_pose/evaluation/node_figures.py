@@ -34,13 +34,12 @@ from .speed import describe_device
 from ..bags import CAMERA_INFO_TOPIC, IMAGE_TOPIC
 from ..core.types import PoseError
 from ..matching import stamp_ns
+from ..status import LEAST_FRAMES, WINDOW_S
 
 READY_TIMEOUT_S = 120.0
 SETTLE_TIMEOUT_S = 30.0
 CALL_PERIOD_S = 0.5
 MEMORY_PERIOD_S = 1.0
-WINDOW_S = 5.0
-"""As far back as the node's own percentiles reach."""
 WARM_UP_SHARE = 0.2
 """Of the time; memory is compared from there on, when caches are full."""
 
@@ -215,7 +214,7 @@ def summarise(heard: Heard, sent: dict[str, Any], seconds: float) -> dict[str, A
     """The figures, from what was heard and sent. Times are in ms, memory in MB.
 
     ``latency_ms`` and ``drops`` hold what was measured outside beside what the node reported;
-    its percentiles are those of the last 5 s, so outside ones are taken over the same spans and
+    its percentiles are those of the last seconds, so outside ones are taken over the same spans and
     both are averaged over the reports.
     """
     load = [(at, values) for at, values in heard.reports if at > 1e-9 * sent['images'][0]]
@@ -265,7 +264,9 @@ def _windows(reports: Sequence[tuple[float, dict[str, str]]],
     """Mean over the same spans of what an observer sees of the latency from stamp to arrival."""
     spans = []
     for at, _ in reports:
-        inside = [1e3 * (p[0] - 1e-9 * p[1]) for p in poses if at - WINDOW_S < p[0] <= at]
+        before = [p for p in poses if p[0] <= at]
+        recent = sum(p[0] > at - WINDOW_S for p in before)
+        inside = [1e3 * (p[0] - 1e-9 * p[1]) for p in before[-max(recent, LEAST_FRAMES):]]
         if inside:
             spans.append(np.percentile(inside, (50, 95)))
     median, p95 = np.mean(spans, axis=0) if spans else (np.nan, np.nan)
