@@ -22,6 +22,13 @@ def test_the_box_is_centred_and_the_lens_looks_along_x(cameras):
         assert shape.front_point_m[0] == pytest.approx(shape.vertices[:, 0].max(), abs=1e-3)
 
 
+def test_the_glass_is_what_is_seen_in_the_lens(cameras):
+    for shape, _ in cameras:
+        barrel, glass = (shape.parts[n].mesh.vertices for n in ('barrel', 'glass'))
+        middle = np.linalg.norm(barrel[:, 1:] - shape.front_point_m[1:], axis=1) < 1e-4
+        assert middle.any() and barrel[middle, 0].max() < glass[:, 0].min()
+
+
 def test_the_release_is_on_top_at_the_right_hand(cameras):
     for shape, _ in cameras:
         release = shape.parts['release'].mesh.vertices.mean(0)

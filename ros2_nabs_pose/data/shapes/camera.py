@@ -95,18 +95,24 @@ def _lens(p: CameraParameters) -> dict[str, tuple[Mesh, str]]:
     for k in range(p.rings):
         shrink = 1.0 - 0.16 * k / p.rings if p.kind in ('compact', 'bridge') else (
             1.0 - 0.07 * ((k + p.rings) % 2))
-        tubes.append(cylinder(r * shrink, front - 0.004 + cuts[k], front + cuts[k + 1], 0.0008, 0))
+        tubes.append((r * shrink, cuts[k], cuts[k + 1]))
     tip = front + p.lens_m
     last = r * (1.0 - 0.16 * (p.rings - 1) / p.rings) if p.kind in ('compact', 'bridge') else (
         r * (1.0 - 0.07 * ((2 * p.rings - 1) % 2)))
     inner = 0.72 * last
-    rim = facing(turned(np.array([(last, tip - 0.001), (last, tip), (0.92 * last, tip),
-                                  (inner, tip - 0.35 * inner)])), 0)
+    # The glass lies in the foremost tube, which ends behind it: a closed one would cover it.
+    deep = min(0.35 * inner, 0.7 * p.lens_m / p.rings)
+    ends = [(low, high - (deep + 0.0005) * (k == p.rings - 1))
+            for k, (_, low, high) in enumerate(tubes)]
+    barrel = [cylinder(radius, front - 0.004 + low, front + high, 0.0008, 0)
+              for (radius, _, _), (low, high) in zip(tubes, ends, strict=True)]
+    rim = facing(turned(np.array([(last, tip - deep - 0.002), (last, tip), (0.92 * last, tip),
+                                  (inner, tip - deep)])), 0)
     bulge = np.linspace(np.pi / 2.0, 0.0, 7)
     glass = facing(turned(np.stack([inner * np.sin(bulge),
-                                    tip - 0.35 * inner + 0.16 * inner * np.cos(bulge)], 1)), 0)
+                                    tip - deep + 0.45 * deep * np.cos(bulge)], 1)), 0)
     ring = facing(turned(np.array([(0.955 * last, tip + 0.0003), (0.90 * last, tip + 0.0003)])), 0)
-    return {'barrel': (merged(tubes).moved(at), 'barrel'), 'rim': (rim.moved(at), 'dark'),
+    return {'barrel': (merged(barrel).moved(at), 'barrel'), 'rim': (rim.moved(at), 'dark'),
             'glass': (glass.moved(at), 'glass'), 'ring': (ring.moved(at), 'accent')}
 
 
