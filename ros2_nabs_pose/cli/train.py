@@ -13,6 +13,9 @@ EXAMPLES = """examples:
   nabs-pose train mug --data data/mug --backgrounds data/backgrounds
   nabs-pose train can --data data/can --init runs/mug/state.pt --steps 2000
   nabs-pose train mug --data data/mug --steps 40000 --device cuda --instances 64
+  nabs-pose train mug --data data/mug --variant large --device cuda --precision bf16-mixed
+  torchrun --nproc-per-node 4 -m ros2_nabs_pose.cli.main train mug --data data/mug --device cuda
+  tensorboard --logdir runs       the curves of runs made with --tensorboard
 The same command after a stop goes on where the last one ended (see --run).
 """
 
@@ -43,6 +46,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument('--validate-every', type=int, default=500, metavar='STEPS')
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--device', default='cpu', help='cpu or cuda')
+    parser.add_argument('--variant', default='compact',
+                        help='sizes of the networks: compact, large or paper (default: compact)')
+    parser.add_argument('--precision', default='32-true',
+                        help='32-true, or bf16-mixed (needs lightning-fabric; default: 32-true)')
+    parser.add_argument('--tensorboard', action='store_true',
+                        help='write curves and sample sheets for TensorBoard, too')
     parser.add_argument('--threads', type=int, default=0, help='CPU threads (0: all)')
 
 
@@ -58,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
         init=str(args.init or ''), steps=args.steps, student_from=args.student_from,
         instances=args.instances, views=args.views,
         learning_rate=args.learning_rate, seed=args.seed, device=args.device,
-        threads=args.threads, validate_every=args.validate_every,
+        threads=args.threads, variant=args.variant, precision=args.precision,
+        tensorboard=args.tensorboard, validate_every=args.validate_every,
         command=shlex.join(['nabs-pose', *sys.argv[1:]])))
     return 0

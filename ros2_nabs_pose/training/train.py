@@ -8,8 +8,8 @@ code all its views are drawn at their true poses (Chen et al., section 3.2, with
 views instead of one, so that the 3D volume is computed once for them). The shipped encoder sees the
 same views composed into cluttered crops, and learns to read the code, the mask and the pose.
 
-A run is a folder: ``state.pt`` (everything a resume needs), ``log.csv``, ``samples/*.png`` and,
-at the end, the model file.
+A run is a folder: ``state.pt`` (everything a resume needs), ``log.csv``, ``samples/*.png``,
+``tensorboard/`` where asked for and, at the end, the model file.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .compose import compose, facing_first, recolour, Views
+from .curves import Curves
+from .engine import Engine
 from .instances import TrainingViews
 from .objective import codes, proportions, readings, reconstruction, Weights
 from .teacher import CleanEncoder
@@ -39,6 +41,7 @@ from ..core.checkpoint import CategoryModel, ModelCard, save_model
 from ..core.encoder import Encoder, EncoderConfig
 from ..core.generator import Generator, GeneratorConfig
 from ..core.types import PoseError
+from ..core.variants import get_variant
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,9 @@ class TrainConfig:
     threads: int = 0
     validate_every: int = 500
     command: str = ''
+    variant: str = 'compact'
+    precision: str = '32-true'
+    tensorboard: bool = False
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
@@ -79,12 +85,13 @@ class Trainer:
 
     def __init__(self, config: TrainConfig, data: TrainingViews, card: ModelCard,
                  generator: GeneratorConfig | None = None,
-                 encoder: EncoderConfig | None = None) -> None:
+                 encoder: EncoderConfig | None = None, engine: Engine | None = None) -> None:
         torch.manual_seed(config.seed)
+        self.engine = engine or Engine(config.device, config.precision)
         self.config = config
         self.data = data
         self.weights = Weights()
-        self.device = torch.device(config.device)
+        self.device = torch.device(self.engine.device)
         self.model = CategoryModel(Generator(generator), Encoder(encoder), card).to(self.device)
         self.average = CategoryModel(Generator(generator), Encoder(encoder), card).to(self.device)
         self.average.load_state_dict(self.model.state_dict())
@@ -97,6 +104,8 @@ class Trainer:
                                           betas=(0.9, 0.99))
         self.free_about_z = card.symmetry == 'free_z'
         self.step = 0
+        if self.engine.rank:  # the same models everywhere, other pictures
+            torch.manual_seed(config.seed + 7919 * self.engine.rank)
 
     @property
     def student_share(self) -> float:
@@ -114,9 +123,9 @@ class Trainer:
         count, group = len(index), len(views.R_view) // len(index)
         views = recolour(views, group)
         crops = compose(views, self.data.backgrounds)
-        said = self.model.encoder(crops.image)
-
-        mean, logvar = self.teacher(views.stacked[:, :4])
+        with self.engine.autocast():
+            said = _full_precision(self.model.encoder(crops.image))
+            mean, logvar = (x.float() for x in self.teacher(views.stacked[:, :4]))
         means, spreads = (x.view(count, group, -1) for x in (mean, (0.5 * logvar).exp()))
         if self.free_about_z:
             # Which side of a round body is its front is agreed on by looking: the one that the
@@ -135,8 +144,11 @@ class Trainer:
         by_student = torch.rand(count, 1, device=self.device) < self.student_share
         code = torch.where(by_student, read, code)
 
-        volume, style = self.model.generator.volume(code)
-        drawn = self.model.generator.render(volume, style, views.R_view, views.perspective)
+        with self.engine.autocast():
+            volume, style = self.model.generator.volume(code)
+            drawn = _full_precision(self.model.generator.render(
+                volume, style, views.R_view, views.perspective))
+        style = style.float()
         return {
             **reconstruction(drawn, views, self.weights),
             **readings(said, crops, self.weights, self.free_about_z),
@@ -157,6 +169,7 @@ class Trainer:
         loss = torch.stack(list(terms.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self.engine.average_gradients(self.trained)
         norm = torch.nn.utils.clip_grad_norm_(self.trained, 5.0)
         if torch.isfinite(norm):
             self.optimizer.step()
@@ -175,7 +188,16 @@ class Trainer:
                 mean.copy_(now)
 
     def save_state(self, path: Path) -> None:
-        """Everything a resumed run needs to go on as if it had never stopped; atomic."""
+        """Everything a resumed run needs to go on as if it had never stopped; atomic.
+
+        With many processes all of them must call it; the first one writes.
+        """
+        cuda = self.device.type == 'cuda'
+        others = self.engine.gather(torch.get_rng_state())[1:]
+        others_device = (self.engine.gather(torch.cuda.get_rng_state(self.device))[1:] if cuda
+                         else None)
+        if self.engine.rank:
+            return
         partial = path.with_suffix('.partial')
         torch.save({
             'step': self.step, 'seed': self.config.seed, 'data': self.data.fingerprint,
@@ -183,7 +205,9 @@ class Trainer:
             'average': self.average.state_dict(), 'teacher': self.teacher.state_dict(),
             'optimizer': self.optimizer.state_dict(),
             'random': torch.get_rng_state(),
-            'random_device': (torch.cuda.get_rng_state() if self.device.type == 'cuda' else None),
+            'random_device': torch.cuda.get_rng_state(self.device) if cuda else None,
+            'random_others': others, 'random_others_device': others_device,
+            'variant': self.config.variant, 'processes': self.engine.world,
         }, partial)
         os.replace(partial, path)
 
@@ -196,14 +220,24 @@ class Trainer:
         if (state['data'], state['seed']) != (self.data.fingerprint, self.config.seed):
             raise PoseError(f'{path.parent} holds a run with other data or another seed: choose '
                             'another --run, or remove that folder.')
+        if state.get('variant', 'compact') != self.config.variant:
+            raise PoseError(f"{path.parent} holds a run of the variant '{state['variant']}': give "
+                            'that --variant, or another --run.')
+        if state.get('processes', 1) != self.engine.world:
+            raise PoseError(f"{path.parent} holds a run on {state.get('processes', 1)} processes: "
+                            'take it up on as many, or choose another --run.')
         self.model.load_state_dict(state['model'])
         self.average.load_state_dict(state['average'])
         self.teacher.load_state_dict(state['teacher'])
         self.optimizer.load_state_dict(state['optimizer'])
         self.step = state['step']
-        torch.set_rng_state(state['random'].cpu())
-        if state['random_device'] is not None:
-            torch.cuda.set_rng_state(state['random_device'].cpu())
+        rank = self.engine.rank
+        random = state['random'] if rank == 0 else state['random_others'][rank - 1]
+        torch.set_rng_state(random.cpu())
+        if state['random_device'] is not None and self.device.type == 'cuda':
+            others = state['random_others_device']
+            random = state['random_device'] if rank == 0 else others[rank - 1]
+            torch.cuda.set_rng_state(random.cpu(), self.device)
 
     def begin_from(self, path: Path) -> None:
         """Start with another run's models (its ``state.pt``): what they share is learned already.
@@ -233,6 +267,12 @@ class Trainer:
         save_model(self.average, Path(self.config.out))
 
 
+def _full_precision(said: Any) -> Any:
+    """A dataclass of tensors with all of them in 32 bits."""
+    return replace(said, **{f.name: getattr(said, f.name).float()
+                            for f in dataclasses.fields(said)})
+
+
 def train(config: TrainConfig) -> dict[str, Any]:
     """Run (or resume) a training; returns the validation figures of the last model.
 
@@ -241,19 +281,25 @@ def train(config: TrainConfig) -> dict[str, Any]:
     if config.threads:
         torch.set_num_threads(config.threads)
     run = Path(config.run)
-    run.mkdir(parents=True, exist_ok=True)
     folder = Path(config.data)
     clutter = Path(config.backgrounds) if config.backgrounds else None
-    data = TrainingViews.load(folder, clutter, 'train', config.device)
-    held_out = TrainingViews.load(folder, clutter, 'validation', config.device)
-    trainer = Trainer(config, data, data.card(config.category))
+    sizes = get_variant(config.variant)
+    engine = Engine(config.device, config.precision)
+    data = TrainingViews.load(folder, clutter, 'train', engine.device)
+    held_out = TrainingViews.load(folder, clutter, 'validation', engine.device)
+    trainer = Trainer(config, data, data.card(config.category), *sizes, engine=engine)
+    run.mkdir(parents=True, exist_ok=True)
+    first = engine.rank == 0
     state = run / 'state.pt'
     if state.exists():
         trainer.load_state(state)
-        print(f'Resuming {run} at step {trainer.step} of {config.steps}.')
+        if first:
+            print(f'Resuming {run} at step {trainer.step} of {config.steps}.')
     elif config.init:
         trainer.begin_from(Path(config.init))
-    (run / 'config.json').write_text(json.dumps(dataclasses.asdict(config), indent=2))
+    curves = Curves(run / 'tensorboard', trainer.step) if config.tensorboard and first else None
+    if first:
+        (run / 'config.json').write_text(json.dumps(dataclasses.asdict(config), indent=2))
 
     stop = {'asked': False}
 
@@ -263,35 +309,56 @@ def train(config: TrainConfig) -> dict[str, Any]:
     previous = [(s, signal.signal(s, ask_to_stop)) for s in (signal.SIGINT, signal.SIGTERM)]
     figures: dict[str, Any] = {}
     recent: list[dict[str, float]] = []
-    log = run / 'log.csv'
-    progress = tqdm(total=config.steps, initial=trainer.step, unit='step', dynamic_ncols=True)
+    progress = tqdm(total=config.steps, initial=trainer.step, unit='step', dynamic_ncols=True,
+                    disable=not first)
     try:
-        while trainer.step < config.steps and not stop['asked']:
+        while trainer.step < config.steps and not engine.any(stop['asked']):
             recent.append(trainer.train_step())
             progress.update()
             if trainer.step % 50 == 0:
                 means = {k: float(np.mean([r[k] for r in recent])) for k in recent[0]}
                 recent.clear()
-                _append(log, {'step': trainer.step, 'time': round(time.time()), **means})
-                progress.set_postfix(loss=f'{means["loss"]:.3f}')
+                if first:
+                    _append(run / 'log.csv',
+                            {'step': trainer.step, 'time': round(time.time()), **means})
+                    progress.set_postfix(loss=f'{means["loss"]:.3f}')
+                if curves:
+                    curves.scalars('training', trainer.step, means)
             if trainer.step % config.validate_every == 0 or trainer.step == config.steps:
-                figures = validate(trainer.average, held_out, trainer.free_about_z)
-                _append(run / 'validation.csv', {'step': trainer.step, **figures})
-                tqdm.write(f'step {trainer.step}: ' + ', '.join(
-                    f'{k} {v:.3g}' for k, v in figures.items()))
-                sample_sheet(trainer.average, held_out, run / f'samples/{trainer.step:06d}.png')
+                if first:
+                    figures = _look_at(trainer, held_out, run, curves)
                 trainer.save_state(state)
-                trainer.finish(figures)
+                if first:
+                    trainer.finish(figures)
+                engine.barrier()
     finally:
         progress.close()
+        if curves:
+            curves.close()
         for number, handler in previous:
             signal.signal(number, handler)
     trainer.save_state(state)
-    if not figures:
-        figures = validate(trainer.average, held_out, trainer.free_about_z)
-    trainer.finish(figures)
-    if stop['asked']:
-        print(f'Stopped at step {trainer.step}; the same command goes on from here.')
+    if first:
+        if not figures:
+            figures = validate(trainer.average, held_out, trainer.free_about_z)
+        trainer.finish(figures)
+        if trainer.step < config.steps:
+            print(f'Stopped at step {trainer.step}; the same command goes on from here.')
+    engine.barrier()
+    return figures
+
+
+def _look_at(trainer: Trainer, held_out: TrainingViews, run: Path,
+             curves: Curves | None) -> dict[str, Any]:
+    """Validate the averaged model; figures and a sample sheet go into the run's folder."""
+    figures = validate(trainer.average, held_out, trainer.free_about_z)
+    _append(run / 'validation.csv', {'step': trainer.step, **figures})
+    tqdm.write(f'step {trainer.step}: ' + ', '.join(f'{k} {v:.3g}' for k, v in figures.items()))
+    sheet = run / f'samples/{trainer.step:06d}.png'
+    sample_sheet(trainer.average, held_out, sheet)
+    if curves:
+        curves.scalars('validation', trainer.step, figures)
+        curves.picture('samples', trainer.step, sheet)
     return figures
 
 
