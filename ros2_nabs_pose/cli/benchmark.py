@@ -172,6 +172,9 @@ def run_speed(args: argparse.Namespace) -> int:
         [name, _text(p['seconds']['median'], 3), _text(p['seconds']['p95'], 3),
          _text(p['rotation_median_deg'], 1), _text(p['within_10_deg'], 2),
          _text(p['peak_memory_mb'], 0)] for name, p in result['presets'].items()]))
+    print(_table(['generator, forward and backward', '1 crop ms', '8 crops ms'], [
+        [name, _text(g['one'], 1), _text(g['eight'], 1)]
+        for name, g in result['generators_ms'].items()]))
     _write(args.json, result)
     return 0
 

@@ -102,9 +102,47 @@ def measure(evaluation_set: EvaluationSet, presets: Sequence[str], setup: Setup,
     return {
         'device': describe_device(setup.device), 'set': evaluation_set.name,
         'frames': len(frames),
+        'generators_ms': measure_generators(setup.device),
         'presets': {preset: _figures(seconds[preset], results[preset],
                                      measured_memory(preset, evaluation_set, setup))
                     for preset in presets}}
+
+
+def measure_generators(device: str, repeats: int = 15) -> dict[str, dict[str, float]]:
+    """Milliseconds (median) of drawing and of the gradient to code and rotation, by variant.
+
+    Keys 'one' and 'eight': for one crop and for a batch of eight, each crop with a code of its own.
+    The variants take turns, so that whatever else the machine does falls on all of them.
+    """
+    import torch
+
+    from ..core.generator import Generator
+    from ..core.rotations import exp_so3
+    from ..core.variants import VARIANTS
+
+    def draw(generator: Generator, count: int) -> float:
+        latent = torch.zeros(count, generator.config.latent_dim, device=device).requires_grad_()
+        omega = torch.full((count, 3), 0.3, device=device).requires_grad_()
+        began = time.perf_counter()
+        views = generator(latent, exp_so3(omega), torch.full((count,), 0.1, device=device))
+        torch.autograd.grad(views.stacked().square().mean(), (latent, omega))
+        if device.startswith('cuda'):
+            torch.cuda.synchronize()
+        return 1e3 * (time.perf_counter() - began)
+
+    generators = {name: Generator(VARIANTS[name][0]).to(device).requires_grad_(False)
+                  for name in ('compact', 'paper')}
+    found: dict[str, dict[str, float]] = {name: {} for name in generators}
+    for count, key in ((1, 'one'), (8, 'eight')):
+        times: dict[str, list[float]] = {name: [] for name in generators}
+        for turn in range(repeats + 2):
+            for name, generator in generators.items():
+                took = draw(generator, count)
+                if turn >= 2:
+                    times[name].append(took)
+        for name, values in times.items():
+            found[name][key] = float(np.median(values))
+    return found
 
 
 def _figures(seconds: list[float], results: list[ObjectResult], memory_mb: float) -> dict[str, Any]:
