@@ -55,6 +55,8 @@ setup(
     extras_require={
         'data': ['mitsuba>=3.5', 'pillow', 'scipy', 'tqdm', 'trimesh>=5'],
         'train': ['tqdm', 'tensorboard', 'matplotlib', 'lpips'],
+        # More than one GPU, or mixed precision.
+        'fabric': ['lightning-fabric'],
         'bags': ['rosbags'],
         'test': ['pytest', 'pytest-timeout', 'hypothesis'],
     },

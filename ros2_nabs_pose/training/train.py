@@ -233,11 +233,12 @@ class Trainer:
         self.step = state['step']
         rank = self.engine.rank
         random = state['random'] if rank == 0 else state['random_others'][rank - 1]
-        torch.set_rng_state(random.cpu())
+        # Cloned: torch reads a state from where its storage begins, whatever the slice.
+        torch.set_rng_state(random.cpu().clone())
         if state['random_device'] is not None and self.device.type == 'cuda':
             others = state['random_others_device']
             random = state['random_device'] if rank == 0 else others[rank - 1]
-            torch.cuda.set_rng_state(random.cpu(), self.device)
+            torch.cuda.set_rng_state(random.cpu().clone(), self.device)
 
     def begin_from(self, path: Path) -> None:
         """Start with another run's models (its ``state.pt``): what they share is learned already.

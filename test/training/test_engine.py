@@ -1,6 +1,10 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 import builtins
+import os
+from pathlib import Path
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -104,3 +108,55 @@ def test_curves_are_written(tmp_path):
     events = EventAccumulator(str(tmp_path))
     events.Reload()
     assert [(e.step, e.value) for e in events.Scalars('training/loss')] == [(50, 1.25)]
+
+
+TWO_PROCESSES = """
+import sys
+from pathlib import Path
+import torch
+from test_training import Trainer, TrainConfig, tiny_views, TINY_ENCODER, TINY_GENERATOR
+from ros2_nabs_pose.training.engine import Engine
+engine = Engine()
+def begin():
+    views = tiny_views()
+    config = TrainConfig('mug', '', None, '', '', steps=6, instances=2, views=2, warmup=2)
+    return Trainer(config, views, views.card('mug'), TINY_GENERATOR, TINY_ENCODER, engine=engine)
+def weights(trainer):
+    return torch.cat([p.detach().flatten() for p in trainer.trained])
+state = Path(sys.argv[1])
+whole, half, again = begin(), None, None
+torch.manual_seed(engine.rank)
+random = torch.get_rng_state()
+for _ in range(3):
+    whole.train_step()
+everywhere = engine.gather(weights(whole))
+assert torch.equal(everywhere[0], everywhere[1])
+assert not torch.equal(*engine.gather(torch.get_rng_state()))
+assert engine.any(engine.rank == 1)
+half = begin()
+torch.set_rng_state(random)
+for _ in range(2):
+    half.train_step()
+half.save_state(state)
+engine.barrier()
+again = begin()
+again.load_state(state)
+again.train_step()
+assert torch.equal(weights(again), weights(whole))
+(state.parent / f'done-{engine.rank}').touch()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_keep_the_same_weights_and_resume_exactly(tmp_path):
+    pytest.importorskip('lightning_fabric')
+    (tmp_path / 'two.py').write_text(TWO_PROCESSES)
+    here = Path(__file__).parent
+    path = os.pathsep.join([str(here), str(here.parents[1]), *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2',
+         str(tmp_path / 'two.py'), str(tmp_path / 'state.pt')],
+        env={**os.environ, 'PYTHONPATH': path, 'OMP_NUM_THREADS': '1'}, capture_output=True,
+        text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / 'done-0').exists() and (tmp_path / 'done-1').exists()
