@@ -19,7 +19,7 @@ from .encoder import Encoder, EncoderConfig
 from .generator import Generator, GeneratorConfig
 from .types import PoseError
 
-FORMAT = '1'
+FORMAT = '2'
 
 
 @dataclass(frozen=True)
@@ -111,11 +111,8 @@ def load_model(path: Path) -> CategoryModel:
         card_values = json.loads(metadata['card'])
         card_values['size'] = SizePrior(**_tuples(card_values['size']))
         card = ModelCard(**card_values)
-        # Models of the first release have codes that do not begin with a colour.
-        plain = {'colour_dims': 0}
-        generator = Generator(GeneratorConfig(
-            **{**plain, **_tuples(json.loads(metadata['generator']))}))
-        encoder = Encoder(EncoderConfig(**{**plain, **_tuples(json.loads(metadata['encoder']))}))
+        generator = Generator(GeneratorConfig(**_tuples(json.loads(metadata['generator']))))
+        encoder = Encoder(EncoderConfig(**_tuples(json.loads(metadata['encoder']))))
         model = CategoryModel(generator, encoder, card)
         model.load_state_dict({k: v.float() if v.is_floating_point() else v
                                for k, v in tensors.items()})
