@@ -86,7 +86,7 @@ PRESETS: dict[str, Preset | PaperPreset] = {
     'warm': Preset('warm', cold_starts=2, warm_starts=1, stages=(
         PoseStage((), 1), PoseStage((16, 32), 1))),
     'cold': Preset('cold', cold_starts=4, warm_starts=2, stages=(
-        PoseStage((16, 16, 32), 2), JointStage(4, 2), PoseStage((32, 32), 1))),
+        PoseStage((16, 32), 1), JointStage(8, 1), PoseStage((32,), 1))),
     'accurate': Preset('accurate', cold_starts=8, warm_starts=4, stages=(
         PoseStage((16, 16, 32, 32), 4), JointStage(12, 2), PoseStage((32, 32, 64), 2),
         JointStage(12, 1), PoseStage((32, 64, 64), 1))),

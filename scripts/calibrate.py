@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Fit the confidence: how likely a rotation is within 10 degrees, told from the fit alone.
+
+    scripts/env python scripts/calibrate.py data data/backgrounds
+
+Fits instances that training left out, composed into clutter, with the preset ``cold``; then a
+logistic regression of right or wrong on the outline's overlap and the yaw's spread. Prints the
+numbers that stand in core/belief.py, and the calibration error on halves not used for them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+import sys
+
+import numpy as np
+import torch
+
+from ros2_nabs_pose.core import belief
+from ros2_nabs_pose.core.checkpoint import load_model
+from ros2_nabs_pose.core.encoder import bin_centers
+from ros2_nabs_pose.core.fit import fit
+from ros2_nabs_pose.core.losses import Observed
+from ros2_nabs_pose.core.presets import Preset, PRESETS
+from ros2_nabs_pose.core.rotations import axis_azimuth_from_rotation, geodesic_angle
+from ros2_nabs_pose.core.starts import make_starts
+from ros2_nabs_pose.evaluation.accuracy import CORRECT_DEG
+from ros2_nabs_pose.evaluation.metrics import expected_calibration_error
+from ros2_nabs_pose.resources import models_dir
+from ros2_nabs_pose.training.compose import compose
+from ros2_nabs_pose.training.instances import TrainingViews
+
+BATCHES = 3
+SEED = 5
+
+
+def observe(path: Path, data: Path, backgrounds: Path) -> list[tuple[float, float, float]]:
+    """Outline overlap, yaw spread and whether the rotation is right, of one category's crops."""
+    model = load_model(path)
+    views = TrainingViews.load(data / path.stem, backgrounds, 'validation')
+    free = model.card.symmetry == 'free_z'
+    preset = PRESETS['cold']
+    assert isinstance(preset, Preset)
+    torch.manual_seed(SEED)
+    rows = []
+    for _ in range(BATCHES):
+        _, v = views.batch(4, 4)
+        crops = compose(v, views.backgrounds)
+        with torch.no_grad():
+            said = model.encoder(crops.image)
+            mask = torch.sigmoid(said.mask_logits)
+        count = len(mask)
+        starts = make_starts(said, [None] * count, preset.cold_starts, preset.warm_starts, free)
+        found = fit(model, starts, Observed(crops.image, mask, torch.ones_like(mask)),
+                    crops.log_scale.exp() / v.perspective, preset)
+        for i in range(count):
+            R, true = found.best.R[i], crops.R[i]
+            outline = belief.outline_overlap(found.synthesis.alpha[i, 0].numpy(),
+                                             mask[i, 0].numpy(), np.ones(mask.shape[2:]))
+            spread = 0.0
+            if free:
+                error = torch.arccos((R[:, 2] * true[:, 2]).sum().clamp(-1.0, 1.0))
+            elif crops.front_visible[i] > 0.15:
+                error = geodesic_angle(R, true)
+                probability = torch.softmax(said.azimuth_logits[i], 0).numpy()
+                spread = belief.yaw_spread(probability, bin_centers(len(probability)).numpy(),
+                                           float(axis_azimuth_from_rotation(R)[1]))
+            else:
+                continue
+            rows.append((outline, spread, float(torch.rad2deg(error)) <= CORRECT_DEG))
+    return rows
+
+
+def logistic(features: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Weights (1 + F,) by Newton's method, held a little towards zero."""
+    columns = np.c_[np.ones(len(features)), features]
+    weights = np.zeros(columns.shape[1])
+    for _ in range(50):
+        p = 1.0 / (1.0 + np.exp(-columns @ weights))
+        slope = columns.T @ (p - right) + 1e-2 * weights
+        bend = (columns * (p * (1.0 - p))[:, None]).T @ columns + 1e-2 * np.eye(len(weights))
+        weights -= np.linalg.solve(bend, slope)
+    return weights
+
+
+def main() -> int:
+    """Measure and print."""
+    if len(sys.argv) != 3:
+        print('usage: calibrate.py FOLDER_OF_RENDERED_CATEGORIES BACKGROUNDS', file=sys.stderr)
+        return 2
+    data, backgrounds = map(Path, sys.argv[1:])
+    rows = []
+    for path in sorted(models_dir().glob('*.safetensors')):
+        rows += observe(path, data, backgrounds)
+        print(f'{path.stem}: {len(rows)} answers so far', file=sys.stderr, flush=True)
+    table = np.array(rows, dtype=float)
+    features, right = table[:, :2], table[:, 2]
+    errors, rng = [], np.random.default_rng(0)
+    for _ in range(20):
+        order = rng.permutation(len(table))
+        a, b = np.array_split(order, 2)
+        weights = logistic(features[a], right[a])
+        p = 1.0 / (1.0 + np.exp(-np.c_[np.ones(len(b)), features[b]] @ weights))
+        errors.append(expected_calibration_error(p, right[b] > 0.5))
+    print('bias, outline, yaw spread:', logistic(features, right).round(2))
+    print(f'calibration error on the other half (mean of 20): {np.mean(errors):.3f}, '
+          f'{len(table)} answers')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
