@@ -84,7 +84,8 @@ class PaperPreset:
 
 PRESETS: dict[str, Preset | PaperPreset] = {
     'warm': Preset('warm', cold_starts=2, warm_starts=1, stages=(
-        PoseStage((), 1), PoseStage((16, 32), 1))),
+        PoseStage((), 1), PoseStage((16, 32), 1)),
+        losses={'photometric': 1.0, 'silhouette': 0.5}),
     'cold': Preset('cold', cold_starts=4, warm_starts=2, stages=(
         PoseStage((16, 32), 1), JointStage(8, 1), PoseStage((32,), 1))),
     'accurate': Preset('accurate', cold_starts=8, warm_starts=4, stages=(
