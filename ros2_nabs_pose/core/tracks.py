@@ -123,6 +123,8 @@ class Tracks:
             if share >= MIN_OVERLAP and found[i] is None and k not in taken:
                 found[i] = free[k]
                 taken.add(k)
+                # The detector's id holds from now on, wherever the object moves.
+                free[k].track_id = boxes[i].track_id or free[k].track_id
         return found
 
     def new_id(self) -> str:
@@ -132,8 +134,9 @@ class Tracks:
 
     def update(self, seen: Sequence[Track]) -> None:
         """Store the tracks believed in this frame; the others grow old."""
-        ids = {t.track_id for t in seen}
-        others = [t for t in self._tracks if t.track_id not in ids]
+        # Detectors that count each class by itself give two objects the same id.
+        ids = {(t.box.category, t.track_id) for t in seen}
+        others = [t for t in self._tracks if (t.box.category, t.track_id) not in ids]
         for track in others:
             track.misses += 1
         self._tracks = list(seen) + [t for t in others if t.misses <= MAX_MISSES]

@@ -36,6 +36,24 @@ def test_the_detectors_id_wins_over_overlap():
     assert [t.track_id for t in found] == ['a', 'b']
 
 
+def test_an_id_that_comes_late_is_the_tracks_from_then_on():
+    tracks = Tracks()
+    tracks.update([track(box(0.0), name='#1')])
+    found = tracks.match([box(5.0, 'a')], 0.1)[0]
+    tracks.update([found.followed_by(box(5.0, 'a'), np.eye(3), np.eye(3), np.zeros(4), 0.1)])
+    far = tracks.match([box(300.0, 'a')], 0.2)[0]
+    assert far is not None and far.track_id == 'a'
+    assert tracks.match([box(5.0), box(300.0, 'a')], 0.2)[0] is None
+
+
+def test_equal_ids_of_two_classes_are_two_objects():
+    tracks = Tracks()
+    tracks.update([track(box(0.0, '1', 'mug')), track(box(300.0, '1', 'bowl'))])
+    tracks.update([track(box(0.0, '1', 'mug'))])
+    found = tracks.match([box(300.0, '1', 'bowl')], 0.1)
+    assert found[0] is not None and found[0].box.category == 'bowl'
+
+
 def test_without_ids_the_best_overlap_is_the_same_object_and_serves_once():
     tracks = Tracks()
     tracks.update([track(box(0.0), name='#1')])
