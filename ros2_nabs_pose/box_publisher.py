@@ -49,9 +49,11 @@ PARAMETERS: dict[str, tuple[Any, str]] = {
 
 def checked_box(values: Sequence[float]) -> BoxPx | None:
     """A box from four numbers, None for no box; raises ValueError with one sentence."""
-    said = f'box is {list(values)}: '
     try:
+        said = f'box is {list(values)}: '
         box = tuple(float(value) for value in values)
+    except TypeError as error:  # the parameter's type is open, and one number is no list
+        raise ValueError(f'box is {values!r}: give a list of four numbers') from error
     except ValueError:
         box = (math.nan,)
     if box in ((), NO_BOX):

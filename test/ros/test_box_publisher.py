@@ -44,7 +44,8 @@ def test_four_edges_are_a_box_and_nothing_is_none():
 
 @pytest.mark.parametrize('values, words', [
     ([1, 2, 3], 'give left, top'), ([1, 2, math.nan, 4], 'give left, top'),
-    ('mug', 'give left, top'), ([3, 2, 1, 4], 'beyond'), ([1, 4, 3, 4], 'beyond')])
+    ('mug', 'give left, top'), (5, 'a list of four'), (None, 'a list of four'),
+    ([3, 2, 1, 4], 'beyond'), ([1, 4, 3, 4], 'beyond')])
 def test_other_boxes_are_refused_with_the_reason(values, words):
     with pytest.raises(ValueError, match=words):
         checked_box(values)
