@@ -50,13 +50,13 @@ class SubscriptionQos:
     def __init__(self, node: Node, topic: str, depth: int) -> None:
         def value(policy: str, default: Any) -> Any:
             name = f'qos_overrides.{topic}.subscription.{policy}'
-            if node.has_parameter(name):
-                return node.get_parameter(name).value
             choices = _CHOICES.get(policy, ())
             text = ', '.join(choices + (FOLLOW,) * (default == FOLLOW))
-            given = node.declare_parameter(name, default, ParameterDescriptor(
-                description=f'{policy} of the subscription of {topic}', read_only=True,
-                additional_constraints=text)).value
+            if not node.has_parameter(name):
+                node.declare_parameter(name, default, ParameterDescriptor(
+                    description=f'{policy} of the subscription of {topic}', read_only=True,
+                    additional_constraints=text))
+            given = node.get_parameter(name).value
             if given != default and given not in choices and choices:
                 raise ValueError(f'{name} is {given!r}: choose one of {text}')
             return given
