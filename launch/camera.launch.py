@@ -20,6 +20,7 @@ from launch.actions import (
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 from ros2_nabs_pose.launching import given_parameters, is_on, pose_node, require_package, switch
@@ -134,7 +135,8 @@ def _box_publisher(context: LaunchContext, image: str) -> list:
         package='ros2_nabs_pose', executable='box_publisher', name='box_publisher',
         namespace=LaunchConfiguration('namespace'), output='screen',
         parameters=[{**given, 'follow': is_on(context, 'box_follows'),
-                     'class_id': LaunchConfiguration('box_class')}],
+                     'class_id': ParameterValue(
+                         LaunchConfiguration('box_class'), value_type=str)}],
         remappings=[('image', image)])]
 
 

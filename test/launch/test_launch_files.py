@@ -127,10 +127,10 @@ def test_a_webcam_and_a_box_are_enough_to_start(prefix):
 
 
 def test_a_box_may_be_given_and_follow(prefix):
-    box = prefix.launch('camera', camera='none', box='[200, 120, 330, 260.5]', box_class='cup',
+    box = prefix.launch('camera', camera='none', box='[200, 120, 330, 260.5]', box_class='41',
                         box_follows='true')['box_publisher']
     assert box.parameters == {'box': [200.0, 120.0, 330.0, 260.5], 'follow': True,
-                              'class_id': 'cup'}
+                              'class_id': '41'}
     assert all(isinstance(value, float) for value in box.parameters['box'])
 
 
