@@ -53,8 +53,7 @@ class Parameters:
         'cold', "Effort of the fit: 'warm', 'cold' (tracked objects get warm) or 'accurate'.")
     seed: int = _parameter(0, 'Seed of the start hypotheses; equal input gives equal poses.', low=0)
     num_threads: int = _parameter(
-        0, 'CPU threads of the fit; 0: one less than there are cores, at most 4. Threads that wait '
-        'for a core that others use cost more than they bring.', low=0, high=256)
+        0, 'CPU threads of the fit; 0: one for each core, at most 4.', low=0, high=256)
     max_latency_ms: float = _parameter(
         0.0, 'Milliseconds that a frame may take once the worker has it; the fits then end with '
         'the best poses so far. 0: as long as they need.', live=True, low=0.0, high=60000.0)

@@ -76,13 +76,15 @@ class Processing:
 
     def _load(self) -> Any:
         # Imported here, so that the node answers while torch loads.
+        # Threads that wait for each other must sleep: spinning, they would take the cores from the
+        # camera's driver and the detector. OpenMP reads this when torch is loaded.
+        os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
         import torch
 
         from .core.pipeline import PosePipeline
 
         parameters = self._settings()
-        torch.set_num_threads(
-            parameters.num_threads or min(4, max(1, (os.cpu_count() or 2) - 1)))
+        torch.set_num_threads(parameters.num_threads or min(4, os.cpu_count() or 1))
         pipeline = PosePipeline.load(
             parameters.categories, device=parameters.device, preset=parameters.preset,
             models_dir=parameters.models_dir or None, seed=parameters.seed)
