@@ -19,6 +19,7 @@ EXAMPLES = """examples:
   nabs-pose render teapot --meshes my_teapots --preview teapots.png      meshes of your own, and
   nabs-pose render teapot --meshes my_teapots --out data/teapot          a category of your own
   nabs-pose render scenes --category mug --count 60 --seed 5 --out data/eval-mug
+  nabs-pose render scenes --category mug can bowl --count 60 --out data/eval-mixed
   nabs-pose render sequence --category mug --frames 100 --rate 10 --seed 7 --out data/demo-sequence
 Stopped or killed, the same command goes on: files that are there are complete and are kept.
 docs/custom_category.md tells what my_teapots/manifest.yaml says.
@@ -71,7 +72,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                         'of procedural shapes; its manifest.yaml tells axes and units')
     parser.add_argument('--copies', type=_positive, metavar='N',
                         help='of each mesh, in other sizes, colours and light (default: 24)')
-    parser.add_argument('--category', default='mug', help='of the objects in scenes')
+    parser.add_argument('--category', nargs='+', default=['mug'], metavar='C',
+                        help='of the objects in scenes; several take turns (default: mug)')
     parser.add_argument('--out', type=Path, help='folder to write (default: data/WHAT)')
     parser.add_argument('--instances', '--count', '--frames', type=_positive, metavar='N',
                         help='objects, or pictures (default: 260; scenes: 60; sequence: 100)')
@@ -119,8 +121,9 @@ def _check(args: argparse.Namespace, families: Collection[str]) -> None:
     if args.copies:
         raise DatasetError('--copies is for --meshes: say with --instances how many objects to '
                            'render')
-    category = args.category if args.what in SCENES else args.what
-    if category != BACKGROUNDS and category not in families:
+    for category in args.category if args.what in SCENES else [args.what]:
+        if category == BACKGROUNDS and args.what not in SCENES or category in families:
+            continue
         raise DatasetError(f"nothing to render called '{category}': choose one of "
                            f"{', '.join((*sorted(families), BACKGROUNDS, *SCENES))}, or give "
                            '--meshes')
@@ -210,7 +213,7 @@ def _render_scenes(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, 
     from ..data.scene_files import missing_frames, render_set, SceneSettings
 
     width = args.size or _DEFAULT_SIZE[args.what]
-    settings = SceneSettings(args.what, args.category, args.instances, args.seed, width,
+    settings = SceneSettings(args.what, tuple(args.category), args.instances, args.seed, width,
                              width * 3 // 4, args.samples, args.rate)
     missing = len(missing_frames(folder, args.instances))
     announce(folder, missing, args.instances - missing, _SCENE_BYTES * width * width * 3 / 4)

@@ -21,7 +21,7 @@ from . import mitsuba_scene as ms
 from . import scenes
 from .dataset import write_recipe
 from .jobs import run_jobs
-from .scene_layout import demo_scene, demo_view, random_scene, View
+from .scene_layout import demo_scene, demo_view, random_scene, stretch, View
 
 LICENCE = 'CC0-1.0, rendered by ros2_nabs_pose'
 KINDS = ('scenes', 'sequence')
@@ -29,14 +29,15 @@ KINDS = ('scenes', 'sequence')
 
 @dataclass(frozen=True)
 class SceneSettings:
-    """What a folder is made from. kind: as in KINDS. rate_hz: of a sequence's stamps.
+    """What a folder is made from. kind: as in KINDS. categories: of its objects, taking turns.
+    rate_hz: of a sequence's stamps.
 
     ``vectorised`` renders with LLVM where it can (mitsuba_scene.prefer_vectorised): the same
     scenes and poses, other grain.
     """
 
     kind: str
-    category: str
+    categories: tuple[str, ...]
     count: int
     seed: int
     width: int = 480
@@ -57,12 +58,15 @@ def _write_png(path: Path, image: np.ndarray) -> None:
 
 
 @lru_cache(maxsize=1)
-def _loaded_sequence(category: str, seed: int, count: int, width: int, height: int) -> tuple:
-    """Layout, Mitsuba scene and gains: loaded once a process, only the camera moves."""
-    layout = demo_scene(category, seed)
+def _loaded_sequence(settings: SceneSettings) -> tuple:
+    """Layout, Mitsuba scene, gains and how far the camera is: loaded once a process, only the
+    camera moves.
+    """
+    layout = demo_scene(settings.categories, settings.seed)
     scene = scenes.load(layout)
+    far = max(stretch(placed.shape) for placed in layout.objects)
     return layout, scene, scenes.expose(layout, scene, demo_view(
-        count // 2, count, width, height))
+        settings.count // 2, settings.count, settings.width, settings.height, far)), far
 
 
 def render_frame(folder: Path, settings: SceneSettings, index: int) -> None:
@@ -72,11 +76,10 @@ def render_frame(folder: Path, settings: SceneSettings, index: int) -> None:
     if settings.vectorised:
         ms.prefer_vectorised()
     if settings.kind == 'sequence':
-        layout, scene, gains = _loaded_sequence(settings.category, settings.seed, settings.count,
-                                                settings.width, settings.height)
-        view = demo_view(index, settings.count, settings.width, settings.height)
+        layout, scene, gains, far = _loaded_sequence(settings)
+        view = demo_view(index, settings.count, settings.width, settings.height, far)
     else:
-        layout, view = random_scene(settings.category, settings.seed, index, settings.width,
+        layout, view = random_scene(settings.categories, settings.seed, index, settings.width,
                                     settings.height)
         scene = scenes.load(layout)
         gains = scenes.expose(layout, scene, view)
@@ -147,6 +150,7 @@ def render_set(folder: Path, settings: SceneSettings, workers: int) -> list[tupl
     """
     (folder / 'records').mkdir(parents=True, exist_ok=True)
     recipe = asdict(settings)
+    recipe['category'] = ' '.join(recipe.pop('categories'))
     if settings.kind == 'scenes':
         # More single pictures may be added; a sequence's path depends on their number.
         recipe.pop('rate_hz')

@@ -8,6 +8,7 @@ World frame: z up, the table's top at z = 0. Objects come from streams that trai
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,9 @@ from .rendering import instance_rng, look_at_origin
 from .shapes import sample_object, Shape
 from .shapes.surfaces import box, Mesh
 from ..core.types import Intrinsics
+
+#: Objects up to this radius fit the distances below as they are; larger ones stretch them.
+_ORDINARY_RADIUS_M = 0.11
 
 
 @dataclass(frozen=True)
@@ -126,15 +130,24 @@ def is_free(taken: list[tuple[float, float, float]], x: float, y: float, radius_
     return all(np.hypot(x - a, y - b) > radius_m + r + 0.008 for a, b, r in taken)
 
 
+def stretch(shape: Shape) -> float:
+    """How much farther than a mug's the distances about an object are; 1 or more."""
+    return max(1.0, shape.radius_m / _ORDINARY_RADIUS_M)
+
+
 def sample_layout(rng: np.random.Generator, objects: tuple[Placed, ...],
-                  things: list[tuple[Item, np.ndarray]]) -> SceneLayout:
-    """A room around objects and things: table, one or two walls, light, exposure."""
-    size = rng.uniform(1.1, 1.7, 2)
+                  things: list[tuple[Item, np.ndarray]], camera_m: float = 1.0) -> SceneLayout:
+    """A room around objects, things and a camera at a distance: table, one or two walls, light,
+    exposure.
+    """
+    reach = max(np.hypot(x, y) + r for x, y, r in map(footprint, objects))
+    size = np.maximum(rng.uniform(1.1, 1.7, 2), 2.0 * reach + 0.1)
     table = box(np.array([size[0], size[1], 0.04])).moved(np.array([0.0, 0.0, -0.02]))
     first, walls = rng.uniform(0.0, 2.0 * np.pi), []
     for k in range(int(rng.integers(1, 3))):
         pose = pose_on_table(0.0, 0.0, first + k * np.pi / 2)
-        pose[:3, 3] = pose[:3, 0] * rng.uniform(1.0, 2.2) + (0.0, 0.0, 0.4)
+        pose[:3, 3] = pose[:3, 0] * (
+            rng.uniform(1.0, 2.2) + max(0.0, camera_m - 1.0)) + (0.0, 0.0, 0.4)
         walls.append((box(np.array([0.05, 5.0, 2.6])), wall_paint(rng), pose))
     tint = sample_exposure(rng) ** 0.6 * sample_white_balance(rng)
     return SceneLayout(objects, tuple(things), (table, surface_paint(rng)), tuple(walls),
@@ -145,22 +158,31 @@ def _draw_object(category: str, seed: int, number: int, stream: str) -> tuple[Sh
     return sample_object(category, instance_rng(seed, number, stream))
 
 
-def random_scene(category: str, seed: int, index: int, width: int, height: int
+def random_scene(categories: Sequence[str], seed: int, index: int, width: int, height: int
                  ) -> tuple[SceneLayout, View]:
-    """Picture ``index`` of a set of single pictures: one to three objects among clutter."""
+    """Picture ``index`` of a set of single pictures: one to three objects among clutter.
+
+    Several categories take turns, both as the object looked at and beside it.
+    """
     rng = np.random.default_rng(np.random.SeedSequence((seed, 101, index)))
     count = int(rng.choice(3, p=(0.5, 0.3, 0.2))) + 1
     objects: list[Placed] = []
     taken: list[tuple[float, float, float]] = []
-    while len(objects) < count:
-        shape, look = _draw_object(category, seed, 10 * index + len(objects), 'evaluation')
-        reach = 0.0 if not objects else rng.uniform(0.10, 0.26)
-        angle = rng.uniform(0.0, 2.0 * np.pi)
-        placed = Placed(f'{category}_{len(objects) + 1}', shape, look, stand(
-            shape, reach * np.cos(angle), reach * np.sin(angle), rng.uniform(0.0, 2.0 * np.pi)))
-        if is_free(taken, *footprint(placed)):
-            objects.append(placed)
-            taken.append(footprint(placed))
+    for number in range(count):
+        category = categories[(index + number) % len(categories)]
+        shape, look = _draw_object(category, seed, 10 * index + number, 'evaluation')
+        # Where large ones find no room beside each other, the picture has fewer.
+        for _ in range(60):
+            reach = 0.0 if not objects else rng.uniform(0.10, 0.26) * max(
+                stretch(objects[0].shape), stretch(shape))
+            angle = rng.uniform(0.0, 2.0 * np.pi)
+            placed = Placed(f'{category}_{number + 1}', shape, look, stand(
+                shape, reach * np.cos(angle), reach * np.sin(angle),
+                rng.uniform(0.0, 2.0 * np.pi)))
+            if is_free(taken, *footprint(placed)):
+                objects.append(placed)
+                taken.append(footprint(placed))
+                break
     azimuth = rng.uniform(0.0, 2.0 * np.pi)
     things = []
     if rng.random() < 0.25:
@@ -173,52 +195,71 @@ def random_scene(category: str, seed: int, index: int, width: int, height: int
         if is_free(taken, x, y, item.radius_m):
             taken.append((x, y, item.radius_m))
             things.append((item, pose_on_table(x, y, rng.uniform(0.0, 6.3))))
-    things += scatter(rng, taken, int(rng.integers(3, 11)), 0.10, 0.50)
+    things += scatter(rng, taken, int(rng.integers(3, 11)), 0.10,
+                      max(0.50, taken[0][2] + 0.30))
     target = objects[0].T_world_obj[:3, 3] + rng.uniform(-0.05, 0.05, 3)
-    view = view_from(target, float(rng.uniform(0.35, 1.0)), float(np.radians(rng.uniform(10, 75))),
+    distance = float(rng.uniform(0.35, 1.0)) * stretch(objects[0].shape)
+    view = view_from(target, distance, float(np.radians(rng.uniform(10, 75))),
                      azimuth, float(np.radians(rng.uniform(-12, 12))),
                      float(rng.uniform(0.95, 1.35)) * width, width, height)
-    return sample_layout(rng, tuple(objects), things), view
+    return sample_layout(rng, tuple(objects), things, distance), view
 
 
 def _calm(shape: Shape, look: Look) -> bool:
-    """A mug as one expects it: no lid, no bare metal."""
-    return shape.parameters.get('lid_m', 0.0) == 0.0 and look.paints['outside'].finish != 'metal'
+    """An object as one expects it: no lid on a mug, no bare metal."""
+    outside = look.paints.get('outside')
+    return shape.parameters.get('lid_m', 0.0) == 0.0 and (
+        outside is None or outside.finish != 'metal')
 
 
-def demo_scene(category: str, seed: int) -> SceneLayout:
-    """Two objects 0.25 m apart on a table with clutter behind and beside them."""
+def _alike(a: tuple[Shape, Look], b: tuple[Shape, Look]) -> bool:
+    """Of one category, and the same in body or in paint (where it has kinds of bodies)."""
+    bodies = [shape.parameters.get('body') for shape, _ in (a, b)]
+    return a[0].category == b[0].category and bodies[0] is not None and (
+        bodies[0] == bodies[1] or a[1].pattern == b[1].pattern)
+
+
+def demo_scene(categories: Sequence[str], seed: int) -> SceneLayout:
+    """Two objects 0.25 m apart (large ones farther) on a table with clutter behind and beside
+    them.
+    """
     rng = np.random.default_rng(np.random.SeedSequence((seed, 102)))
     drawn: list[tuple[Shape, Look]] = []
-    number = 0
-    while len(drawn) < 2:
-        shape, look = _draw_object(category, seed, number, 'demo')
-        number += 1
-        # The second one is to differ in body as well as in paint.
-        if _calm(shape, look) and not (drawn and (
-                drawn[0][0].parameters.get('body') == shape.parameters.get('body')
-                or drawn[0][1].pattern == look.pattern)):
-            drawn.append((shape, look))
+    # Objects that are what one expects, and differ in body as well as in paint; after many
+    # tries any will do.
+    for number in range(200):
+        category = categories[len(drawn) % len(categories)]
+        found = _draw_object(category, seed, number, 'demo')
+        if number >= 198 - len(drawn) or (_calm(*found) and not any(
+                _alike(found, other) for other in drawn)):
+            drawn.append(found)
+        if len(drawn) == 2:
+            break
     # The camera moves about azimuth -90 degrees; handles point to either side of it.
     yaws = np.radians((-150.0, -35.0)) + rng.uniform(-0.2, 0.2, 2)
+    far = max(stretch(shape) for shape, _ in drawn)
     objects = tuple(
-        Placed(f'{category}_{k + 1}', shape, look, stand(shape, x, y, yaw))
+        Placed(f'{shape.category}_{k + 1}', shape, look, stand(shape, far * x, far * y, yaw))
         for k, ((shape, look), (x, y), yaw) in enumerate(zip(
             drawn, ((-0.12, 0.0), (0.12, 0.04)), yaws, strict=True)))
     # The wedge towards the camera stays free, so that nothing hides the objects all the time.
     taken = [footprint(o) for o in objects]
-    wedge = [(0.0, -0.25, 0.14), (-0.2, -0.32, 0.12), (0.2, -0.32, 0.12), (0.0, -0.45, 0.2)]
-    things = scatter(rng, taken + wedge, 14, 0.12, 0.52)
-    return sample_layout(rng, objects, things)
+    wedge = [(far * x, far * y, far * r) for x, y, r in (
+        (0.0, -0.25, 0.14), (-0.2, -0.32, 0.12), (0.2, -0.32, 0.12), (0.0, -0.45, 0.2))]
+    things = scatter(rng, taken + wedge, 14, 0.12, 0.52 * far)
+    return sample_layout(rng, objects, things, 0.67 * far)
 
 
-def demo_view(index: int, count: int, width: int, height: int) -> View:
-    """Frame ``index`` of ``count``: part of an orbit, up and down, nearer and farther."""
+def demo_view(index: int, count: int, width: int, height: int, far: float = 1.0) -> View:
+    """Frame ``index`` of ``count``: part of an orbit, up and down, nearer and farther.
+
+    far: ``stretch`` of the largest object.
+    """
     t = index / max(count - 1, 1)
     smooth = t * t * (3.0 - 2.0 * t)
     azimuth = np.radians(-135.0 + 90.0 * smooth)
     elevation = np.radians(36.0 + 12.0 * np.sin(2.0 * np.pi * t))
-    distance = 0.60 + 0.07 * np.sin(2.0 * np.pi * t + 1.2)
+    distance = far * (0.60 + 0.07 * np.sin(2.0 * np.pi * t + 1.2))
     roll = np.radians(2.5 * np.sin(4.0 * np.pi * t))
     target = np.array([0.02 * np.sin(2.0 * np.pi * t), 0.015, 0.03])
     return view_from(target, float(distance), float(elevation), float(azimuth), float(roll),

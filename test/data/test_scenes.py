@@ -14,7 +14,7 @@ from ros2_nabs_pose.data import scene_files, scene_layout, scenes
 from ros2_nabs_pose.data.dataset import DatasetError
 from ros2_nabs_pose.data.rendering import instance_rng
 from ros2_nabs_pose.data.scene_files import SceneSettings
-from ros2_nabs_pose.data.shapes import sample_object
+from ros2_nabs_pose.data.shapes import FAMILIES, sample_object
 from ros2_nabs_pose.evaluation.sets import load_frame, read_set
 
 pytest.importorskip('mitsuba')
@@ -25,7 +25,7 @@ WIDTH, HEIGHT = 160, 120
 @pytest.fixture(scope='module')
 def bare():
     """The demo's two mugs on their table, and nothing that could hide them."""
-    return replace(scene_layout.demo_scene('mug', 7), things=(), walls=())
+    return replace(scene_layout.demo_scene(['mug'], 7), things=(), walls=())
 
 
 @pytest.fixture(scope='module')
@@ -105,21 +105,59 @@ def test_an_object_behind_another_loses_that_part_of_its_mask(bare, view):
 
 
 def test_single_pictures_depend_on_seed_and_index_alone():
-    layout, view = scene_layout.random_scene('mug', 5, 2, 48, 36)
-    again, same_view = scene_layout.random_scene('mug', 5, 2, 48, 36)
+    layout, view = scene_layout.random_scene(['mug'], 5, 2, 48, 36)
+    again, same_view = scene_layout.random_scene(['mug'], 5, 2, 48, 36)
     assert np.array_equal(view.position_m, same_view.position_m)
     assert [o.T_world_obj.tolist() for o in layout.objects] == [
         o.T_world_obj.tolist() for o in again.objects]
-    other, _ = scene_layout.random_scene('mug', 5, 3, 48, 36)
+    other, _ = scene_layout.random_scene(['mug'], 5, 3, 48, 36)
     assert layout.objects[0].shape.parameters != other.objects[0].shape.parameters
 
 
 def test_scenes_show_objects_that_training_never_draws():
-    layout, _ = scene_layout.random_scene('mug', 1, 0, 48, 36)
+    layout, _ = scene_layout.random_scene(['mug'], 1, 0, 48, 36)
     shown = [o.shape.parameters for o in layout.objects] + [
-        o.shape.parameters for o in scene_layout.demo_scene('mug', 1).objects]
+        o.shape.parameters for o in scene_layout.demo_scene(['mug'], 1).objects]
     training = [sample_object('mug', instance_rng(1, i))[0].parameters for i in range(30)]
     assert all(s not in training for s in shown)
+
+
+@pytest.mark.parametrize('category', sorted(FAMILIES))
+def test_every_category_stands_apart_on_the_table_before_the_camera(category):
+    for index in range(8):
+        layout, view = scene_layout.random_scene([category], 3, index, 480, 360)
+        circles = [scene_layout.footprint(o) for o in layout.objects]
+        table = layout.table[0].vertices
+        for k, (x, y, r) in enumerate(circles):
+            assert scene_layout.is_free(circles[:k], x, y, r)
+            assert abs(x) + r < table[:, 0].max() and abs(y) + r < table[:, 1].max()
+        looked_at = layout.objects[0]
+        assert looked_at.shape.category == category
+        points = looked_at.shape.vertices @ view.T_cam_obj(looked_at.T_world_obj)[:3, :3].T
+        points = points + view.T_cam_obj(looked_at.T_world_obj)[:3, 3]
+        px = points[:, :2] / points[:, 2:] * view.focal_px
+        assert points[:, 2].min() > 0.1
+        # All but little of it lies in the picture, and not as a speck.
+        assert (np.abs(px) < (240, 180)).all(1).mean() > 0.7
+        assert np.ptp(px, axis=0).max() > 35
+        for _, _, pose in layout.walls:
+            assert (view.position_m - pose[:3, 3]) @ pose[:3, 0] < 0
+
+
+@pytest.mark.parametrize('category', sorted(FAMILIES))
+def test_a_sequence_has_two_objects_of_every_category_apart(category):
+    layout = scene_layout.demo_scene([category], 7)
+    assert [o.id for o in layout.objects] == [f'{category}_1', f'{category}_2']
+    circles = [scene_layout.footprint(o) for o in layout.objects]
+    assert scene_layout.is_free(circles[:1], *circles[1])
+
+
+def test_categories_of_a_set_take_turns():
+    names = ['mug', 'can', 'bowl']
+    shown = [[o.shape.category for o in scene_layout.random_scene(names, 5, i, 48, 36)[0].objects]
+             for i in range(9)]
+    assert [s[0] for s in shown] == names * 3
+    assert any(len(s) > 1 and s[1] == names[(i + 1) % 3] for i, s in enumerate(shown))
 
 
 def test_camera_of_the_sequence_moves_smoothly_through_a_quarter_turn():
@@ -134,7 +172,7 @@ def test_camera_of_the_sequence_moves_smoothly_through_a_quarter_turn():
 
 
 def _settings(**changes):
-    return replace(SceneSettings('sequence', 'mug', 2, 7, 64, 48, 1, vectorised=False), **changes)
+    return replace(SceneSettings('sequence', ('mug',), 2, 7, 64, 48, 1, vectorised=False), **changes)
 
 
 def test_a_folder_reads_as_an_evaluation_set_and_goes_on_after_a_stop(tmp_path):
