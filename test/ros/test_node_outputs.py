@@ -46,20 +46,20 @@ def client(tmp_path_factory):
 
 
 def test_diagnostics_say_what_an_outside_observer_measures(client, frames):
-    """Images at 15 Hz whose boxes come 50 ms later, more than the node can answer."""
+    """Images at 25 Hz whose boxes come 20 ms later, more than the node can answer."""
     arrivals = client.note_arrivals()
     client.stamp = time.time_ns()
     client.answer('poses', client.send(frames[0]))  # cold
     before = settled(client)
     arrivals.clear()
-    sent, period_s = set(), 1 / 15
+    sent, period_s = set(), 1 / 25
     began_s = time.monotonic()
     while time.monotonic() < began_s + 6.0 or (
             len(arrivals) <= LEAST_FRAMES and time.monotonic() < began_s + 60.0):
         stamp, frame = time.time_ns(), frames[len(sent) % 4]
         sent.add(stamp)
         client.send(frame, stamp, without='boxes')
-        client.spin_for(0.05)
+        client.spin_for(0.02)
         client.send(frame, stamp, without=('image', 'info'))
         client.spin_for(max(0.0, began_s + len(sent) * period_s - time.monotonic()))
     if len(arrivals) <= LEAST_FRAMES:
