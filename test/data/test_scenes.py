@@ -172,7 +172,8 @@ def test_camera_of_the_sequence_moves_smoothly_through_a_quarter_turn():
 
 
 def _settings(**changes):
-    return replace(SceneSettings('sequence', ('mug',), 2, 7, 64, 48, 1, vectorised=False), **changes)
+    return replace(SceneSettings('sequence', ('mug',), 2, 7, 64, 48, 1, vectorised=False),
+                   **changes)
 
 
 def test_a_folder_reads_as_an_evaluation_set_and_goes_on_after_a_stop(tmp_path):
