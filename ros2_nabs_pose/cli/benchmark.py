@@ -1,6 +1,6 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-"""``nabs-pose benchmark accuracy|speed|node|models``: figures over a set, a bag, instances."""
+"""``nabs-pose benchmark accuracy|speed|node|models|fit``: figures of a set, a bag, instances."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 import sys
 import tempfile
 from typing import Any, TYPE_CHECKING
+
+from . import benchmark_fit
 
 if TYPE_CHECKING:
     from ..evaluation.sets import EvaluationSet
@@ -84,6 +86,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     node.add_argument('--preset', default='cold', help='effort of the fit (default: cold)')
     node.add_argument('--device', default='cpu', help='cpu or cuda')
     node.add_argument('--json', type=Path, metavar='OUT', help='write the report here')
+    benchmark_fit.add_parser(kinds)
     for kind in (accuracy, speed):
         kind.add_argument('--json', type=Path, metavar='OUT', help='write the report here')
         kind.add_argument('--categories', nargs='+', metavar='C',
@@ -96,7 +99,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, print a table, write the JSON; returns the exit status."""
     return {'accuracy': run_accuracy, 'speed': run_speed, 'node': run_node,
-            'models': run_models}[args.kind](args)
+            'models': run_models, 'fit': benchmark_fit.run}[args.kind](args)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,75 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""``nabs-pose benchmark fit``: what each part of the fit costs and buys."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+import sys
+
+EXAMPLES = """example:
+  nabs-pose benchmark fit --category mug --data data/mug --backgrounds data/backgrounds \\
+    --json fit.json --plots out
+
+DIR is a rendered category ("nabs-pose render mug --out data/mug"); only the instances that training
+leaves out are used, in cluttered crops that are the same for all variants.
+"""
+
+
+def add_parser(kinds: argparse._SubParsersAction) -> None:
+    """Declare the subcommand among those of ``benchmark``."""
+    parser = kinds.add_parser(
+        'fit', help='ablation of the fit, its convergence basin and loss landscapes',
+        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--category', required=True, metavar='C', help='whose model to use')
+    parser.add_argument('--data', required=True, type=Path, metavar='DIR',
+                        help='rendered instances of the category')
+    parser.add_argument('--backgrounds', type=Path, metavar='DIR', help='rendered clutter')
+    parser.add_argument('--models', type=Path, metavar='DIR', help='folder of the model files')
+    parser.add_argument('--crops', type=int, default=200, help='at most so many (default: 200)')
+    parser.add_argument('--minutes', type=float, default=10.0,
+                        help='about how long; fewer crops where it is short (default: 10)')
+    parser.add_argument('--threads', type=int, default=0, help='CPU threads (0: all)')
+    parser.add_argument('--json', type=Path, metavar='OUT', help='write the report here')
+    parser.add_argument('--plots', type=Path, metavar='DIR', help='write pictures here')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print the table, write the JSON, then the plots from it."""
+    import torch
+
+    from ..core.checkpoint import load_model
+    from ..evaluation.ablation import measure
+    from ..resources import find_model
+    from ..training.instances import TrainingViews
+
+    if args.threads > 0:
+        torch.set_num_threads(args.threads)
+    path = (args.models / f'{args.category}.safetensors' if args.models is not None
+            else find_model(args.category))
+    model = load_model(path)
+    data = TrainingViews.load(args.data, args.backgrounds, 'validation')
+    report = measure(model, data, max(args.crops, 1), args.minutes,
+                     progress=lambda line: print(line, file=sys.stderr, flush=True))
+    print(f'{report["category"]}, {report["crops"]} crops, {report["device"]}')
+    print(f'{"variant":<26}{"knob":<13}{"crops":>6}{"rot deg":>9}{"<= 5":>7}{"<= 10":>7}'
+          f'{"<= 20":>7}{"ms":>9}  times faster than')
+    for row in report['variants']:
+        faster = ', '.join(f'{name} {ratio:.0f}' for name, ratio in row['speed_up'].items())
+        print(f'{row["name"]:<26}{row["knob"]:<13}{row["crops"]:>6}'
+              f'{row["rotation_median_deg"]:>9.1f}{row["within_5_deg"]:>7.2f}'
+              f'{row["within_10_deg"]:>7.2f}{row["within_20_deg"]:>7.2f}'
+              f'{1e3 * row["seconds_median"]:>9.1f}  {faster}')
+    for line in report['left_out']:
+        print(f'left out: {line}')
+    if args.json is not None:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(report) + '\n', encoding='utf-8')
+    if args.plots is not None:
+        from ..evaluation.ablation_plots import write_plots
+
+        write_plots(report, args.plots)
+        print(f'plots in {args.plots}')
+    return 0

@@ -1,0 +1,260 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""What each part of the fit buys: variants of presets on the same crops in one run.
+
+Held-out instances are composed into cluttered crops as in training, with a fixed seed; only crops
+that show the front part count. Every crop is fitted by itself, as in use, and the variants take
+turns on it, so that whatever else the machine does falls on all of them. Seconds cover encoder,
+starts and fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+import math
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .ablation_shapes import basin, landscapes
+from .speed import describe_device
+from ..core.checkpoint import CategoryModel
+from ..core.fit import fit
+from ..core.losses import build_terms, Observed
+from ..core.paper import fit_paper
+from ..core.presets import JointStage, PaperPreset, PoseStage, Preset, PRESETS
+from ..core.rotations import exp_so3, geodesic_angle
+from ..core.starts import make_starts, Remembered
+from ..core.types import PoseError
+from ..training.compose import compose
+from ..training.instances import TrainingViews
+
+SEED = 21
+FRONT_SEEN = 0.15
+WARM_DEG = (5.0, 10.0)
+"""How far the start of a tracked frame is turned from the truth."""
+SHARES = {'variants': 0.45, 'paper': 0.35, 'basin': 0.15}
+"""Of the time; the rest is for the landscapes."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One crop and its truth: image (1, 3, S, S), R (1, 3, 3), t (1, 2), log_scale and focal (1,).
+
+    focal is in half crop widths. before: (3, 3) rotation that a track would remember.
+    """
+
+    image: Tensor
+    R: Tensor
+    t: Tensor
+    log_scale: Tensor
+    focal: Tensor
+    before: Tensor
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A preset with one knob turned; warm: it starts from the remembered pose."""
+
+    name: str
+    knob: str
+    preset: Preset | PaperPreset
+    warm: bool = False
+
+
+def default_variants() -> tuple[Variant, ...]:
+    """The presets themselves, then 'cold' with one knob turned at a time."""
+    cold, warm, accurate = (PRESETS[name] for name in ('cold', 'warm', 'accurate'))
+    assert isinstance(cold, Preset) and isinstance(warm, Preset) and isinstance(accurate, Preset)
+    coarse, joint, fine = cold.stages
+    assert isinstance(coarse, PoseStage)
+
+    def stages(*chosen: PoseStage | JointStage) -> Preset:
+        return replace(cold, stages=chosen)
+
+    look = PoseStage((), coarse.keep)
+    end = PoseStage((), 1)
+    return (
+        Variant('cold', 'preset', cold), Variant('accurate', 'preset', accurate),
+        Variant('warm', 'preset', warm, warm=True),
+        Variant('cold effort, tracked', 'preset', cold, warm=True),
+        Variant('warm effort, no memory', 'preset', warm),
+        Variant('encoder alone', 'steps', replace(cold, cold_starts=1, stages=(end,))),
+        Variant('encoder and choice', 'steps', stages(end)),
+        *(Variant(f'{n} starts', 'starts', replace(cold, cold_starts=n)) for n in (1, 2, 8)),
+        Variant('pose steps only', 'steps', stages(coarse, fine)),
+        Variant('pose steps only, twice', 'steps', stages(coarse, coarse, fine, fine)),
+        Variant('joint steps 12', 'steps', stages(coarse, JointStage(12, coarse.keep), fine)),
+        Variant('Adam only, 4 steps', 'optimiser', stages(look, JointStage(4, 1), end)),
+        Variant('Adam only, 16 steps', 'optimiser', stages(look, JointStage(16, 1), end)),
+        Variant('Adam only, 48 steps', 'optimiser', stages(look, JointStage(48, 1), end)),
+        *(Variant(f'{name} only', 'loss', replace(cold, losses={name: 1.0}))
+          for name in cold.losses),
+        Variant('no features', 'loss', replace(cold, losses={
+            name: weight for name, weight in cold.losses.items() if name != 'features'})),
+        Variant('no pull', 'pull', replace(cold, pull=0.0)),
+        Variant('pull x 5', 'pull', replace(cold, pull=5.0 * cold.pull)),
+        Variant('no start prior', 'start_prior', replace(cold, start_prior=0.0)),
+        Variant('start prior x 3', 'start_prior',
+                replace(cold, start_prior=3.0 * cold.start_prior)),
+        Variant('paper_offline', 'paper', PRESETS['paper_offline']),
+        Variant('paper', 'paper', PRESETS['paper']))
+
+
+@torch.no_grad()
+def draw_cases(data: TrainingViews, count: int, free_about_z: bool, size_px: int = 64) -> list[
+        Case]:
+    """``count`` crops that show the front, always the same; the global random state is kept."""
+    cases: list[Case] = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        for _ in range(4 * count):
+            _, views = data.batch(4, 2)
+            crops = compose(views, data.backgrounds, size_px)
+            focal = torch.exp(crops.log_scale) / views.perspective
+            axis = torch.nn.functional.normalize(torch.randn_like(crops.R[:, 0]), dim=1)
+            angle = torch.deg2rad(torch.empty(len(axis), 1).uniform_(*WARM_DEG))
+            before = exp_so3(angle * axis) @ crops.R
+            for b in range(len(focal)):
+                if free_about_z or float(crops.front_visible[b]) > FRONT_SEEN:
+                    row = slice(b, b + 1)
+                    cases.append(Case(crops.image[row], crops.R[row], crops.t[row],
+                                      crops.log_scale[row], focal[row], before[b]))
+            if len(cases) >= count:
+                return cases[:count]
+    if not cases:
+        raise PoseError('None of the held-out crops shows the front part: render more views.')
+    return cases
+
+
+def rotation_error_deg(R: Tensor, truth: Tensor, free_about_z: bool) -> Tensor:
+    """Degrees (B,) between rotations (B, 3, 3), or between their axes."""
+    if free_about_z:
+        cosine = (R[:, :, 2] * truth[:, :, 2]).sum(1).clamp(-1.0, 1.0)
+        return torch.rad2deg(torch.arccos(cosine))
+    return torch.rad2deg(geodesic_angle(R, truth))
+
+
+def run_case(model: CategoryModel, case: Case, variant: Variant) -> tuple[float, float]:
+    """Rotation error (deg) and seconds of one fit, encoder included."""
+    free = model.card.symmetry == 'free_z'
+    began = time.perf_counter()
+    with torch.no_grad():
+        said = model.encoder(case.image)
+        mask = torch.sigmoid(said.mask_logits)
+    seen = Observed(case.image, mask, torch.ones_like(mask))
+    if isinstance(variant.preset, PaperPreset):
+        result = fit_paper(model, said, seen, case.focal, variant.preset, SEED)
+    else:
+        memory = Remembered(case.before, said.mean[0]) if variant.warm else None
+        starts = make_starts(said, [memory], variant.preset.cold_starts,
+                             variant.preset.warm_starts, free)
+        result = fit(model, starts, seen, case.focal, variant.preset)
+    seconds = time.perf_counter() - began
+    return float(rotation_error_deg(result.best.R, case.R, free)[0]), seconds
+
+
+def summarise(errors_deg: Sequence[float], seconds: Sequence[float]) -> dict[str, float]:
+    """Figures of one variant over its crops (N > 0)."""
+    errors = np.asarray(errors_deg)
+    return {'crops': len(errors), 'rotation_median_deg': float(np.median(errors)),
+            **{f'within_{limit}_deg': float((errors <= limit).mean()) for limit in (5, 10, 20)},
+            'seconds_median': float(np.median(seconds))}
+
+
+Runs = dict[str, list[tuple[float, float]]]
+
+
+def table(variants: Sequence[Variant], runs: Runs) -> list[dict[str, Any]]:
+    """Rows of the ablation; ``runs``: (error, seconds) of each variant, from the first crop on.
+
+    speed_up: how many times faster than each paper preset (their medians). paper_crops: the same
+    figures on just those crops that the paper presets had time for.
+    """
+    papers = {v.name: runs[v.name] for v in variants
+              if isinstance(v.preset, PaperPreset) and runs.get(v.name)}
+    rows = []
+    for variant in variants:
+        done = runs.get(variant.name)
+        if not done:
+            continue
+        row: dict[str, Any] = {'name': variant.name, 'knob': variant.knob, 'warm': variant.warm,
+                               **summarise(*zip(*done, strict=True))}
+        row['speed_up'] = {
+            name: float(np.median([s for _, s in paper])) / row['seconds_median']
+            for name, paper in papers.items()}
+        row['paper_crops'] = {
+            name: summarise(*zip(*done[:len(paper)], strict=True))
+            for name, paper in papers.items()}
+        rows.append(row)
+    return rows
+
+
+def measure(model: CategoryModel, data: TrainingViews, crops: int = 200, minutes: float = 10.0,
+            variants: Sequence[Variant] | None = None,
+            progress: Callable[[str], None] = print) -> dict[str, Any]:
+    """JSON-ready report; fewer crops where the time is short, and ``left_out`` says what."""
+    model = model.eval().requires_grad_(False)
+    free = model.card.symmetry == 'free_z'
+    chosen = tuple(variants) if variants is not None else default_variants()
+    cases = draw_cases(data, crops, free, model.encoder.config.resolution)
+    left_out: list[str] = []
+    runs: Runs = {v.name: [] for v in chosen}
+    budget = {part: 60.0 * minutes * share for part, share in SHARES.items()}
+
+    ours = [v for v in chosen if isinstance(v.preset, Preset)]
+    for variant in ours:
+        run_case(model, cases[0], variant)  # the first call allocates and is not counted
+    until = time.perf_counter() + budget['variants']
+    for number, case in enumerate(cases):
+        if number and time.perf_counter() > until:
+            left_out.append(f'{len(cases) - number} of {len(cases)} crops: no time')
+            break
+        for variant in ours:
+            runs[variant.name].append(run_case(model, case, variant))
+        progress(f'variants: crop {number + 1} of {len(cases)}')
+    counted = max((len(r) for r in runs.values()), default=0) or len(cases)
+
+    papers = []
+    for variant in (v for v in chosen if isinstance(v.preset, PaperPreset)):
+        try:
+            build_terms(variant.preset.losses, model.encoder)
+            papers.append(variant)
+        except PoseError as error:
+            left_out.append(f'{variant.name}: {error}')
+    for variant in papers:
+        until = time.perf_counter() + budget['paper'] / len(papers)
+        last = 0.0
+        for number, case in enumerate(cases[:counted]):
+            if number and time.perf_counter() + last > until:
+                left_out.append(f'{variant.name}: only {number} of {counted} crops: no time')
+                break
+            runs[variant.name].append(run_case(model, case, variant))
+            last = runs[variant.name][-1][1]
+            progress(f'{variant.name}: crop {number + 1}, {last:.1f} s')
+
+    basins = basin(model, cases, {name: PRESETS[name] for name in ('cold', 'accurate')},
+                   time.perf_counter() + budget['basin'], SEED, progress)
+    pictures = landscapes(model, cases[:3])
+    return {'category': model.card.category, 'device': describe_device('cpu'),
+            'data_hash': data.fingerprint, 'seed': SEED, 'warm_start_deg': list(WARM_DEG),
+            'minutes': minutes, 'crops': counted, 'left_out': left_out,
+            'variants': table(chosen, runs), 'basin': basins, 'landscapes': pictures}
+
+
+def pareto(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Names of the rows that no other of the same kind (warm or cold) beats in time and error."""
+    def beaten(row: dict[str, Any]) -> bool:
+        return any(
+            other['warm'] == row['warm'] and other is not row
+            and other['seconds_median'] <= row['seconds_median']
+            and other['rotation_median_deg'] <= row['rotation_median_deg']
+            and (other['seconds_median'], other['rotation_median_deg'])
+            != (row['seconds_median'], row['rotation_median_deg']) for other in rows)
+
+    return [row['name'] for row in rows
+            if math.isfinite(row['rotation_median_deg']) and not beaten(row)]

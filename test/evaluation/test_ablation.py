@@ -1,0 +1,155 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+from dataclasses import replace
+import math
+
+import pytest
+import torch
+
+from ros2_nabs_pose.core.checkpoint import CategoryModel, ModelCard, SizePrior
+from ros2_nabs_pose.core.encoder import Encoder, EncoderConfig
+from ros2_nabs_pose.core.generator import FRAME_MARGIN, Generator, GeneratorConfig
+from ros2_nabs_pose.core.presets import PaperPreset, PoseStage, PRESETS
+from ros2_nabs_pose.core.rotations import exp_so3, geodesic_angle, rotation_z
+from ros2_nabs_pose.evaluation.ablation import (
+    default_variants,
+    draw_cases,
+    measure,
+    pareto,
+    rotation_error_deg,
+    table,
+    Variant,
+)
+from ros2_nabs_pose.evaluation.ablation_plots import write_plots
+from ros2_nabs_pose.evaluation.ablation_shapes import turned_starts
+from ros2_nabs_pose.training.instances import TrainingViews
+
+
+@pytest.fixture()
+def views():
+    """Discs with a bright dot towards the object's x axis; two instances, four views each."""
+    generator = torch.Generator().manual_seed(0)
+    azimuth = 6.28 * torch.rand(2, 4, generator=generator)
+    zero = torch.zeros_like(azimuth)
+    look = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+    R = exp_so3(torch.stack((zero + 0.6, zero, zero), -1)) @ look @ rotation_z(azimuth)
+    line = ((torch.arange(64) + 0.5) / 32.0 - 1.0) * FRAME_MARGIN
+    v, u = torch.meshgrid(line, line, indexing='ij')
+    dot = 0.5 * R[..., :2, 0]
+    near = ((u - dot[..., 0, None, None]) ** 2 + (v - dot[..., 1, None, None]) ** 2) < 0.02
+    disc = (u ** 2 + v ** 2 < 0.5).expand_as(near)
+    rgba = torch.stack((near * 255, disc * 90, disc * 40, disc * 255), -1).to(torch.uint8)
+    return TrainingViews(
+        rgba=rgba, depth=torch.zeros(2, 4, 64, 64).half(), front=(near * 255).to(torch.uint8),
+        R_view=R, perspective=torch.full_like(azimuth, 0.1),
+        front_visible=torch.ones_like(azimuth), size=torch.ones(2, 3), center=torch.zeros(2, 3),
+        log_radius=torch.full((2,), -2.5), backgrounds=None, fingerprint='test', recipe={})
+
+
+@pytest.fixture()
+def model():
+    torch.manual_seed(1)
+    card = ModelCard('mug', 'none', 'handle', SizePrior((0.1, 0.1, 0.1), 0.08, 0.01))
+    return CategoryModel(
+        Generator(GeneratorConfig(latent_dim=4, style_dim=8, volume_channels=(4, 4, 4),
+                                  image_channels=(6, 5, 4))),
+        Encoder(EncoderConfig(latent_dim=4, channels=(4, 4, 8, 8), hidden=8)), card).eval()
+
+
+def test_crops_are_the_same_every_time_and_remember_a_pose_5_to_10_degrees_off(views):
+    first = draw_cases(views, 5, False)
+    torch.rand(7)
+    again = draw_cases(views, 5, False)
+    assert len(first) == 5
+    assert all(torch.equal(a.image, b.image) for a, b in zip(first, again, strict=True))
+    for case in first:
+        apart = math.degrees(float(geodesic_angle(case.before[None], case.R)[0]))
+        assert 4.99 < apart < 10.01
+        # Perspective (radius over distance) is what scale and focal length say.
+        assert float(torch.exp(case.log_scale) / case.focal) == pytest.approx(0.1, abs=1e-6)
+
+
+def test_crops_that_hide_the_front_do_not_count(views):
+    hidden = torch.ones_like(views.front_visible)
+    hidden[:, ::2] = 0.0
+    cases = draw_cases(replace(views, front_visible=hidden), 6, False)
+    shown = views.R_view[:, 1::2].flatten(0, 1)[:, :, 2]
+    for case in cases:  # the axis' slope along the ray does not change with the in-plane angle
+        assert float((shown[:, 2] - case.R[0, 2, 2]).abs().min()) < 1e-5
+
+
+def test_errors_of_round_objects_are_their_axes():
+    R = torch.eye(3)[None]
+    turned = exp_so3(torch.tensor([[0.2, 0.0, 0.0]])) @ R @ rotation_z(torch.tensor([1.0]))
+    assert float(rotation_error_deg(turned, R, True)) == pytest.approx(math.degrees(0.2), abs=1e-3)
+    assert float(rotation_error_deg(turned, R, False)) > 50.0
+
+
+def test_starts_are_turned_by_what_was_asked():
+    R = exp_so3(torch.tensor([[0.3, 0.9, -0.2]]))
+    generator = torch.Generator().manual_seed(0)
+    for free in (False, True):
+        starts = turned_starts(R, torch.zeros(1, 2), torch.zeros(1), torch.zeros(1, 4),
+                               (0, 45, 135), free, generator)
+        found = rotation_error_deg(starts.R, R.expand(3, -1, -1), free)
+        assert found.tolist() == pytest.approx([0.0, 45.0, 135.0], abs=0.05)
+
+
+def test_the_table_compares_on_the_crops_that_the_paper_had_time_for():
+    variants = (Variant('cold', 'preset', PRESETS['cold']),
+                Variant('paper_offline', 'paper', PRESETS['paper_offline']),
+                Variant('paper', 'paper', PRESETS['paper']))
+    cold, paper = table(variants, {'cold': [(4.0, 0.1), (30.0, 0.1), (8.0, 0.1)],
+                                   'paper_offline': [(12.0, 20.0)], 'paper': []})
+    assert cold['rotation_median_deg'] == 8.0
+    assert cold['within_5_deg'] == pytest.approx(1 / 3)
+    assert cold['within_10_deg'] == pytest.approx(2 / 3)
+    assert cold['speed_up'] == {'paper_offline': pytest.approx(200.0)}
+    assert cold['paper_crops']['paper_offline']['rotation_median_deg'] == 4.0
+    assert paper['crops'] == 1 and paper['speed_up']['paper_offline'] == 1.0
+
+
+def test_none_beats_the_front_in_both_time_and_error():
+    rows = [{'name': n, 'warm': w, 'seconds_median': s, 'rotation_median_deg': e}
+            for n, w, s, e in (('fast', False, 1.0, 9.0), ('good', False, 5.0, 3.0),
+                               ('beaten', False, 6.0, 4.0), ('tracked', True, 0.5, 2.0))]
+    assert pareto(rows) == ['fast', 'good', 'tracked']
+
+
+def test_variants_turn_one_knob_and_have_names_of_their_own():
+    variants = default_variants()
+    assert len({v.name for v in variants}) == len(variants)
+    assert {v.knob for v in variants} == {'preset', 'steps', 'starts', 'optimiser', 'loss', 'pull',
+                                          'start_prior', 'paper'}
+    by_name = {v.name: v.preset for v in variants}
+    assert by_name['8 starts'] == replace(PRESETS['cold'], cold_starts=8)
+
+
+def test_a_report_is_measured_and_drawn(views, model, tmp_path):
+    variants = (
+        Variant('cold', 'preset', replace(PRESETS['cold'], stages=(PoseStage((16,), 1),))),
+        Variant('warm', 'preset', PRESETS['warm'], warm=True),
+        Variant('short paper', 'paper', PaperPreset('p', {'features': 1.0}, starts=2,
+                                                    iterations=1)),
+        Variant('no such', 'paper', PaperPreset('p', {'nonsense': 1.0})))
+    said = []
+    report = measure(model, views, 2, 0.001, variants, said.append)
+    rows = {row['name']: row for row in report['variants']}
+    assert set(rows) == {'cold', 'warm', 'short paper'}
+    assert rows['cold']['seconds_median'] > 0.0
+    assert rows['short paper']['crops'] == 1
+    assert any('nonsense' in line for line in report['left_out'])
+    # 0.06 s are too short for everything: one crop each, and it is said.
+    assert report['crops'] == 1 or rows['cold']['crops'] == 2
+    assert len(said) >= 3
+    assert set(report['basin']['share']) == {'own, cold', 'own, accurate', 'held-out, cold',
+                                             'held-out, accurate'}
+    picture = report['landscapes']['crops'][0]
+    middle = len(report['landscapes']['shift']) // 2
+    # Both planes show the same state in their middle.
+    for term, values in picture['turn'].items():
+        assert values[middle][middle] == pytest.approx(picture['shift'][term][middle][middle],
+                                                       abs=2e-4)
+    write_plots(report, tmp_path / 'plots')
+    assert {p.name for p in (tmp_path / 'plots').iterdir()} == {
+        'fit-pareto.png', 'fit-basin.png', 'fit-landscapes.png'}
