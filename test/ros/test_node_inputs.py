@@ -30,10 +30,11 @@ def frames():
 @pytest.fixture(scope='module')
 def processes(tmp_path_factory):
     """Two nodes that load beside each other, in namespaces of one domain."""
-    # On a busy machine DDS may lose a large message at first and bring it a second later.
-    raw = NodeProcess(tmp_path_factory.mktemp('raw'), '-r', '__ns:=/raw', '-p', 'depth_wait_s:=2.0')
+    # On a busy machine DDS may lose a large message at first and bring it with its next heartbeat,
+    # which it sends every three seconds.
+    raw = NodeProcess(tmp_path_factory.mktemp('raw'), '-r', '__ns:=/raw', '-p', 'depth_wait_s:=7.0')
     packed = NodeProcess(tmp_path_factory.mktemp('packed'), '-r', '__ns:=/packed',
-                         '-p', 'depth_wait_s:=2.0', '-p', 'mask_labels:=any',
+                         '-p', 'depth_wait_s:=7.0', '-p', 'mask_labels:=any',
                          '-p', 'detection_image_size:=[320, 320]',
                          '-p', 'detection_letterbox:=true', domain=raw.domain)
     yield raw, packed
