@@ -14,15 +14,17 @@ from .surfaces import Mesh, revolve, sweep_xz
 from ..labels import brand_color, label_texture, sample_palette
 from ..looks import Look, metal_color, Paint, sample_color, srgb_to_linear
 
-KINDS = ('water', 'soda', 'wine', 'beer', 'sauce', 'cleaner', 'shampoo', 'pump', 'flask')
-KIND_WEIGHTS = (0.16, 0.10, 0.12, 0.12, 0.12, 0.10, 0.12, 0.08, 0.08)
+KINDS = ('water', 'soda', 'wine', 'beer', 'sauce', 'cleaner', 'shampoo', 'pump', 'flask',
+         'squeeze', 'tube')
+KIND_WEIGHTS = (0.13, 0.08, 0.10, 0.09, 0.13, 0.08, 0.11, 0.06, 0.07, 0.10, 0.05)
 #: Of each kind: width, height (m), share of the height of body and neck, neck's width (m).
 KIND_SIZES = {
     'water': (0.066, 0.215, 0.68, 0.10, 0.028), 'soda': (0.088, 0.290, 0.62, 0.10, 0.028),
     'wine': (0.076, 0.300, 0.62, 0.26, 0.029), 'beer': (0.062, 0.235, 0.60, 0.26, 0.027),
     'sauce': (0.066, 0.200, 0.70, 0.08, 0.030), 'cleaner': (0.096, 0.265, 0.66, 0.10, 0.036),
     'shampoo': (0.070, 0.190, 0.84, 0.03, 0.034), 'pump': (0.070, 0.140, 0.82, 0.06, 0.028),
-    'flask': (0.072, 0.235, 0.80, 0.05, 0.046)}
+    'flask': (0.072, 0.235, 0.80, 0.05, 0.046), 'squeeze': (0.082, 0.150, 0.70, 0.06, 0.036),
+    'tube': (0.066, 0.165, 0.95, 0.0, 0.042)}
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class BottleParameters:
     draws in at waist_at of its height, share of the radius. ribs: rings around the body.
     shoulder: how round the way from body to neck is, 0 straight to 1. cap: its kind; cap_m its
     height, cap_wide its radius over the neck's. label_low, label_high: share of the body's height.
+    A tube stands on its cap, which is as wide as its neck, and ends in a flat seam at the top.
     """
 
     kind: str
@@ -56,7 +59,7 @@ class BottleParameters:
 
 
 def sample_parameters(rng: np.random.Generator) -> BottleParameters:
-    """Draws a bottle as shops sell them, 12 to 33 cm high."""
+    """Draws a bottle as shops sell them, 12 to 33 cm high; squeezed ones are wide and flat."""
     kind = str(rng.choice(KINDS, p=KIND_WEIGHTS))
     width, height, body, neck, neck_width = KIND_SIZES[kind]
     width *= float(np.exp(rng.normal(0.0, 0.07)))
@@ -65,28 +68,33 @@ def sample_parameters(rng: np.random.Generator) -> BottleParameters:
     if kind in ('sauce', 'shampoo', 'cleaner', 'pump') and rng.random() < 0.6:
         depth, exponent = float(rng.uniform(0.55, 0.95)), float(rng.uniform(2.0, 4.5))
         width *= depth ** -0.4
+    elif kind == 'squeeze':
+        depth, exponent = float(rng.uniform(0.45, 0.85)), float(rng.uniform(2.0, 3.2))
     elif kind in ('water', 'sauce', 'pump') and rng.random() < 0.2:
         exponent = float(rng.uniform(3.0, 6.0))
     caps = {
         'water': ('screw', 'sport'), 'soda': ('screw',),
         'wine': ('capsule', 'cork', 'screw'), 'beer': ('crown', 'swing'),
-        'sauce': ('screw', 'nozzle', 'flip'), 'cleaner': ('screw', 'nozzle'),
+        'sauce': ('screw', 'nozzle', 'flip', 'lid'), 'cleaner': ('screw', 'nozzle'),
         'shampoo': ('flip', 'screw'), 'pump': ('pump',),
-        'flask': ('lid', 'screw')}[kind]
+        'flask': ('lid', 'screw'), 'squeeze': ('nozzle', 'flip', 'lid', 'screw'),
+        'tube': ('stand',)}[kind]
     cap = str(rng.choice(caps))
     lengths = {'screw': (0.016, 0.024), 'sport': (0.028, 0.040), 'capsule': (0.045, 0.065),
                'cork': (0.008, 0.016), 'crown': (0.006, 0.007), 'swing': (0.014, 0.020),
                'nozzle': (0.035, 0.055), 'flip': (0.018, 0.030), 'pump': (0.040, 0.060),
-               'lid': (0.022, 0.040)}[cap]
-    wide = {'flip': (1.3, 1.9), 'lid': (1.1, 1.4), 'nozzle': (1.05, 1.4)}.get(cap, (1.04, 1.18))
-    waisted = kind in ('water', 'soda', 'sauce') and rng.random() < 0.45
+               'lid': (0.022, 0.050), 'stand': (0.016, 0.034)}[cap]
+    wide = {'flip': (1.3, 1.9), 'lid': (1.1, 1.5), 'nozzle': (1.05, 1.4),
+            'stand': (0.95, 1.3)}.get(cap, (1.04, 1.18))
+    waisted = kind in ('water', 'soda', 'sauce', 'squeeze') and rng.random() < 0.45
     low = float(rng.uniform(0.06, 0.25))
     half = width / 2.0
     return BottleParameters(
         kind=kind, half_m=half, depth=depth, exponent=exponent, height_m=height,
         body=float(np.clip(body + rng.normal(0.0, 0.04), 0.45, 0.88)),
         neck=float(neck * rng.uniform(0.7, 1.25)),
-        neck_half_m=float(min(neck_width / 2.0 * rng.uniform(0.92, 1.1), 0.85 * half * depth)),
+        neck_half_m=float(min(neck_width / 2.0 * rng.uniform(0.92, 1.1), 0.85 * half * depth)
+                          if kind != 'tube' else min(0.5 * neck_width, 0.8 * half)),
         waist=float(rng.uniform(0.05, 0.17)) if waisted else 0.0,
         waist_at=float(rng.uniform(0.35, 0.65)),
         ribs=int(rng.integers(3, 9)) if kind in ('water', 'soda') and rng.random() < 0.5 else 0,
@@ -126,6 +134,18 @@ def _profile(p: BottleParameters) -> tuple[np.ndarray, np.ndarray]:
     return points, round_
 
 
+def _tube(p: BottleParameters) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Half width in x and in y, and height (P,), from the cap to the seam and over it."""
+    share = np.linspace(0.0, 1.0, 48)
+    z = p.cap_m + share * (p.height_m - p.cap_m)
+    start = 0.85 * p.neck_half_m
+    wide = start + (p.half_m - start) * np.minimum(1.0, share / 0.12) ** 0.5
+    wide *= 1.0 + 0.10 * share
+    thick = np.maximum(wide * (1.0 - share ** 1.3), 0.0012)
+    return (np.concatenate([[0.0], thick, [0.0]]), np.concatenate([[0.0], wide, [0.0]]),
+            np.concatenate([z[:1], z, z[-1:]]))
+
+
 def _section(p: BottleParameters, points: np.ndarray,
              round_: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """half_x, half_y and exponent (P,) of the loft."""
@@ -141,6 +161,9 @@ def _cap(p: BottleParameters) -> dict[str, tuple[Mesh, str]]:
         profile = fillet(points, radius)
         return revolve(profile, np.linspace(0.0, 1.0, len(profile)))
 
+    if p.cap == 'stand':
+        return {'cap': (solid([(0.0, 0.0), (r, 0.0), (r, p.cap_m + 0.001), (0.0, p.cap_m + 0.001)]),
+                        'cap')}
     if p.cap == 'cork':
         inner = 0.8 * p.neck_half_m
         return {'cap': (solid([(inner, h - 0.002), (inner, h + p.cap_m), (0.0, h + p.cap_m)]),
@@ -172,16 +195,21 @@ def _cap(p: BottleParameters) -> dict[str, tuple[Mesh, str]]:
 
 def build(p: BottleParameters) -> Shape:
     """The bottle's meshes: body, label around it, and the closure."""
-    points, round_ = _profile(p)
-    half_x, half_y, exponent = _section(p, points, round_)
-    share = points[:, 1] / p.height_m
-    meshes = {'body': (loft(half_x, half_y, points[:, 1], exponent, share), 'body')}
-    body_top = p.body * p.height_m
-    low, high = p.label_low * body_top, p.label_high * body_top
-    on_wall = (points[:, 1] >= low) & (points[:, 1] <= high) & (points[:, 0] > 0.5 * p.half_m)
+    if p.kind == 'tube':
+        half_x, half_y, height = _tube(p)
+        exponent = np.full_like(height, 2.0)
+        low = p.cap_m
+    else:
+        points, round_ = _profile(p)
+        half_x, half_y, exponent = _section(p, points, round_)
+        height, low = points[:, 1], 0.0
+    meshes = {'body': (loft(half_x, half_y, height, exponent, height / p.height_m), 'body')}
+    top = p.body * p.height_m
+    low, high = (low + share * (top - low) for share in (p.label_low, p.label_high))
+    on_wall = (height >= low) & (height <= high) & (half_y > 0.5 * p.half_m)
     if on_wall.sum() >= 2:
         grow = 0.0004
-        z = points[on_wall, 1]
+        z = height[on_wall]
         meshes['label'] = (loft(half_x[on_wall] + grow, half_y[on_wall] + grow, z,
                                 exponent[on_wall], (z - z[0]) / (z[-1] - z[0])), 'label')
     meshes |= _cap(p)
