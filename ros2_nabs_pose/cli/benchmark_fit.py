@@ -62,6 +62,9 @@ def run(args: argparse.Namespace) -> int:
               f'{row["rotation_median_deg"]:>9.1f}{row["within_5_deg"]:>7.2f}'
               f'{row["within_10_deg"]:>7.2f}{row["within_20_deg"]:>7.2f}'
               f'{1e3 * row["seconds_median"]:>9.1f}  {faster}')
+    for name, found in report['speed_only'].items():
+        print(f'{name}: {1e3 * found["seconds_median"]:.0f} ms, for speed only: its poses mean '
+              'nothing')
     for line in report['left_out']:
         print(f'left out: {line}')
     if args.json is not None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import nn, Tensor
 from torch.nn import functional
 
 from .encoder import Encoder
@@ -153,21 +153,44 @@ class Lpips:
 
 
 class Vgg:
-    """Mean squared difference of VGG-19's features up to its 15th layer, as in the paper."""
+    """Mean squared difference of VGG-19's features up to its 15th layer, as in the paper.
+
+    trained: False draws the weights by chance. It then says nothing about poses, but takes the same
+    time: a yardstick of speed where the weights cannot be downloaded.
+    """
 
     LAYERS = 15
+    CHANNELS = (64, 64, 0, 128, 128, 0, 256, 256, 256)
+    """Of these layers' convolutions; 0 is a pooling. The last one's activation is the 16th."""
 
-    def __init__(self) -> None:
+    def __init__(self, trained: bool = True) -> None:
+        layers = self._trained() if trained else self._untrained()
+        self.layers = layers[:self.LAYERS].eval().requires_grad_(False)
+        self._seen: tuple[Observed, Tensor] | None = None
+
+    @staticmethod
+    def _trained() -> nn.Sequential:
         try:
             from torchvision.models import vgg19, VGG19_Weights
-            network = vgg19(weights=VGG19_Weights.IMAGENET1K_V1)
+            layers: nn.Sequential = vgg19(weights=VGG19_Weights.IMAGENET1K_V1).features
         except Exception as error:  # torchvision raises whatever its download raised
             raise PoseError(
                 f'The weights of VGG-19 could not be loaded ({error}): let torchvision download '
                 'them once with internet, or use the preset "paper_offline", which compares the '
                 'features of our own encoder.') from error
-        self.layers = network.features[:self.LAYERS].eval().requires_grad_(False)
-        self._seen: tuple[Observed, Tensor] | None = None
+        return layers
+
+    @classmethod
+    def _untrained(cls) -> nn.Sequential:
+        layers: list[nn.Module] = []
+        before = 3
+        for channels in cls.CHANNELS:
+            if channels == 0:
+                layers.append(nn.MaxPool2d(2))
+                continue
+            layers += [nn.Conv2d(before, channels, 3, padding=1), nn.ReLU()]
+            before = channels
+        return nn.Sequential(*layers)
 
     def _maps(self, image: Tensor) -> Tensor:
         mean, std = image.new_tensor(((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
@@ -189,12 +212,14 @@ def build_terms(weights: Mapping[str, float], encoder: Encoder) -> list[tuple[fl
     """Terms with their weights, by name.
 
     'photometric', 'silhouette' and 'features' need nothing but the model; 'lpips-alex' (or just
-    'lpips'), 'lpips-vgg', 'lpips-squeeze' and 'vgg' download an ImageNet backbone on first use.
+    'lpips'), 'lpips-vgg', 'lpips-squeeze' and 'vgg' download an ImageNet backbone on first use;
+    'vgg-untrained' needs none and is for measuring speed alone.
     Raises PoseError for other names, and where a backbone cannot be had.
     """
     makers: dict[str, Callable[[], Term]] = {
         'photometric': lambda: photometric, 'silhouette': lambda: silhouette,
         'features': lambda: EncoderFeatures(encoder), 'lpips': Lpips, 'vgg': Vgg,
+        'vgg-untrained': partial(Vgg, trained=False),
         **{f'lpips-{name}': partial(Lpips, name) for name in LPIPS_BACKBONES},
     }
     unknown = set(weights) - set(makers)

@@ -58,18 +58,27 @@ class Case:
 
 @dataclass(frozen=True)
 class Variant:
-    """A preset with one knob turned; warm: it starts from the remembered pose."""
+    """A preset with one knob turned; warm: it starts from the remembered pose.
+
+    speed_only: its poses mean nothing, its time does; run where ``paper`` itself cannot be.
+    """
 
     name: str
     knob: str
     preset: Preset | PaperPreset
     warm: bool = False
+    speed_only: bool = False
+
+
+UNTRAINED = 'paper, untrained VGG'
 
 
 def default_variants() -> tuple[Variant, ...]:
     """The presets themselves, then 'cold' with one knob turned at a time."""
     cold, warm, accurate = (PRESETS[name] for name in ('cold', 'warm', 'accurate'))
     assert isinstance(cold, Preset) and isinstance(warm, Preset) and isinstance(accurate, Preset)
+    paper = PRESETS['paper']
+    assert isinstance(paper, PaperPreset)
     coarse, joint, fine = cold.stages
     assert isinstance(coarse, PoseStage)
 
@@ -102,7 +111,9 @@ def default_variants() -> tuple[Variant, ...]:
         Variant('start prior x 3', 'start_prior',
                 replace(cold, start_prior=3.0 * cold.start_prior)),
         Variant('paper_offline', 'paper', PRESETS['paper_offline']),
-        Variant('paper', 'paper', PRESETS['paper']))
+        Variant('paper', 'paper', paper),
+        Variant(UNTRAINED, 'paper', replace(paper, losses={'vgg-untrained': 1.0}),
+                speed_only=True))
 
 
 @torch.no_grad()
@@ -173,14 +184,16 @@ def table(variants: Sequence[Variant], runs: Runs) -> list[dict[str, Any]]:
     """Rows of the ablation; ``runs``: (error, seconds) of each variant, from the first crop on.
 
     speed_up: how many times faster than each paper preset (their medians). paper_crops: the same
-    figures on just those crops that the paper presets had time for.
+    figures on just those crops that the paper presets had time for. Variants for speed only are
+    yardsticks of time and no rows.
     """
     papers = {v.name: runs[v.name] for v in variants
               if isinstance(v.preset, PaperPreset) and runs.get(v.name)}
+    speed_only = {v.name for v in variants if v.speed_only}
     rows = []
     for variant in variants:
         done = runs.get(variant.name)
-        if not done:
+        if not done or variant.speed_only:
             continue
         row: dict[str, Any] = {'name': variant.name, 'knob': variant.knob, 'warm': variant.warm,
                                **summarise(*zip(*done, strict=True))}
@@ -189,7 +202,7 @@ def table(variants: Sequence[Variant], runs: Runs) -> list[dict[str, Any]]:
             for name, paper in papers.items()}
         row['paper_crops'] = {
             name: summarise(*zip(*done[:len(paper)], strict=True))
-            for name, paper in papers.items()}
+            for name, paper in papers.items() if name not in speed_only}
         rows.append(row)
     return rows
 
@@ -219,8 +232,10 @@ def measure(model: CategoryModel, data: TrainingViews, crops: int = 200, minutes
         progress(f'variants: crop {number + 1} of {len(cases)}')
     counted = max((len(r) for r in runs.values()), default=0) or len(cases)
 
-    papers = []
+    papers: list[Variant] = []
     for variant in (v for v in chosen if isinstance(v.preset, PaperPreset)):
+        if variant.speed_only and any(v.name == 'paper' for v in papers):
+            continue
         try:
             build_terms(variant.preset.losses, model.encoder)
             papers.append(variant)
@@ -229,7 +244,8 @@ def measure(model: CategoryModel, data: TrainingViews, crops: int = 200, minutes
     for variant in papers:
         until = time.perf_counter() + budget['paper'] / len(papers)
         last = 0.0
-        for number, case in enumerate(cases[:counted]):
+        wanted = 1 if variant.speed_only else counted
+        for number, case in enumerate(cases[:wanted]):
             if number and time.perf_counter() + last > until:
                 left_out.append(f'{variant.name}: only {number} of {counted} crops: no time')
                 break
@@ -243,6 +259,9 @@ def measure(model: CategoryModel, data: TrainingViews, crops: int = 200, minutes
     return {'category': model.card.category, 'device': describe_device('cpu'),
             'data_hash': data.fingerprint, 'seed': SEED, 'warm_start_deg': list(WARM_DEG),
             'minutes': minutes, 'crops': counted, 'left_out': left_out,
+            'speed_only': {v.name: {'crops': len(runs[v.name]), 'seconds_median': float(
+                np.median([seconds for _, seconds in runs[v.name]]))}
+                for v in chosen if v.speed_only and runs[v.name]},
             'variants': table(chosen, runs), 'basin': basins, 'landscapes': pictures}
 
 

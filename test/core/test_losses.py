@@ -12,6 +12,7 @@ from ros2_nabs_pose.core.losses import (
     photometric,
     silhouette,
     Synthesised,
+    Vgg,
 )
 from ros2_nabs_pose.core.types import PoseError
 
@@ -92,3 +93,25 @@ def test_an_unknown_loss_is_named():
     encoder = Encoder(EncoderConfig(latent_dim=4, channels=(4, 4, 4, 4), hidden=4))
     with pytest.raises(PoseError, match='no loss "ssim"'):
         build_terms({'ssim': 1.0}, encoder)
+
+
+def test_untrained_vgg_has_the_layers_of_vgg19():
+    models = pytest.importorskip('torchvision.models')
+
+    def layers(network):
+        return [(type(layer).__name__, *(tuple(p.shape) for p in layer.parameters()))
+                for layer in network]
+
+    ours = layers(Vgg(trained=False).layers)
+    assert len(ours) == 15
+    assert ours == layers(models.vgg19(weights=None).features[:15])
+    assert sum(name == 'MaxPool2d' for name, *_ in ours) == 2
+
+
+def test_untrained_vgg_is_a_loss_by_name_and_equal_pictures_cost_nothing():
+    rgb, ones = picture(), torch.ones(1, 1, 16, 16)
+    ((weight, term),) = build_terms({'vgg-untrained': 0.5}, None)
+    assert weight == 0.5
+    seen = Observed(rgb, ones, ones)
+    assert float(term(made(rgb, ones), seen)) == 0.0
+    assert float(term(made(picture(1), ones), seen)) > 0.0

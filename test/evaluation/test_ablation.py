@@ -109,6 +109,14 @@ def test_the_table_compares_on_the_crops_that_the_paper_had_time_for():
     assert paper['crops'] == 1 and paper['speed_up']['paper_offline'] == 1.0
 
 
+def test_variants_for_speed_only_are_a_yardstick_of_time_and_no_row():
+    variants = (Variant('cold', 'preset', PRESETS['cold']),
+                Variant('random', 'paper', PRESETS['paper'], speed_only=True))
+    (row,) = table(variants, {'cold': [(4.0, 0.1)], 'random': [(90.0, 50.0)]})
+    assert row['speed_up'] == {'random': pytest.approx(500.0)}
+    assert row['paper_crops'] == {}
+
+
 def test_none_beats_the_front_in_both_time_and_error():
     rows = [{'name': n, 'warm': w, 'seconds_median': s, 'rotation_median_deg': e}
             for n, w, s, e in (('fast', False, 1.0, 9.0), ('good', False, 5.0, 3.0),
@@ -131,13 +139,18 @@ def test_a_report_is_measured_and_drawn(views, model, tmp_path):
         Variant('warm', 'preset', PRESETS['warm'], warm=True),
         Variant('short paper', 'paper', PaperPreset('p', {'features': 1.0}, starts=2,
                                                     iterations=1)),
-        Variant('no such', 'paper', PaperPreset('p', {'nonsense': 1.0})))
+        Variant('no such', 'paper', PaperPreset('p', {'nonsense': 1.0})),
+        Variant('for speed', 'paper', PaperPreset('p', {'features': 1.0}, starts=2, iterations=1),
+                speed_only=True))
     said = []
     report = measure(model, views, 2, 0.001, variants, said.append)
     rows = {row['name']: row for row in report['variants']}
     assert set(rows) == {'cold', 'warm', 'short paper'}
     assert rows['cold']['seconds_median'] > 0.0
     assert rows['short paper']['crops'] == 1
+    assert report['speed_only']['for speed']['crops'] == 1
+    assert rows['warm']['speed_up']['for speed'] == pytest.approx(
+        report['speed_only']['for speed']['seconds_median'] / rows['warm']['seconds_median'])
     assert any('nonsense' in line for line in report['left_out'])
     # 0.06 s are too short for everything: one crop each, and it is said.
     assert report['crops'] == 1 or rows['cold']['crops'] == 2
