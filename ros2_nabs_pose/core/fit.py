@@ -126,6 +126,9 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
     iterations = 0
     runner_up = torch.full((len(focal),), torch.inf, device=focal.device)
     for number, stage in enumerate(preset.stages):
+        if (stage == PoseStage((), stage.keep) and len(now.owner) == len(focal)
+                and number < len(preset.stages) - 1):
+            continue  # nothing to choose from
         where = focal[now.owner]
         if isinstance(stage, JointStage):
             now, taken = _joint_steps(model, now, seen, where, stage, preset, terms, deadline_s)
