@@ -14,6 +14,7 @@ import tempfile
 from typing import Any, TYPE_CHECKING
 
 from . import benchmark_fit
+from ..evaluation import TRUTHS
 
 if TYPE_CHECKING:
     from ..evaluation.sets import EvaluationSet
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   nabs-pose benchmark accuracy --set my_set --json accuracy.json --pictures out
   nabs-pose benchmark accuracy --set my_set --preset accurate --depth --json accuracy.json
+  nabs-pose benchmark accuracy --set my_set --truth mask start size code --json accuracy.json
   nabs-pose benchmark speed --set my_set --preset warm cold accurate --json speed.json
   nabs-pose benchmark node --seconds 60 --json node.json
 
@@ -56,6 +58,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     accuracy.add_argument('--preset', default='cold', help='effort of the fit (default: cold)')
     accuracy.add_argument('--depth', action='store_true', help="use the set's depth for the scale")
     accuracy.add_argument('--masks', action='store_true', help="use the set's masks")
+    accuracy.add_argument('--truth', nargs='+', default=[], metavar='T', choices=TRUTHS,
+                          help='measure again with one part of the truth put in, for each of '
+                          f'{", ".join(TRUTHS)}: it shows where the error comes from')
     accuracy.add_argument('--pictures', type=Path, metavar='DIR',
                           help='write plots and overlays of best, median and worst here')
     speed = kinds.add_parser(
@@ -123,14 +128,16 @@ def open_set(path: Path | None) -> Iterator[EvaluationSet]:
 
 def run_accuracy(args: argparse.Namespace) -> int:
     """``benchmark accuracy``."""
+    from ..core import PosePipeline
     from ..core.types import PoseError
     from ..evaluation.accuracy import evaluate, Inputs, report
 
-    with open_set(args.set) as evaluation_set:
-        from ..core import PosePipeline
+    def load(kind: type[PosePipeline]) -> PosePipeline:
+        return kind.load(args.categories, device=args.device, preset=args.preset,
+                         models_dir=args.models, seed=args.seed)
 
-        pipeline = PosePipeline.load(args.categories, device=args.device, preset=args.preset,
-                                     models_dir=args.models, seed=args.seed)
+    with open_set(args.set) as evaluation_set:
+        pipeline = load(PosePipeline)
         inputs = Inputs(depth=args.depth, masks=args.masks)
         answers = evaluate(pipeline, evaluation_set, inputs, _progress)
         if not answers:
@@ -143,6 +150,10 @@ def run_accuracy(args: argparse.Namespace) -> int:
             args.pictures.mkdir(parents=True, exist_ok=True)
             plot_accuracy(result, args.pictures / 'accuracy.png')
             write_overlays(answers, args.pictures / 'overlays.png')
+        if args.truth:
+            from ..evaluation.truth import report_with
+
+            result |= report_with(args.truth, load, evaluation_set, args.preset, inputs, _progress)
     print(accuracy_table(result))
     _write(args.json, result)
     return 0
@@ -198,8 +209,11 @@ def run_node(args: argparse.Namespace) -> int:
     return 0
 
 
-def accuracy_table(report: dict[str, Any]) -> str:
-    """The report's figures as a table, a line a category and one for all."""
+_ACCURACY_HEAD = ('n', 'answered', '<=5', '<=10', '<=20', 'rot deg', 'axis deg', 'trans m',
+                  'trans rel', 'mask IoU', 'ECE', 's')
+
+
+def _accuracy_rows(report: dict[str, Any]) -> list[list[str]]:
     rows = []
     for name, s in [*report['categories'].items(), ('overall', report['overall'])]:
         rows.append([name, str(s['n']), str(s['answered']),
@@ -208,15 +222,24 @@ def accuracy_table(report: dict[str, Any]) -> str:
                      _text(s['translation_median_m'], 3),
                      _text(s['translation_median_relative'], 3), _text(s['mask_iou_median'], 2),
                      _text(s['confidence_ece'], 2), _text(s['seconds_median'], 2)])
-    lines = [f"{report['set']}, preset {report['preset']}", _table(
-        ['', 'n', 'answered', '<=5', '<=10', '<=20', 'rot deg', 'axis deg', 'trans m', 'trans rel',
-         'mask IoU', 'ECE', 's'], rows)]
+    return rows
+
+
+def accuracy_table(report: dict[str, Any]) -> str:
+    """The report's figures as a table, a line a category and one for all."""
+    lines = [f"{report['set']}, preset {report['preset']}",
+             _table(['', *_ACCURACY_HEAD], _accuracy_rows(report))]
     points = report['overall'].get('keypoints')
     if points is not None:
         lines.append(
             'keypoints, in box diagonals (median): ' + ', '.join(
                 f"{k} {points[f'{k}_median_diagonals']:.3f}" for k in ('top', 'bottom', 'front'))
             + f"; front in the image {_text(points['front_angle_abs_median_deg'], 1)} deg")
+    for truth, swapped in report.get('truth', {}).items():
+        rows = _accuracy_rows(swapped)
+        lines.append(f"with the true {truth}, known of {swapped['known']} objects\n"
+                     + _table(['', *_ACCURACY_HEAD], rows))
+    lines += report.get('truth_missing', {}).values()
     if report['without_model']:
         lines.append('not judged, for want of a model: ' + ', '.join(
             f'{n} {c}' for c, n in report['without_model'].items()))

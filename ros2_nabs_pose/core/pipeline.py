@@ -21,9 +21,9 @@ from .fit import fit, FitResult
 from .lift import lift, scale_from_depth
 from .losses import build_terms, Observed
 from .paper import fit_paper
-from .presets import PaperPreset, PRESETS
+from .presets import PaperPreset, Preset, PRESETS
 from .rotations import axis_azimuth_from_rotation, spin_nearest
-from .starts import make_starts, Remembered
+from .starts import Hypotheses, make_starts, Remembered
 from .tracks import Track, Tracks
 from .types import (
     Box,
@@ -200,9 +200,7 @@ class PosePipeline:
         if isinstance(preset, PaperPreset):
             result = fit_paper(model, said, seen, focal, preset, self.seed, deadline_s)
         else:
-            starts = make_starts(said, [self._remember(c.track, stamp_s) for c in cuts],
-                                 preset.cold_starts, preset.warm_starts,
-                                 model.card.symmetry == 'free_z')
+            starts = self._starts(model, cuts, said, seen, focal, preset, stamp_s)
             result = fit(model, starts, seen, focal, preset, deadline_s=deadline_s)
         seconds = (time.perf_counter() - began) / len(cuts)
         for i, cut in enumerate(cuts):
@@ -223,6 +221,11 @@ class PosePipeline:
                 track = cut.track.followed_by(cut.box, R, R_cam_obj, code, stamp_s)
             measured = estimate.scale_source == SCALE_DEPTH
             tracks.append(replace(track, radius_m=estimate.radius_m) if measured else track)
+
+    def _starts(self, model: CategoryModel, cuts: Sequence[_Cut], said: Encoding, seen: Observed,
+                focal: Tensor, preset: Preset, stamp_s: float | None) -> Hypotheses:
+        return make_starts(said, [self._remember(c.track, stamp_s) for c in cuts],
+                           preset.cold_starts, preset.warm_starts, model.card.symmetry == 'free_z')
 
     def _estimate(self, model: CategoryModel, cut: _Cut, i: int, said: Encoding, mask: Tensor,
                   result: FitResult, seconds: float) -> PoseEstimate:

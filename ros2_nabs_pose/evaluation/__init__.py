@@ -1,3 +1,6 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """How good the poses are: metrics, evaluation sets, and benchmarks over them."""
+
+TRUTHS = ('mask', 'start', 'size', 'code')
+"""Parts of the truth that ``evaluation.truth`` can put into an estimate."""

@@ -4,6 +4,8 @@
 
 import json
 
+import cv2
+import numpy as np
 import pytest
 from tiny_set import annotation, write_annotations
 
@@ -53,3 +55,18 @@ def test_sets_of_no_use_are_named(tmp_path, known, capsys, content, says):
         write_annotations(tmp_path, content)
     assert cli.main(['benchmark', 'accuracy', '--set', str(tmp_path)]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_truth_is_put_in_where_the_set_has_it(tiny, known, capsys):
+    cv2.imwrite(str(tiny / 'm.png'), np.full((240, 320), 255, np.uint8))
+    write_annotations(tiny, [[annotation(mask='m.png', T_cam_obj=None)]])
+    out = tiny / 'a.json'
+    assert cli.main(['benchmark', 'accuracy', '--set', str(tiny), '--truth', 'mask', 'size',
+                     '--json', str(out)]) == 0
+    report = json.loads(out.read_text())
+    assert report['truth']['mask']['known'] == 1 and known.seen.masks[0].all()
+    assert report['truth']['mask']['categories']['mug']['answered'] == 1
+    assert set(report['truth']) == {'mask'} and set(report['truth_missing']) == {'size'}
+    said = capsys.readouterr().out
+    assert 'with the true mask, known of 1 objects' in said
+    assert '"tiny" has no poses with sizes: the true size cannot be put in there.' in said
