@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-"""Write the tables of README.md, docs/models.md and docs/node.md from what they are about.
+"""Write the tables of README.md and of docs/ from what they are about.
 
 No figure there is typed: each table stands between <!-- figures: NAME --> and
 <!-- end figures --> and is made here, from the JSON files in docs/figures that each function names,
-from the code (topics, services, parameters) or from the weights' own metadata (models).
+from the code (topics, services, parameters, presets) or from the weights' own metadata (models). A
+table whose JSON file is not there is left out, and a line says so.
 
     scripts/env python scripts/readme_tables.py          # rewrite them
     scripts/env python scripts/readme_tables.py --check  # exit 1 where one is out of date
@@ -22,25 +23,16 @@ import re
 import sys
 from typing import Any
 
-from safetensors import safe_open
-
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # for the tables that are made from the code
-FILES = ('README.md', 'docs/models.md', 'docs/node.md')
+# For the tables that are made from the code, and for the modules beside this one.
+sys.path[:0] = [str(ROOT / 'scripts'), str(ROOT)]
+
+import fit_tables  # noqa: E402
+import model_tables  # noqa: E402
+from table_text import number, share, table  # noqa: E402
+
+FILES = ('README.md', 'docs/models.md', 'docs/fitting.md', 'docs/node.md')
 BLOCK = re.compile(r'(<!-- figures: (\w+) -->\n).*?(<!-- end figures -->)', re.DOTALL)
-
-
-def _number(value: float | None, digits: int, unit: str = '') -> str:
-    return '-' if value is None else f'{value:.{digits}f}{unit}'
-
-
-def _share(value: float | None) -> str:
-    return '-' if value is None else f'{100.0 * value:.0f} %'
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ['---'] * len(head), *rows]
-    return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines) + '\n'
 
 
 def demo(folder: Path) -> str:
@@ -50,24 +42,24 @@ def demo(folder: Path) -> str:
     latency = found['latency_ms']
     rows = [
         ['frames with boxes', str(found['frames'])],
-        ['answered, or skipped as stale', _share(found['answered_or_skipped'])],
+        ['answered, or skipped as stale', share(found['answered_or_skipped'])],
         ['poses', str(found['poses'])],
         ['rotation error, handle visible: median, 90 %',
-         f"{_number(rotation['median'], 1)}, {_number(rotation['p90'], 1)} deg"],
+         f"{number(rotation['median'], 1)}, {number(rotation['p90'], 1)} deg"],
         ['translation error: median, 90 %',
-         f"{_number(translation['median'] * 1e3, 0)}, {_number(translation['p90'] * 1e3, 0)} mm"],
+         f"{number(translation['median'] * 1e3, 0)}, {number(translation['p90'] * 1e3, 0)} mm"],
         ['latency, image published to pose received: median, 95 %',
-         f"{_number(latency['median'], 0)}, {_number(latency['p95'], 0)} ms"],
-        ['answered frames a second', _number(found['rate_hz'], 1)],
+         f"{number(latency['median'], 0)}, {number(latency['p95'], 0)} ms"],
+        ['answered frames a second', number(found['rate_hz'], 1)],
     ]
-    return _table(['scripts/demo', ''], rows)
+    return table(['scripts/demo', ''], rows)
 
 
 def _keypoints(found: dict[str, Any] | None) -> str:
     if found is None:
         return '-'
-    places = ', '.join(_share(found[f'{k}_median_diagonals']) for k in ('top', 'bottom', 'front'))
-    return f"{places}; {_number(found['front_angle_abs_median_deg'], 0)} deg"
+    places = ', '.join(share(found[f'{k}_median_diagonals']) for k in ('top', 'bottom', 'front'))
+    return f"{places}; {number(found['front_angle_abs_median_deg'], 0)} deg"
 
 
 def accuracy(folder: Path) -> str:
@@ -78,11 +70,11 @@ def accuracy(folder: Path) -> str:
         for category, f in report['categories'].items():
             rows.append([
                 report['set'], category, str(f['n']), str(f['answered']),
-                _number(f['rotation_median_deg'], 1), _number(f['axis_median_deg'], 1),
-                _share(f['within_10_deg']), _share(f['within_20_deg']),
-                _share(f['translation_median_relative']), _number(f['confidence_ece'], 2),
+                number(f['rotation_median_deg'], 1), number(f['axis_median_deg'], 1),
+                share(f['within_10_deg']), share(f['within_20_deg']),
+                share(f['translation_median_relative']), number(f['confidence_ece'], 2),
                 _keypoints(f.get('keypoints'))])
-    return _table(['set', 'category', 'objects', 'answered', 'rotation median (deg)',
+    return table(['set', 'category', 'objects', 'answered', 'rotation median (deg)',
                    'axis median (deg)', 'within 10 deg', 'within 20 deg',
                    'translation error / distance', 'confidence ECE',
                    'keypoints top, bottom, front / diagonal; handle angle'], rows)
@@ -91,11 +83,11 @@ def accuracy(folder: Path) -> str:
 def speed(folder: Path) -> str:
     """The speed.json that ``nabs-pose benchmark speed`` left."""
     report: dict[str, Any] = json.loads((folder / 'speed.json').read_text())
-    rows = [[name, _number(1e3 * f['seconds']['median'], 0), _number(1e3 * f['seconds']['p95'], 0),
-             _number(f['rotation_median_deg'], 1), _share(f['within_10_deg']),
-             _number(f['peak_memory_mb'], 0)] for name, f in report['presets'].items()]
+    rows = [[name, number(1e3 * f['seconds']['median'], 0), number(1e3 * f['seconds']['p95'], 0),
+             number(f['rotation_median_deg'], 1), share(f['within_10_deg']),
+             number(f['peak_memory_mb'], 0)] for name, f in report['presets'].items()]
     return (f'Set: {report["set"]}. Machine: {report["device"]}.\n\n'
-            + _table(['preset', 'ms a frame (median)', 'ms (95 %)', 'rotation median (deg)',
+            + table(['preset', 'ms a frame (median)', 'ms (95 %)', 'rotation median (deg)',
                       'within 10 deg', 'peak memory (MB)'], rows))
 
 
@@ -104,21 +96,21 @@ def node(folder: Path) -> str:
     f: dict[str, Any] = json.loads((folder / 'node.json').read_text())
     outside, said = (f['latency_ms'][key] for key in ('outside', 'diagnostics'))
     stages, call, memory = f['stages_ms'], f['parameter_call_ms'], f['memory_mb']
-    return _table([f'node under load, {f["seconds"]:.0f} s', ''], [
+    return table([f'node under load, {f["seconds"]:.0f} s', ''], [
         ['images, of them with boxes', f'{f["images"]}, {f["detections"]}'],
-        ['answered frames a second', _number(f['rate_hz'], 1)],
+        ['answered frames a second', number(f['rate_hz'], 1)],
         ['image stamp to pose received: median, 95 %',
-         f"{_number(outside['median'], 0)}, {_number(outside['p95'], 0)} ms"],
-        ['the same in diagnostics', f"{_number(said['median'], 0)}, {_number(said['p95'], 0)} ms"],
+         f"{number(outside['median'], 0)}, {number(outside['p95'], 0)} ms"],
+        ['the same in diagnostics', f"{number(said['median'], 0)}, {number(said['p95'], 0)} ms"],
         ['frames left out for newer ones; in diagnostics',
          f"{f['drops']['outside']}; {f['drops']['diagnostics']}"],
-        ['fit; decoding and publishing (median)', f"{_number(stages['fit']['median'], 0)}; "
-         f"{_number(stages['decode']['median'] + stages['publish']['median'], 1)} ms"],
-        ['callbacks, 99 %', _number(f['callback_ms_p99'], 1, ' ms')],
+        ['fit; decoding and publishing (median)', f"{number(stages['fit']['median'], 0)}; "
+         f"{number(stages['decode']['median'] + stages['publish']['median'], 1)} ms"],
+        ['callbacks, 99 %', number(f['callback_ms_p99'], 1, ' ms')],
         ['parameter calls during fits: median, longest',
-         f"{_number(call['median'], 0)}, {_number(call['max'], 0)} ms"],
+         f"{number(call['median'], 0)}, {number(call['max'], 0)} ms"],
         ['resident memory; growth after the warm-up',
-         f"{_number(memory['end'], 0)}; {_number(memory['growth'], 1)} MB"]])
+         f"{number(memory['end'], 0)}; {number(memory['growth'], 1)} MB"]])
 
 
 def parameters(folder: Path) -> str:
@@ -137,14 +129,14 @@ def parameters(folder: Path) -> str:
         rows.append([f'`{spec.name}`', f'list of {TYPES[type(default[0])]}' if several
                      else TYPES[type(default)],
                      f'`{shown}`' if shown else '', bounds, changes, info['description']])
-    return _table(['parameter', 'type', 'default', 'range', 'changes', 'meaning'], rows)
+    return table(['parameter', 'type', 'default', 'range', 'changes', 'meaning'], rows)
 
 
 TYPES = {bool: 'bool', int: 'integer', float: 'number', str: 'text'}
 
 
 def _topics(topics: Iterable[Any]) -> str:
-    return _table(['topic', 'type', 'depth', 'durability', ''], [
+    return table(['topic', 'type', 'depth', 'durability', ''], [
         [f'`{t.name}`', t.type_name.replace('/msg/', '/'), str(t.depth),
          'transient local' if t.latched else 'volatile', t.description] for t in topics])
 
@@ -167,7 +159,7 @@ def services(folder: Path) -> str:
     """What the node serves beside ROS' own parameter and lifecycle services."""
     from ros2_nabs_pose.topics import SERVICES
 
-    return _table(['service', 'type', ''], [
+    return table(['service', 'type', ''], [
         [f'`{s.name}`', s.type_name.replace('/srv/', '/'), s.description]
         for s in SERVICES.values()])
 
@@ -176,40 +168,30 @@ def box_publisher(folder: Path) -> str:
     """The parameters of the node that publishes a given or drawn box."""
     from ros2_nabs_pose.box_publisher import PARAMETERS
 
-    return _table(['parameter', 'default', 'meaning'], [
+    return table(['parameter', 'default', 'meaning'], [
         [f'`{name}`', f'`{json.dumps(default)}`', description]
         for name, (default, description) in PARAMETERS.items()])
 
 
-def models(folder: Path) -> str:
-    """The cards of models/*.safetensors: recipe, and figures on held-out instances."""
-    text = []
-    for path in sorted((ROOT / 'models').glob('*.safetensors')):
-        with safe_open(str(path), framework='numpy') as file:
-            card: dict[str, Any] = json.loads(file.metadata()['card'])
-        training, size = card['training'], card['size']
-        rows = [
-            ['symmetry, front', f"{card['symmetry']}, {card['front_part'] or 'whole shape'}"],
-            ['mean size (m)', ' x '.join(_number(v, 3) for v in size['size_m'])],
-            ['radius (m)', f"{size['radius_m']:.4f} +- {size['radius_std_m']:.4f}"],
-            ['trained with', f"`{training['command']}`"],
-            ['seed, steps', f"{training['seed']}, {training['step']}"],
-            ['data', f"`{json.dumps(training['recipe'])}`, hash `{training['data_hash']}`"],
-            ['file', f'{path.stat().st_size / 1e6:.1f} MB'], ['licence', card['licence']],
-            *([name.replace('_', ' '), f'{value:.3g}'] for name, value in card['figures'].items())]
-        text.append(f'## {card["category"]}\n\n' + _table(['', ''], rows))
-    return '\n'.join(text)
-
-
 TABLES: dict[str, Callable[[Path], str]] = {
-    table.__name__: table
-    for table in (demo, accuracy, speed, node, inputs, outputs, services, parameters, box_publisher,
-                  models)}
+    make.__name__: make
+    for make in (
+        demo, accuracy, speed, node, inputs, outputs, services, parameters, box_publisher,
+        model_tables.categories, model_tables.card_figures, model_tables.model_figures,
+        model_tables.generators, model_tables.model_cards, fit_tables.presets, fit_tables.fit,
+        fit_tables.fit_ablation, fit_tables.fit_basin, fit_tables.fit_pictures)}
+
+
+def _made(name: str, folder: Path) -> str:
+    try:
+        return TABLES[name](folder)
+    except FileNotFoundError as error:
+        return f'(Not measured yet: {Path(error.filename).name} is not there.)\n'
 
 
 def rewritten(text: str, folder: Path) -> str:
     """A text with every block made anew from ``folder``."""
-    return BLOCK.sub(lambda m: f'{m[1]}{TABLES[m[2]](folder)}{m[3]}', text)
+    return BLOCK.sub(lambda m: f'{m[1]}{_made(m[2], folder)}{m[3]}', text)
 
 
 def main() -> int:

@@ -3,11 +3,17 @@
 """README says what the files say: its tables, its commands, its topics and parameters."""
 import dataclasses
 import importlib.util
+import json
 from pathlib import Path
 import re
 
 import pytest
 
+from ros2_nabs_pose.core.checkpoint import load_model
+from ros2_nabs_pose.core.losses import build_terms
+from ros2_nabs_pose.core.presets import JointStage, PaperPreset, PoseStage, Preset, PRESETS
+from ros2_nabs_pose.core.types import PoseError
+from ros2_nabs_pose.data.categories import CATEGORIES
 from ros2_nabs_pose.parameters import Parameters
 from ros2_nabs_pose.topics import DIAGNOSTICS, INPUTS, OBJECT_POSE, OUTPUTS, SERVICES
 
@@ -25,11 +31,75 @@ def tables():
 
 
 def test_every_table_is_the_one_its_figures_make():
-    assert len(re.findall('<!-- figures: ', README)) == 4
+    assert len(re.findall('<!-- figures: ', README)) == 5
     assert len(re.findall('<!-- figures: ', NODE)) == 5
     for name in tables().FILES:
         text = (ROOT / name).read_text()
         assert tables().rewritten(text, ROOT / 'docs/figures') == text
+
+
+def test_tables_without_figures_are_left_out_and_say_so(tmp_path):
+    for name in tables().FILES:
+        assert '<!-- end figures -->' in tables().rewritten((ROOT / name).read_text(), tmp_path)
+    block = '<!-- figures: fit -->\n| old |\n<!-- end figures -->'
+    assert tables().rewritten(block, tmp_path) == (
+        '<!-- figures: fit -->\n(Not measured yet: fit.json is not there.)\n<!-- end figures -->')
+
+
+def test_every_shipped_model_has_its_card_and_its_notes():
+    text = (ROOT / 'docs/models.md').read_text()
+    shipped = sorted(p.stem for p in (ROOT / 'models').glob('*.safetensors'))
+    assert shipped == sorted(CATEGORIES)
+    for name in shipped:
+        card = load_model(ROOT / f'models/{name}.safetensors').card
+        section = text[text.index(f'### {name}\n'):].split('\n### ')[0]
+        assert card.training['command'] in section
+        assert card.training['data_hash'] in section
+        limits = section[section.index('| known limits | ') + len('| known limits | '):]
+        assert len(limits.split('|')[0]) > 50
+        assert f'| **{name}** |' in README
+
+
+@pytest.mark.parametrize('kind', [Preset, PoseStage, JointStage, PaperPreset])
+def test_every_knob_of_the_fit_is_documented(kind):
+    text = (ROOT / 'docs/fitting.md').read_text()
+    for field in dataclasses.fields(kind):
+        if field.name != 'name':
+            assert re.search(rf'`(\w+\.)?{field.name}`', text), field.name
+    for name in PRESETS:
+        assert f'| `{name}` |' in text
+
+
+def test_every_loss_is_documented():
+    text = (ROOT / 'docs/fitting.md').read_text()
+    with pytest.raises(PoseError) as error:
+        build_terms({'': 1.0}, None)
+    names = str(error.value).split('choose from ')[1].rstrip('.').split(', ')
+    assert len(names) >= 9
+    for name in names:
+        assert f'`{name}`' in text, name
+
+
+def test_a_fits_report_becomes_tables(tmp_path):
+    def figures(median, seconds):
+        return {'crops': 4, 'rotation_median_deg': median, 'within_5_deg': 0.5,
+                'within_10_deg': 0.75, 'within_20_deg': 1.0, 'seconds_median': seconds}
+
+    row = {'name': 'cold', 'knob': 'preset', 'warm': False, **figures(4.5, 0.125),
+           'speed_up': {'paper_offline': 160.0, 'random': 800.0},
+           'paper_crops': {'paper_offline': figures(3.25, 0.125)}}
+    (tmp_path / 'fit.json').write_text(json.dumps({
+        'category': 'mug', 'device': 'a machine', 'warm_start_deg': [5.0, 10.0], 'variants': [row],
+        'speed_only': {'random': {'crops': 1, 'seconds_median': 100.0}},
+        'left_out': ['paper: VGG could not be loaded (secret (inner) words): use another.'],
+        'basin': {'crops': 2, 'converged_deg': 10.0, 'start_deg': [0, 45],
+                  'share': {'own, cold': [1.0, 0.5]}}}))
+    made = tables().rewritten(''.join(f'<!-- figures: {name} -->\n<!-- end figures -->\n'
+                                      for name in ('fit', 'fit_ablation', 'fit_basin')), tmp_path)
+    assert '| cold | 4 | 4.5 | 75 % | 100 % | 3.2; 75 % | 125 | 160 | 800 |' in made
+    assert '| random (time only) | 1 | - | - | - | - | 100000 |' in made
+    assert '- paper: VGG could not be loaded: use another.' in made
+    assert '| own, cold | 100 % | 50 % |' in made
 
 
 def test_a_changed_figure_would_change_the_table(tmp_path):

@@ -1,0 +1,118 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Tables and pictures of docs/fitting.md: the presets' settings, and what ``fit.json`` measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+import re
+from typing import Any
+
+from table_text import number, share, table
+
+PICTURES = Path(__file__).resolve().parents[1] / 'docs' / 'images' / 'fit'
+CAPTIONS = {
+    'fit-pareto.png': 'Accuracy against time: every variant of the table above',
+    'fit-basin.png': 'Share of single starts that end within 10 degrees, by how far they began',
+    'fit-landscapes.png': 'Each loss around the truth (white cross) for three crops; the red dot '
+                          'is the lowest point of the grid'}
+
+
+def _report(folder: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((folder / 'fit.json').read_text())
+    return report
+
+
+def _stage(stage: Any) -> str:
+    from ros2_nabs_pose.core.presets import JointStage
+
+    kept = f'keep {stage.keep}'
+    if isinstance(stage, JointStage):
+        return f'{stage.iterations} joint steps, {kept}'
+    if not stage.sizes:
+        return f'compare, {kept}'
+    return f'pose steps at {", ".join(map(str, stage.sizes))} px, {kept}'
+
+
+def _losses(preset: Any) -> str:
+    return ', '.join(f'{name} {weight:g}' for name, weight in preset.losses.items())
+
+
+def presets(folder: Path) -> str:
+    """The settings of every preset, from the code."""
+    from ros2_nabs_pose.core.presets import PaperPreset, PRESETS
+
+    ours = {n: p for n, p in PRESETS.items() if not isinstance(p, PaperPreset)}
+    papers = {n: p for n, p in PRESETS.items() if isinstance(p, PaperPreset)}
+    rows = [['`stages`', *('; '.join(map(_stage, p.stages)) for p in ours.values())]]
+    rows += [[f'`{key}`', *(f'{getattr(p, key):g}' for p in ours.values())] for key in (
+        'cold_starts', 'warm_starts', 'rate_rotation', 'rate_place', 'rate_latent', 'latent_prior',
+        'start_prior', 'pull')]
+    rows.append(['`losses`', *map(_losses, ours.values())])
+    paper_rows = [[f'`{key}`', *(f'{getattr(p, key):g}' for p in papers.values())] for key in (
+        'starts', 'iterations', 'latent_prior', 'among', 'within_deg')]
+    paper_rows.append(['`rates`', *(', '.join(f'{k} {v:g}' for k, v in p.rates.items())
+                                    for p in papers.values())])
+    paper_rows.append(['`losses`', *map(_losses, papers.values())])
+    return (table(['knob', *(f'`{n}`' for n in ours)], rows) + '\n'
+            + table(['knob', *(f'`{n}`' for n in papers)], paper_rows))
+
+
+def fit(folder: Path) -> str:
+    """The presets beside the yardstick: what ``nabs-pose benchmark fit --json`` left."""
+    report = _report(folder)
+    yardsticks = list(report['variants'][0]['speed_up'])
+    accurate = list(report['variants'][0]['paper_crops'])
+    rows = []
+    for row in report['variants']:
+        if row['knob'] not in ('preset', 'paper'):
+            continue
+        line = [row['name'], str(row['crops']), number(row['rotation_median_deg'], 1),
+                share(row['within_10_deg']), share(row['within_20_deg'])]
+        for name in accurate:
+            same = row['paper_crops'][name]
+            line.append(f'{number(same["rotation_median_deg"], 1)}; {share(same["within_10_deg"])}')
+        line.append(number(1e3 * row['seconds_median'], 0))
+        rows.append(line + [number(row['speed_up'][name], 0) for name in yardsticks])
+    for name, found in report['speed_only'].items():
+        rows.append([f'{name} (time only)', str(found['crops']), '-', '-', '-',
+                     *('-' for _ in accurate), number(1e3 * found['seconds_median'], 0),
+                     *('' if other != name else '1' for other in yardsticks)])
+    crops = {name: next(r['paper_crops'][name]['crops'] for r in report['variants'])
+             for name in accurate}
+    head = ['fit', 'crops', 'rotation median (deg)', 'within 10 deg', 'within 20 deg',
+            *(f'on the {crops[name]} crops of {name}: median; within 10 deg' for name in accurate),
+            'ms', *(f'times faster than {name}' for name in yardsticks)]
+    low, high = report['warm_start_deg']
+    text = (f'Held-out crops of: {report["category"]}. Machine: {report["device"]}. Tracked fits '
+            f'start {low:g} to {high:g} degrees from the truth.\n\n' + table(head, rows))
+    # What a download said in parentheses belongs to the machine, not to the document.
+    left = [re.sub(r' \(.*\)(?=:)', '', line, flags=re.DOTALL) for line in report['left_out']]
+    return text + ('\nLeft out:\n\n' + ''.join(f'- {line}\n' for line in left) if left else '')
+
+
+def fit_ablation(folder: Path) -> str:
+    """One knob of ``cold`` turned at a time."""
+    report = _report(folder)
+    rows = [[r['name'], f'`{r["knob"]}`', 'yes' if r['warm'] else '', str(r['crops']),
+             number(r['rotation_median_deg'], 1), share(r['within_5_deg']),
+             share(r['within_10_deg']), share(r['within_20_deg']),
+             number(1e3 * r['seconds_median'], 0)] for r in report['variants']]
+    return table(['variant', 'knob', 'tracked', 'crops', 'rotation median (deg)', 'within 5 deg',
+                  'within 10 deg', 'within 20 deg', 'ms'], rows)
+
+
+def fit_basin(folder: Path) -> str:
+    """From how far a single start converges."""
+    found = _report(folder)['basin']
+    rows = [[name, *map(share, values)] for name, values in found['share'].items()]
+    return (f'Share within {found["converged_deg"]:g} degrees, {found["crops"]} crops.\n\n'
+            + table(['crop, preset', *(f'{angle:g} deg' for angle in found['start_deg'])], rows))
+
+
+def fit_pictures(folder: Path) -> str:
+    """Those of the plots that are there."""
+    _report(folder)
+    return '\n'.join(f'![{caption}](images/fit/{name})\n' for name, caption in CAPTIONS.items()
+                     if (PICTURES / name).is_file())
