@@ -29,9 +29,10 @@ sys.path[:0] = [str(ROOT / 'scripts'), str(ROOT)]
 
 import fit_tables  # noqa: E402
 import model_tables  # noqa: E402
+import real_tables  # noqa: E402
 from table_text import number, share, table  # noqa: E402
 
-FILES = ('README.md', 'docs/models.md', 'docs/fitting.md', 'docs/node.md')
+FILES = ('README.md', 'docs/models.md', 'docs/fitting.md', 'docs/real.md', 'docs/node.md')
 BLOCK = re.compile(r'(<!-- figures: (\w+) -->\n).*?(<!-- end figures -->)', re.DOTALL)
 
 
@@ -179,7 +180,9 @@ TABLES: dict[str, Callable[[Path], str]] = {
         demo, accuracy, speed, node, inputs, outputs, services, parameters, box_publisher,
         model_tables.categories, model_tables.card_figures, model_tables.model_figures,
         model_tables.generators, model_tables.model_cards, fit_tables.presets, fit_tables.fit,
-        fit_tables.fit_ablation, fit_tables.fit_basin, fit_tables.fit_pictures)}
+        fit_tables.fit_ablation, fit_tables.fit_basin, fit_tables.fit_pictures,
+        real_tables.real_aims, real_tables.real_sets, real_tables.real_photos,
+        real_tables.real_confidence, real_tables.real_truth)}
 
 
 def _made(name: str, folder: Path) -> str:

@@ -1,0 +1,63 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Tables of docs/real.md, from the ``real.json`` of ``nabs-pose benchmark gap``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+PICTURES = Path(__file__).resolve().parents[1] / 'docs' / 'images' / 'real'
+
+
+def _picture(name: str, caption: str) -> str:
+    """A line that shows a plot, where there is one."""
+    there = (PICTURES / name).is_file()
+    return f'\n![{caption}](images/real/{name})\n' if there else ''
+
+
+def _report(folder: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((folder / 'real.json').read_text())
+    return report
+
+
+def real_aims(folder: Path) -> str:
+    """What the project wants on real pictures, and what it reaches."""
+    from ros2_nabs_pose.evaluation.gap_tables import target_table
+
+    return target_table(_report(folder))
+
+
+def real_sets(folder: Path) -> str:
+    """Figures by set and category, presets side by side."""
+    from ros2_nabs_pose.evaluation.gap_tables import accuracy_table
+
+    return accuracy_table(_report(folder)) + _picture(
+        'accuracy.png', 'Share within 10 degrees by set, category and preset')
+
+
+def real_photos(folder: Path) -> str:
+    """Keypoint errors."""
+    from ros2_nabs_pose.evaluation.gap_tables import keypoint_table
+
+    return keypoint_table(_report(folder))
+
+
+def real_confidence(folder: Path) -> str:
+    """Calibration of each preset over all sets, and its plot."""
+    from table_text import number, table
+
+    rows = [[preset, str(sum(b['n'] for b in f['reliability'])),
+             number(f['overall']['confidence_ece'], 2)]
+            for preset, f in _report(folder)['all'].items()]
+    return (table(['preset', 'answers with a pose to judge', 'expected calibration error'], rows)
+            + _picture('confidence.png', 'Reliability, and rotation error over confidence'))
+
+
+def real_truth(folder: Path) -> str:
+    """What each part of the truth brings."""
+    from ros2_nabs_pose.evaluation.gap_tables import put_in_table
+
+    return put_in_table(_report(folder)) + _picture(
+        'truth.png', 'Rotation and position by set, with each part of the truth put in')
