@@ -88,8 +88,9 @@ class GraspSide(Node):
             return
         p, q = best.pose.pose.position, best.pose.pose.orientation
         size = item.bbox.size
+        # Ids are unique within a class only, where they come from the detector.
         steady = self._watch.add(Sighting(
-            item.id, seconds(item.header.stamp),
+            f'{best.hypothesis.class_id} {item.id}', seconds(item.header.stamp),
             T_base_cam @ transform_of((p.x, p.y, p.z), (q.x, q.y, q.z, q.w)),
             np.array((size.x, size.y, size.z)), best.hypothesis.score))
         if steady is None:

@@ -40,7 +40,8 @@ WINDOW_PERIOD_S = 0.02
 PARAMETERS: dict[str, tuple[Any, str]] = {
     'box': (list(NO_BOX), 'Left, top, right and bottom edge in pixels; all 0: none, draw it.'),
     'class_id': ('mug', "Class of what the box holds, as the node's class_map knows it."),
-    'track_id': ('1', 'Id of the detection; empty: the node gives its own.'),
+    'track_id': ('1', 'Id of the detection, with -2, -3 ... behind it for boxes drawn later; '
+                 'empty: the node gives its own.'),
     'follow': (False, "Let the box follow what it holds, with one of OpenCV's trackers."),
     'window': (False, 'Open a window to draw a box in even where one is given.'),
     'image_transport': ('auto', "Subscribe 'raw' images, 'compressed' ones, or 'auto'."),
@@ -184,6 +185,7 @@ class BoxPublisher(Node):
             raise ValueError(f'image_transport is {transport!r}: choose one of auto, raw, '
                              'compressed')
         self.box = checked_box(self._value('box'))
+        self._drawn = 0
         self.window: Window | None = None
         if self.box is None or self._value('window'):
             if reason := why_no_window():
@@ -205,6 +207,7 @@ class BoxPublisher(Node):
         drawn = self.window.take() if self.window else None
         if drawn is not None:
             self.box, self._follower = drawn, None
+            self._drawn += 1
             self.get_logger().info(
                 f'Box: [{", ".join(f"{value:.1f}" for value in drawn)}], give it as the parameter '
                 'box to have it again.')
@@ -237,7 +240,12 @@ class BoxPublisher(Node):
         if self.box is not None:
             self._detections.publish(detections_of_box(
                 ros_message, message.header, self.box, self._value('class_id'),
-                self._value('track_id')))
+                self._id()))
+
+    def _id(self) -> str:
+        """Of the box: a newly drawn one is about another object, whose track begins anew."""
+        given = str(self._value('track_id'))
+        return f'{given}-{self._drawn}' if given and self._drawn > 1 else given
 
     def _follow(self, rgb: np.ndarray) -> None:
         assert self.box is not None

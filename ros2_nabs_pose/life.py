@@ -21,8 +21,11 @@ class ManagedNode(LifecycleNode):
 
     def __init__(self, name: str, **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
-        # rclpy would let a transition that is not possible now end the whole node.
-        self._service_change_state.callback = self._guarded(self._service_change_state.callback)
+        # Some releases of rclpy let a transition that is not possible now end the whole node. The
+        # service is theirs and private: where it has another name, they have their way.
+        service = getattr(self, '_service_change_state', None)
+        if service is not None:
+            service.callback = self._guarded(service.callback)
 
     @property
     def state(self) -> str:

@@ -59,9 +59,8 @@ def marker_array(make: MakeMessage, header: Any, estimates: Sequence[PoseEstimat
     ids, gone = board.update(estimates)
     markers = [make(_MARKER, header=header, ns=kind, id=number, action=_DELETE)
                for number in gone for kind in KINDS]
-    seconds = int(lifetime_s)
-    lifetime = make('builtin_interfaces/msg/Duration', sec=seconds,
-                    nanosec=round((lifetime_s - seconds) * 1e9))
+    seconds, nanoseconds = divmod(round(lifetime_s * 1e9), 10**9)
+    lifetime = make('builtin_interfaces/msg/Duration', sec=seconds, nanosec=nanoseconds)
     for number, estimate in zip(ids, estimates):
         common = {'header': header, 'id': number, 'action': _ADD, 'lifetime': lifetime}
         markers += [make(_MARKER, ns=kind, **common, **fields) for kind, fields in zip(

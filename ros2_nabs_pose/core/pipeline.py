@@ -103,6 +103,10 @@ class PosePipeline:
         if device.startswith('cuda') and not torch.cuda.is_available():
             raise PoseError('The device "cuda" was asked for, but torch finds no GPU: use '
                             '"cpu", or install a CUDA build of torch.')
+        if device.startswith('cuda') and (torch.device(device).index or 0) >= (
+                count := torch.cuda.device_count()):
+            raise PoseError(f'There is no device "{device}": torch finds {count} GPU(s), the first '
+                            'is "cuda:0".')
         models = {}
         for category in categories:
             path = (folder / f'{category}.safetensors' if models_dir is not None

@@ -192,3 +192,10 @@ def test_an_unknown_yaw_lowers_confidence_and_shows_in_the_covariance_about_the_
     assert axis @ covariance[3:, 3:] @ axis == pytest.approx(1.0 + math.radians(4.0) ** 2, rel=1e-5)
     assert covariance[2, 2] == pytest.approx(0.05 ** 2 + 0.005 ** 2)
     assert np.linalg.eigvalsh(covariance).min() > 0.0
+
+
+def test_a_gpu_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 1)
+    with pytest.raises(PoseError, match=r'There is no device "cuda:7": torch finds 1 GPU'):
+        PosePipeline.load(['mug'], device='cuda:7')

@@ -213,6 +213,12 @@ def test_nothing_is_published_until_a_box_is_drawn(bench, monkeypatch):
     [box] = found_in(made.answer(RAW, 3))
     assert (box.x0, box.y1, box.category) == (20, 70, 'bowl')
     assert window.shown[-1] == ((80, 100, 3), tuple(BOX))
+    assert made.received[-1].detections[0].id == '1'
+    # Whatever is drawn next is another object, and must not inherit the first one's track.
+    window.drawn = tuple(BOX)
+    made.node.take_drawn()
+    found_in(made.answer(RAW, 4))
+    assert made.received[-1].detections[0].id == '1-2'
 
 
 def test_without_box_and_window_one_sentence_says_what_to_do(monkeypatch):

@@ -25,6 +25,11 @@ def certain(estimate, **changes):
     return replace(estimate, **{'covariance': np.zeros((6, 6)), **changes})
 
 
+def test_a_lifetime_just_below_a_second_is_one(estimate):
+    [first, *_] = markers([certain(estimate)], lifetime_s=0.9999999999)
+    assert (first.lifetime.sec, first.lifetime.nanosec) == (1, 0)
+
+
 def points(marker):
     return np.array([(p.x, p.y, p.z) for p in marker.points])
 
