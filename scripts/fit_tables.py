@@ -39,6 +39,10 @@ def _losses(preset: Any) -> str:
     return ', '.join(f'{name} {weight:g}' for name, weight in preset.losses.items())
 
 
+def _times(ratio: float) -> str:
+    return number(ratio, 0 if ratio >= 9.5 else 1)
+
+
 def presets(folder: Path) -> str:
     """The settings of every preset, from the code."""
     from ros2_nabs_pose.core.presets import PaperPreset, PRESETS
@@ -74,15 +78,15 @@ def fit(folder: Path) -> str:
             same = row['paper_crops'][name]
             line.append(f'{number(same["rotation_median_deg"], 1)}; {share(same["within_10_deg"])}')
         line.append(number(1e3 * row['seconds_median'], 0))
-        rows.append(line + [number(row['speed_up'][name], 0) for name in yardsticks])
+        rows.append(line + [_times(row['speed_up'][name]) for name in yardsticks])
     for name, found in report['speed_only'].items():
         rows.append([f'{name} (time only)', str(found['crops']), '-', '-', '-',
                      *('-' for _ in accurate), number(1e3 * found['seconds_median'], 0),
-                     *('' if other != name else '1' for other in yardsticks)])
+                     *('-' if other != name else '1.0' for other in yardsticks)])
     crops = {name: next(r['paper_crops'][name]['crops'] for r in report['variants'])
              for name in accurate}
     head = ['fit', 'crops', 'rotation median (deg)', 'within 10 deg', 'within 20 deg',
-            *(f'on the {crops[name]} crops of {name}: median; within 10 deg' for name in accurate),
+            *(f'on the first {crops[name]}, as {name}: median; within 10 deg' for name in accurate),
             'ms', *(f'times faster than {name}' for name in yardsticks)]
     low, high = report['warm_start_deg']
     text = (f'Held-out crops of: {report["category"]}. Machine: {report["device"]}. Tracked fits '
@@ -107,7 +111,7 @@ def fit_basin(folder: Path) -> str:
     """From how far a single start converges."""
     found = _report(folder)['basin']
     rows = [[name, *map(share, values)] for name, values in found['share'].items()]
-    return (f'Share within {found["converged_deg"]:g} degrees, {found["crops"]} crops.\n\n'
+    return (f'Share within {found["converged_deg"]:g} degrees; crops: {found["crops"]}.\n\n'
             + table(['crop, preset', *(f'{angle:g} deg' for angle in found['start_deg'])], rows))
 
 
