@@ -162,7 +162,7 @@ def _kept(path: Path, made_from: dict[str, Any]) -> dict[str, Any] | None:
 def _write_part(path: Path, values: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix('.partial')
-    partial.write_text(json.dumps(values) + '\n', encoding='utf-8')
+    partial.write_text(json.dumps(values, indent=1) + '\n', encoding='utf-8')
     partial.replace(path)
 
 

@@ -61,7 +61,8 @@ def plot_sets(report: Mapping[str, Any], path: Path) -> Path:
     for name in dict.fromkeys(n for n, _, _ in groups):
         mine = [p for p, (n, _, _) in zip(places, groups, strict=True) if n == name]
         axes.text(float(np.mean(mine)), 1.06, name, ha='center', fontsize=9, weight='bold')
-    axes.set(ylim=(0, 1.25), ylabel=f'share within {CORRECT_DEG:.0f} deg',
+    axes.set(ylim=(0, 1.25), yticks=np.linspace(0, 1, 6),
+             ylabel=f'share within {CORRECT_DEG:.0f} deg',
              title='Real pictures, front visible (objects in brackets); unanswered counts as wrong')
     axes.grid(axis='y', alpha=0.3)
     axes.legend(fontsize=8, ncol=len(presets) or 1, loc='upper right')
@@ -125,7 +126,7 @@ def plot_put_in(report: Mapping[str, Any], path: Path) -> Path:
         axes.set_xticks(range(len(names)), names)
         axes.set(ylabel=label, title=f'One part of the truth put in, preset {preset}')
         axes.grid(axis='y', alpha=0.3)
-    left.set(ylim=(0, 135))
+    left.set(ylim=(0, 135), yticks=range(0, 101, 20))
     left.legend(fontsize=7, ncol=3, loc='upper center')
     figure.savefig(path, dpi=110)
     return path

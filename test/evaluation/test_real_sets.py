@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from ros2_nabs_pose.core import camera, crop, lift
+from ros2_nabs_pose.evaluation import gap
 from ros2_nabs_pose.evaluation.sets import load_frame, read_set
 
 REAL = Path(os.environ.get('NABS_POSE_REAL',
@@ -89,3 +90,15 @@ def test_depth_in_the_crop_is_that_of_the_object():
         mask = crop.take_crop_nearest(loaded.masks[i], loaded.intrinsics, view)
         distance = np.linalg.norm(true.T_cam_obj[:3, 3])
         assert abs(np.median(depth[mask & (depth > 0)]) - distance) < 0.6 * true.size_m.max()
+
+
+def test_what_can_be_put_in_where():
+    """Masks are known of the scans alone, poses of all but the photographs."""
+    sets = gap.read_sets(REAL)
+    plan = gap.Plan(REAL, REAL, ('cold',), ('mask', 'start', 'code'), 'cold', {})
+    parts, cannot = gap.parts_of(plan, sets)
+    known = {p.name for p in parts if p.put_in}
+    assert {'scans-cold-depth', 'scans-cold-mask', 'ycbv-cold-start', 'tables-cold-code',
+            'mug-sequence-cold-start'} <= known
+    assert not known & {'ycbv-cold-mask', 'photos-cold-start', 'mug-sequence-cold-code'}
+    assert len(known) + len(cannot) == 4 * len(sets)
