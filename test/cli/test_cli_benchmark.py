@@ -70,3 +70,22 @@ def test_truth_is_put_in_where_the_set_has_it(tiny, known, capsys):
     said = capsys.readouterr().out
     assert 'with the true mask, known of 1 objects' in said
     assert '"tiny" has no poses with sizes: the true size cannot be put in there.' in said
+
+
+def test_gap_measures_a_folder_of_sets_once(tmp_path, known, capsys):
+    (tmp_path / 'real' / 'scans').mkdir(parents=True)
+    write_annotations(tmp_path / 'real' / 'scans', [[annotation()]])
+    command = ['benchmark', 'gap', '--root', str(tmp_path / 'real'), '--presets', 'warm', 'cold',
+               '--truth', '--json', str(tmp_path / 'real.json'), '--plots', str(tmp_path / 'out')]
+    assert cli.main(command) == 0
+    report = json.loads((tmp_path / 'real.json').read_text())
+    assert report['sets']['scans']['warm']['overall']['rotation_median_deg'] == pytest.approx(8.0)
+    assert report['put_in'] == {} and report['presets'] == ['warm', 'cold']
+    said = capsys.readouterr()
+    assert '| scans | mug | 1 | 1 | 100 % / 100 % | 8.0 / 8.0 |' in said.out
+    assert '2 of 2: scans-cold' in said.err
+    assert (tmp_path / 'out' / 'confidence.png').is_file()
+    frames = len(known.calls)
+    assert cli.main(command) == 0 and len(known.calls) == frames  # nothing was measured again
+    assert cli.main([*command, '--root', str(tmp_path)]) == 2
+    assert 'holds none of scans, tables' in capsys.readouterr().err
