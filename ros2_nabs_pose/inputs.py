@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import math
 import time
 from typing import Any
 
@@ -34,6 +35,7 @@ class Inputs:
                                for key in ('image', 'camera_info', 'detections')))
         self.matcher: Matcher[Any] = Matcher(0.0, 1)
         self._deadline: Any = None
+        self._deadline_s: float | None = None
         self._published = dict.fromkeys(EXTRAS, False)
 
     def configure(self, parameters: Parameters) -> None:
@@ -54,11 +56,11 @@ class Inputs:
             'detections': self._input(self._on_detections, 'detections'),
             'depth': self._input(self._on_depth, 'depth', 'depth_compressed'),
             'mask': self._input(self._on_mask, 'mask', 'mask_compressed')}
-        # Runs only while a frame waits for depth or mask.
+        # Runs only while a frame waits for depth or mask, until the first one's time is over.
         self._deadline = self._node.create_timer(
-            max(parameters.depth_wait_s, 0.001), self._timed(self._on_deadline),
-            clock=Clock(clock_type=ClockType.STEADY_TIME))
+            1.0, self._timed(self._on_deadline), clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._deadline.cancel()
+        self._deadline_s = None
         self.follow()
 
     def close(self) -> None:
@@ -123,13 +125,23 @@ class Inputs:
         self._enqueue(self.matcher.add_mask(message))
 
     def _on_deadline(self) -> None:
+        if self._deadline is None:
+            return
+        self._set_deadline(None)  # it would fire on and on
         self._enqueue(self.matcher.poll())
-        if self._deadline is not None and not self.matcher.waiting_matches:
-            self._deadline.cancel()
 
     def _enqueue(self, match: Match[Any] | None) -> None:
         if match is not None:
             self._put(match)
-        if (self.matcher.waiting_matches and self._deadline is not None
-                and self._deadline.is_canceled()):
-            self._deadline.reset()
+        if self._deadline is not None and self._deadline_s != self.matcher.deadline_s:
+            self._set_deadline(self.matcher.deadline_s)
+
+    def _set_deadline(self, deadline_s: float | None) -> None:
+        self._deadline_s = deadline_s
+        if deadline_s is None:
+            self._deadline.cancel()
+            return
+        # Rounded up: a timer that fires too early finds nothing.
+        left_ns = math.ceil((deadline_s - time.monotonic()) * 1e9)
+        self._deadline.timer_period_ns = max(1, left_ns)
+        self._deadline.reset()

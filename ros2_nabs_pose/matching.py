@@ -136,6 +136,11 @@ class Matcher(Generic[M]):
         return queued + sum(len(getattr(m, 'data', ())) for m in held)
 
     @property
+    def deadline_s(self) -> float | None:
+        """Until when, by ``clock``, the match that came first waits; None where none waits."""
+        return self._pending[0].deadline_s if self._pending else None
+
+    @property
     def waiting_matches(self) -> int:
         """How many matches wait for depth or mask."""
         return len(self._pending)
