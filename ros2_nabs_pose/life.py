@@ -8,8 +8,14 @@ from collections.abc import Callable
 import traceback
 from typing import Any
 
+from lifecycle_msgs.msg import Transition
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.task import Future
+
+CHANGE_STATE = '_service_change_state'
+"""What rclpy calls the service of a lifecycle node that changes its state."""
 
 
 class ManagedNode(LifecycleNode):
@@ -22,15 +28,23 @@ class ManagedNode(LifecycleNode):
     def __init__(self, name: str, **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
         # Some releases of rclpy let a transition that is not possible now end the whole node. The
-        # service is theirs and private: where it has another name, they have their way.
-        service = getattr(self, '_service_change_state', None)
+        # service is theirs and private: where it has another name, they have their way, and
+        # configuring keeps the executor for as long as it takes.
+        service = getattr(self, CHANGE_STATE, None)
         if service is not None:
             service.callback = self._guarded(service.callback)
+            # In a group of its own: what awaits in the nodes' own would keep the others waiting.
+            service.callback_group = ReentrantCallbackGroup()
+            service.callback_group.add_entity(service)
 
     @property
     def state(self) -> str:
         """Name of the lifecycle state."""
         return str(self._state_machine.current_state[1])
+
+    def _before_configure(self) -> Future | None:
+        """Begin what configuring waits for; what is done once it need not wait, None at once."""
+        return None
 
     def _configure(self) -> None:
         raise NotImplementedError
@@ -92,7 +106,13 @@ class ManagedNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def _guarded(self, change_state: Callable[..., Any]) -> Callable[..., Any]:
-        def callback(request: Any, response: Any) -> Any:
+        async def callback(request: Any, response: Any) -> Any:
+            goal = request.transition  # its label counts where it has one
+            if self.state == 'unconfigured' and (goal.label == 'configure' or not goal.label and (
+                    goal.id == Transition.TRANSITION_CONFIGURE)):
+                prepared = self._before_configure()
+                if prepared is not None:
+                    await prepared
             try:
                 return change_state(request, response)
             except RuntimeError as error:

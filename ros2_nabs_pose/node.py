@@ -59,6 +59,7 @@ class NabsPoseNode(ManagedNode):
         self._inputs = Inputs(self, self._enqueue, timed)
         self._outputs: Outputs | None = None
         self._processing: Processing | None = None
+        self._loaded: Future | None = None
         self._throttle = LogThrottle()
         self._reporter = Reporter(self, self._inputs, self._callback_times, self._warn)
 
@@ -94,8 +95,16 @@ class NabsPoseNode(ManagedNode):
     def _begin_to_load(self) -> Processing:
         return Processing(self, lambda: self._settings, self._warn)
 
+    def _before_configure(self) -> Future | None:
+        """Load in the worker's thread, while the executor answers."""
+        if self._processing is None:
+            self._processing = self._begin_to_load()
+        if self._loaded is None:
+            self._loaded = Future()
+        return self._loaded
+
     def _configure(self) -> None:
-        """Load the models and warm them up."""
+        """Load the models and warm them up; waits only where nobody did before."""
         if self._processing is None:
             self._processing = self._begin_to_load()
         processing = self._processing
@@ -152,6 +161,11 @@ class NabsPoseNode(ManagedNode):
         self._starting = False
 
     def _keep_house(self) -> None:
+        # Here, since a future may be set in the executor's thread alone.
+        if self._loaded is not None and (
+                self._processing is None or self._processing.done.is_set()):
+            self._loaded.set_result(None)
+            self._loaded = None
         self._inputs.follow()
         if self._outputs is not None and self._outputs.active:
             self._outputs.keep_house(self._settings)
@@ -245,7 +259,7 @@ def main(args: list[str] | None = None) -> int:
             raise
         # rclpy could not end a transition that Ctrl-C cut short.
     if node.stop(STOP_TIMEOUT_S):
-        executor.shutdown()
+        executor.shutdown(0.0)  # a transition that still waits for its models waits for ever
         node.destroy_node()
         rclpy.try_shutdown()
     # Not by return: the interpreter takes up to a second to tear torch down, and where a fit is

@@ -11,11 +11,16 @@ import pytest
 pytest.importorskip('rclpy')
 pytest.importorskip('vision_msgs')
 
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from messages import camera_info, detection, detections, header
 import numpy as np
+from rcl_interfaces.srv import GetParameters
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
 
+from ros2_nabs_pose import life
 from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.matching import Match
 from ros2_nabs_pose.node import NabsPoseNode
@@ -173,6 +178,90 @@ def test_timers_are_short_and_a_destroyed_node_leaves_no_thread(estimate, monkey
         assert 'pose_worker' not in [t.name for t in threading.enumerate()]
     finally:
         rclpy.shutdown(context=context)
+
+
+class Managed:
+    """A node that waits to be configured, whose models come once ``go`` is set; and its client."""
+
+    def __init__(self, estimate, monkeypatch):
+        self.go, pipeline = threading.Event(), Pipeline(estimate)
+
+        def load(processing):
+            assert self.go.wait(10.0)
+            return pipeline
+
+        monkeypatch.setattr(Processing, '_load', load)
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.node = NabsPoseNode(
+            context=self.context, parameter_overrides=[Parameter('autostart', value=False)])
+        self.caller = rclpy.create_node('caller', context=self.context)
+        for node in (self.node, self.caller):
+            self.executor.add_node(node)
+
+    def call(self, kind, name, request):
+        client = self.caller.create_client(kind, f'/nabs_pose/{name}')
+        assert client.wait_for_service(5.0)
+        return client.call_async(request)
+
+    def change(self, transition):
+        return self.call(ChangeState, 'change_state', ChangeState.Request(
+            transition=Transition(id=transition)))
+
+    def result(self, future):
+        self.executor.spin_until_future_complete(future, 5.0)
+        return future.result()
+
+    def close(self):
+        self.go.set()
+        self.caller.destroy_node()
+        self.node.destroy_node()
+        self.executor.shutdown(0.0)
+        rclpy.shutdown(context=self.context)
+
+
+@pytest.fixture
+def managed(estimate, monkeypatch):
+    managed = Managed(estimate, monkeypatch)
+    yield managed
+    managed.close()
+
+
+def test_a_configuring_node_answers_and_tells_in_the_end_how_it_went(managed):
+    configured = [managed.change(Transition.TRANSITION_CONFIGURE) for _ in range(2)]
+    for _ in range(3):
+        asked = managed.call(
+            GetParameters, 'get_parameters', GetParameters.Request(names=['preset']))
+        began_s = time.monotonic()
+        assert managed.result(asked).values[0].string_value == Parameters().preset
+        assert time.monotonic() - began_s < 1.0
+    assert managed.node.state == 'unconfigured'
+    assert not any(future.done() for future in configured)
+    managed.go.set()
+    # The second one came too late: it is no transition of a configured node.
+    assert sorted(managed.result(future).success for future in configured) == [False, True]
+    assert managed.node.state == 'inactive'
+    assert managed.result(managed.change(Transition.TRANSITION_ACTIVATE)).success
+
+
+def test_a_node_that_is_shut_down_while_it_loads_lets_nobody_wait(managed):
+    configured = managed.change(Transition.TRANSITION_CONFIGURE)
+    managed.executor.spin_once(0.5)
+    assert managed.result(managed.change(Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)).success
+    assert not managed.result(configured).success
+    assert managed.node.state == 'finalized'
+
+
+def test_where_rclpy_has_no_service_to_wrap_configuring_still_answers(estimate, monkeypatch):
+    monkeypatch.setattr(life, 'CHANGE_STATE', '_called_otherwise')
+    managed = Managed(estimate, monkeypatch)
+    try:
+        managed.go.set()
+        assert managed.result(managed.change(Transition.TRANSITION_CONFIGURE)).success
+        assert managed.node.state == 'inactive'
+    finally:
+        managed.close()
 
 
 def test_models_that_cannot_be_loaded_are_told(monkeypatch):
