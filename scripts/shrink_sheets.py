@@ -25,6 +25,7 @@ def shrink(source: Path, target: Path) -> None:
     if image is None:
         raise ValueError(f'cannot read {source}')
     scale = WIDTH_PX / image.shape[1]
+    target.parent.mkdir(parents=True, exist_ok=True)
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)[:HEIGHT_PX]
     for quality in (88, 75, 60, 45):
         data = cv2.imencode('.jpg', small, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
