@@ -23,7 +23,14 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from ros2_nabs_pose.launching import given_parameters, is_on, pose_node, require_package, switch
+from ros2_nabs_pose.launching import (
+    given_parameters,
+    is_on,
+    Namespace,
+    pose_node,
+    require_package,
+    switch,
+)
 
 FRAME = 'camera_optical_frame'
 REALSENSE_FRAME = 'camera_color_optical_frame'
@@ -93,7 +100,7 @@ def _usb_cam(context: LaunchContext) -> list:
     require_package('usb_cam', 'camera:=usb_cam')
     return [Node(
         package='usb_cam', executable='usb_cam_node_exe', name='usb_cam', output='screen',
-        namespace=[LaunchConfiguration('namespace'), '/camera'],
+        namespace=[Namespace(), '/camera'],
         parameters=[{**given_parameters(context, ['video_device', 'camera_info_url']),
                      'image_width': _number(context, 'width'),
                      'image_height': _number(context, 'height'),
@@ -105,7 +112,7 @@ def _v4l2_camera(context: LaunchContext) -> list:
     require_package('v4l2_camera', 'camera:=v4l2_camera')
     return [Node(
         package='v4l2_camera', executable='v4l2_camera_node', name='v4l2_camera', output='screen',
-        namespace=[LaunchConfiguration('namespace'), '/camera'],
+        namespace=[Namespace(), '/camera'],
         parameters=[{**given_parameters(context, ['video_device', 'camera_info_url']),
                      'image_size': [_number(context, 'width'), _number(context, 'height')],
                      'time_per_frame': [1, _number(context, 'rate')],
@@ -119,7 +126,7 @@ def _realsense(context: LaunchContext) -> list:
     with_depth = is_on(context, 'with_depth')
     return [Node(
         package='realsense2_camera', executable='realsense2_camera_node', name='camera',
-        namespace=LaunchConfiguration('namespace'), output='screen',
+        namespace=Namespace(), output='screen',
         parameters=[{'camera_name': 'camera', 'enable_color': True, 'enable_depth': with_depth,
                      'align_depth.enable': with_depth, 'rgb_camera.color_profile': profile}])]
 
@@ -133,7 +140,7 @@ def _box_publisher(context: LaunchContext, image: str) -> list:
             raise RuntimeError(f"box:={given['box']} is no list of four numbers.") from error
     return [Node(
         package='ros2_nabs_pose', executable='box_publisher', name='box_publisher',
-        namespace=LaunchConfiguration('namespace'), output='screen',
+        namespace=Namespace(), output='screen',
         parameters=[{**given, 'follow': is_on(context, 'box_follows'),
                      'class_id': ParameterValue(
                          LaunchConfiguration('box_class'), value_type=str)}],
@@ -156,7 +163,7 @@ def _yolo(context: LaunchContext, image: str) -> list:
                 'device': LaunchConfiguration('yolo_device'),
                 'use_debug': 'False'}.items())]),
         Node(package='ros2_nabs_pose', executable='yolo_adapter', name='yolo_adapter',
-             namespace=LaunchConfiguration('namespace'), output='screen',
+             namespace=Namespace(), output='screen',
              remappings=[('yolo_detections', 'yolo/tracking')]),
     ]
 

@@ -15,6 +15,7 @@ from launch_ros.actions import Node
 from ros2_nabs_pose.launching import (
     given_parameters,
     is_on,
+    Namespace,
     require_package,
     shared_file,
     switch,
@@ -87,7 +88,7 @@ def _node(context: LaunchContext) -> Node:
         given['categories'] = [name.strip() for name in given['categories'].split(',')]
     return Node(
         package='ros2_nabs_pose', executable='nabs_pose_node', name='nabs_pose',
-        namespace=LaunchConfiguration('namespace'), output='screen',
+        namespace=Namespace(), output='screen',
         parameters=[LaunchConfiguration('params_file'), *([given] if given else [])],
         remappings=[(name, LaunchConfiguration(name)) for name in TOPICS],
         arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')])
@@ -98,7 +99,7 @@ def _rviz(context: LaunchContext) -> Node:
     require_package('rviz2', 'rviz:=true')
     return Node(
         package='rviz2', executable='rviz2', name='rviz', output='log',
-        namespace=LaunchConfiguration('namespace'),
+        namespace=Namespace(),
         parameters=[given_parameters(context, ['use_sim_time'])],
         remappings=[
             *((f'/nabs_pose/{name}', f'nabs_pose/{name}') for name in RVIZ_TOPICS),
@@ -114,7 +115,7 @@ def _foxglove(context: LaunchContext) -> list:
     layout = shared_file('foxglove', 'nabs_pose.json')
     return [
         Node(package='foxglove_bridge', executable='foxglove_bridge', name='foxglove_bridge',
-             namespace=LaunchConfiguration('namespace'),
+             namespace=Namespace(),
              parameters=[{'port': port, **given_parameters(context, ['use_sim_time'])}]),
         LogInfo(msg=[f'Foxglove: connect to ws://localhost:{port} and import the layout ',
                      layout]),

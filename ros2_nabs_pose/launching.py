@@ -11,6 +11,7 @@ from typing import Any
 from ament_index_python.packages import get_package_prefix, PackageNotFoundError
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitution import Substitution
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 import yaml
@@ -33,6 +34,14 @@ def switch(name: str, default: str, description: str) -> DeclareLaunchArgument:
 def is_on(context: Any, name: str) -> bool:
     """Whether a ``switch`` is on; 'True', as another launch file may pass it, is on too."""
     return LaunchConfiguration(name).perform(context).lower() == 'true'
+
+
+class Namespace(Substitution):
+    """The argument ``namespace`` without a slash behind it, which ROS refuses."""
+
+    def perform(self, context: Any) -> str:
+        """What the nodes get; '/' is the root, as an empty one is."""
+        return LaunchConfiguration('namespace').perform(context).rstrip('/')
 
 
 def given_parameters(context: Any, names: Iterable[str]) -> dict[str, Any]:

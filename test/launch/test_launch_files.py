@@ -66,6 +66,15 @@ def test_arguments_reach_the_node(prefix, tmp_path):
     assert node.after('--log-level') == 'debug'
 
 
+def test_a_slash_behind_the_namespace_is_no_part_of_it(prefix):
+    prefix.add_stand_in('usb_cam', 'usb_cam_node_exe')
+    calls = prefix.launch('camera', namespace='/robot/left/')
+    assert {name: node.namespace for name, node in calls.items()} == {
+        'usb_cam_node_exe': '/robot/left/camera', 'box_publisher': '/robot/left',
+        'nabs_pose_node': '/robot/left'}
+    assert prefix.launch('nabs_pose', namespace='/')['nabs_pose_node'].namespace == '/'
+
+
 def test_rviz_shows_the_topics_of_the_nodes_namespace(prefix):
     prefix.add_stand_in('rviz2', 'rviz2')
     rviz = prefix.launch('nabs_pose', rviz='true', namespace='left', image='/cam/image_raw',
