@@ -68,11 +68,11 @@ class Client:
         q.x, q.y, q.z, q.w = CAMERA_ROTATION
         publisher.publish(TFMessage(transforms=[transform]))
 
-    def show(self, position, score=0.9, step_s=0.1):
-        """One array with one mug at ``position`` in the camera's frame."""
+    def show(self, position, score=0.9, step_s=0.1, category='mug'):
+        """One array with one object, called mug_1, at ``position`` in the camera's frame."""
         self.stamp_s += step_s
         result = ObjectHypothesisWithPose()
-        result.hypothesis.class_id, result.hypothesis.score = 'mug', score
+        result.hypothesis.class_id, result.hypothesis.score = category, score
         p, q = result.pose.pose.position, result.pose.pose.orientation
         p.x, p.y, p.z = position
         q.x, q.y, q.z, q.w = UPRIGHT
@@ -162,3 +162,17 @@ def test_neither_moving_nor_doubted_nor_unplaced_mugs_get_one(client):
         client.show((-0.3, 0.3, 1.5))
     assert client.spin(5.0, lambda: client.goals), client.log.read_text()
     assert client.goals[0].pose.position.z == pytest.approx(0.2, abs=1e-6)
+
+
+def test_two_classes_that_share_an_id_are_two_objects(client):
+    """Taken for one, they would jump to and fro and never be steady."""
+    client.place_camera(client.tf_static)
+    client.spin(0.3)
+    for _ in range(5):
+        client.show((-0.3, 0.3, 1.5))
+        client.show((0.3, 0.3, 1.2), category='bowl')
+    assert client.spin(5.0, lambda: len(client.goals) >= 2), client.log.read_text()
+    client.spin(0.3)
+    told = client.log.read_text()
+    assert 'mug mug_1 stands at (0.500, 0.300, 0.200)' in told
+    assert sorted(goal.pose.position.y > 0.0 for goal in client.goals) == [False, True]
