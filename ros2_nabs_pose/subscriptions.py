@@ -37,6 +37,7 @@ class Input:
         self._callback = callback
         self._subscription: Any = None
         self._profile: QoSProfile | None = None
+        self._infos: dict[str, list[Any]] = {}
 
     @property
     def topic(self) -> str | None:
@@ -55,6 +56,8 @@ class Input:
 
     def follow(self) -> None:
         """Look at the publishers and subscribe, or subscribe anew, where they ask for it."""
+        self._infos = {topic: self._node.get_publishers_info_by_topic(topic)
+                       for topic in self._types}
         for topic, message_type in self._types.items():
             offers = [p.qos_profile for p in self._publishers(topic)]
             if not offers:
@@ -78,11 +81,12 @@ class Input:
         self._subscription, self._profile = None, None
 
     def problems(self) -> list[str]:
-        """A sentence for each publisher of these topics that cannot be heard, and why."""
+        """A sentence for each publisher that ``follow`` last saw and that cannot be heard, and why.
+        """
         found = []
         for topic, message_type in self._types.items():
             wanted = _type_name(message_type)
-            for publisher in self._node.get_publishers_info_by_topic(topic):
+            for publisher in self._infos.get(topic, ()):
                 who = f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'
                 if publisher.topic_type != wanted:
                     found.append(f'{who} publishes {topic} as {publisher.topic_type}, but '
@@ -96,7 +100,7 @@ class Input:
     def _publishers(self, topic: str) -> list[Any]:
         """Publishers of the type that is taken; others are for ``problems`` to tell."""
         name = _type_name(self._types[topic])
-        return [p for p in self._node.get_publishers_info_by_topic(topic) if p.topic_type == name]
+        return [p for p in self._infos[topic] if p.topic_type == name]
 
 
 def input_types(node: Node, key: str, compressed: str = '',
