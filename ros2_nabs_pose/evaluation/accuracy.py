@@ -210,7 +210,8 @@ def summarise(results: Sequence[ObjectResult]) -> dict[str, Any]:
         [r.translation_error_relative for r in results])
     summary['mask_iou_median'] = _median([r.mask_iou for r in results])
     sure = [(r.confidence, r.rotation_error_deg <= CORRECT_DEG) for r in results
-            if r.confidence is not None and r.rotation_error_deg is not None]
+            # Where the front is hidden the truth judges the axis alone, the confidence all of it.
+            if r.front_visible and r.confidence is not None and r.rotation_error_deg is not None]
     summary['confidence_ece'] = metrics.expected_calibration_error(
         np.array([c for c, _ in sure]), np.array([k for _, k in sure])) if sure else None
     summary['seconds_median'] = _median([r.seconds for r in results])

@@ -194,7 +194,8 @@ def _objects(reports: Iterable[Mapping[str, Any]]) -> list[ObjectResult]:
 def reliability(objects: Sequence[ObjectResult]) -> list[dict[str, float]]:
     """Bins of confidence that hold answers: their number, mean confidence, share correct."""
     sure = [(o.confidence, o.rotation_error_deg <= CORRECT_DEG) for o in objects
-            if o.confidence is not None and o.rotation_error_deg is not None]
+            if o.front_visible and o.confidence is not None
+            and o.rotation_error_deg is not None]
     bins: dict[int, list[tuple[float, bool]]] = {}
     for confidence, correct in sure:
         bins.setdefault(min(int(confidence * BINS), BINS - 1), []).append((confidence, correct))

@@ -51,7 +51,8 @@ def _flips(results: Results) -> float | None:
 
 def _ece(results: Results) -> float | None:
     sure = [(r.confidence, r.rotation_error_deg <= CORRECT_DEG) for r in results
-            if r.confidence is not None and r.rotation_error_deg is not None]
+            if r.front_visible and r.confidence is not None
+            and r.rotation_error_deg is not None]
     return metrics.expected_calibration_error(
         np.array([c for c, _ in sure]), np.array([k for _, k in sure])) if sure else None
 
