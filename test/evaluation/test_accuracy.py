@@ -55,8 +55,8 @@ def test_hidden_fronts_and_silence(tmp_path):
     by_id = {o['id']: o for o in got['objects']}
     assert by_id['hidden']['rotation_error_deg'] == pytest.approx(0.0, abs=1e-6)
     assert by_id['silent']['reason'] == 'asked to be silent'
-    # Correct by what can be judged: one of two answers, both said 0.9.
-    assert overall['confidence_ece'] == pytest.approx(0.4)
+    # The one answer whose whole rotation can be judged said 0.9 and is wrong.
+    assert overall['confidence_ece'] == pytest.approx(0.9)
     right = figures(tmp_path, KnownErrors(spin_deg=3.0, silent=('silent',)))['overall']
     assert right['within_5_deg'] == 0.5
 

@@ -98,15 +98,15 @@ def test_a_debug_image_comes_to_whoever_subscribes(raw, frames):
 def test_the_newest_frame_wins_and_drops_are_counted(raw, frames):
     before = settled_diagnostics(raw)
     stamps = []
-    for i in range(12):
+    for i in range(24):
         stamps.append(raw.send(frames[i % 4]))
-        raw.spin_for(0.03)
+        raw.spin_for(0.005)
     assert raw.answer('poses', stamps[-1]) is not None
     after = settled_diagnostics(raw)
     matched, dropped = (int(after[key]) - int(before[key]) for key in ('matches', 'dropped_stale'))
     answered = [stamp_ns(p.header) for p in raw.received['poses'] if stamp_ns(p.header) in stamps]
     assert dropped > 0
-    assert len(answered) + dropped == matched <= 12
+    assert len(answered) + dropped == matched <= 24
     assert answered == sorted(answered)
 
 
