@@ -9,6 +9,7 @@ Callbacks only pair messages by stamp and leave them in the worker's mailbox; th
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from typing import Any
@@ -241,6 +242,9 @@ def main(args: list[str] | None = None) -> int:
     """Run the node until Ctrl-C or SIGTERM; returns 1 where it could not start, else exits."""
     # The worker may hold the interpreter for this long while a callback waits; the default is 5 ms.
     sys.setswitchinterval(0.0005)
+    # Ctrl-C shuts rclpy's context, as SIGTERM does, and that ends the spinning. A KeyboardInterrupt
+    # on top of it could come in the middle of rclpy's native code, which then aborts.
+    signal.signal(signal.SIGINT, lambda number, frame: None)
     rclpy.init(args=args)
     try:
         node = NabsPoseNode()
