@@ -72,6 +72,23 @@ def recolour(views: Views, group: int) -> Views:
     return replace(views, stacked=torch.cat((rgb, views.stacked[:, 3:]), 1))
 
 
+def mirrored(views: Views, flip: Tensor) -> Views:
+    """Views whose ``flip`` (B,) is set, seen in a mirror: pictures left to right, poses with them.
+
+    The mirrored picture shows the object's own mirror image, reflected at its x-z plane: front and
+    up stay what they are. A few rendered shapes become twice as many, and no side of the picture
+    or of a handle's bow is the usual one. R_view becomes M R M', M = diag(-1, 1, 1) in the
+    camera, M' = diag(1, -1, 1) in the object, which is a rotation again.
+    """
+    pick = flip.view(-1, 1, 1, 1)
+    camera = views.R_view.new_tensor((-1.0, 1.0, 1.0))[:, None]
+    own = views.R_view.new_tensor((1.0, -1.0, 1.0))[None, :]
+    return replace(
+        views, stacked=torch.where(pick, views.stacked.flip(3), views.stacked),
+        front=torch.where(pick, views.front.flip(3), views.front),
+        R_view=torch.where(pick[..., 0], camera * views.R_view * own, views.R_view))
+
+
 def facing_first(R_view: Tensor, group: int) -> Tensor:
     """Turn objects about their own z until the first of each ``group`` views has x to the right.
 

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from .compose import compose, facing_first, recolour, Views
+from .compose import compose, facing_first, mirrored, recolour, Views
 from .curves import Curves
 from .engine import Engine
 from .instances import TrainingViews
@@ -61,6 +61,7 @@ class TrainConfig:
     ema: float = 0.998
     student_share: float = 0.5
     student_from: int = 500
+    mirror: bool = True
     init: str = ''
     seed: int = 1
     device: str = 'cpu'
@@ -121,6 +122,12 @@ class Trainer:
     def losses(self, index: Tensor, views: Views) -> dict[str, Tensor]:
         """All weighted terms for instances ``index`` (I,) and their views (I * V)."""
         count, group = len(index), len(views.R_view) // len(index)
+        center = self.data.center[index]
+        if self.config.mirror:
+            flip = torch.rand(count, device=self.device) < 0.5
+            views = mirrored(views, flip.repeat_interleave(group))
+            across = center.new_tensor((1.0, -1.0, 1.0))
+            center = torch.where(flip[:, None], center * across, center)
         views = recolour(views, group)
         crops = compose(views, self.data.backgrounds)
         with self.engine.autocast():
@@ -154,7 +161,7 @@ class Trainer:
             **readings(said, crops, self.weights, self.free_about_z),
             **codes(mean, logvar, said, together, self.weights),
             **proportions(self.model.generator.proportions(style), self.data.size[index],
-                          self.data.center[index], self.data.log_radius[index], self.weights),
+                          center, self.data.log_radius[index], self.weights),
         }
 
     def train_step(self) -> dict[str, float]:

@@ -13,7 +13,7 @@ from ros2_nabs_pose.core.encoder import bin_centers, EncoderConfig
 from ros2_nabs_pose.core.generator import FRAME_MARGIN, GeneratorConfig
 from ros2_nabs_pose.core.rotations import axis_azimuth_from_rotation, exp_so3, rotation_z
 from ros2_nabs_pose.core.types import PoseError
-from ros2_nabs_pose.training.compose import compose, facing_first, recolour
+from ros2_nabs_pose.training.compose import compose, facing_first, mirrored, recolour
 from ros2_nabs_pose.training.instances import TrainingViews, without_grain
 from ros2_nabs_pose.training.objective import readings, soft_bins, Weights
 from ros2_nabs_pose.training.train import learning_rate, train, TrainConfig, Trainer
@@ -76,6 +76,25 @@ def test_crops_keep_the_object_in_the_picture_and_the_occluder_in_bounds():
         visible = crops.mask.sum((1, 2, 3)) / (math.pi * (32 * radius) ** 2)
         assert float(visible.min()) > 0.6
         assert float(visible.max()) < 1.05
+
+
+def test_a_mirrored_view_shows_the_front_where_its_pose_says_and_only_flagged_ones_change():
+    _, views = tiny_views(2, 8).batch(2, 8)
+    flip = torch.arange(16) % 2 == 0
+    changed = mirrored(views, flip)
+    line = ((torch.arange(64) + 0.5) / 64 * 2.0 - 1.0) * FRAME_MARGIN
+    weight = changed.front[:, 0] / changed.front.sum((1, 2, 3))[:, None, None]
+    u, v = (weight.sum(1) * line).sum(1), (weight.sum(2) * line).sum(1)
+    torch.testing.assert_close(torch.stack((u, v), 1), 0.5 * changed.R_view[:, :2, 0],
+                               atol=0.02, rtol=0.0)
+    torch.testing.assert_close(torch.linalg.det(changed.R_view), torch.ones(16))
+    # A mirror swaps left and right; what is up in the picture and near stays so.
+    torch.testing.assert_close(changed.R_view[::2, 0, 0], -views.R_view[::2, 0, 0])
+    torch.testing.assert_close(changed.R_view[:, 1:, ::2], views.R_view[:, 1:, ::2])
+    for name in ('stacked', 'front', 'R_view'):
+        assert torch.equal(getattr(changed, name)[1::2], getattr(views, name)[1::2])
+    again = mirrored(changed, flip)
+    assert torch.equal(again.stacked, views.stacked) and torch.equal(again.R_view, views.R_view)
 
 
 def test_recolouring_is_the_same_in_all_views_of_an_instance_and_keeps_shape():
