@@ -1,6 +1,6 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-"""A mailbox that keeps only the newest job, and the one thread that owns the model.
+"""A mailbox that keeps only the newest jobs, and the one thread that owns the model.
 
 Callbacks put jobs and go on at once; a job that a newer one replaces before the thread took it
 is counted as stale. Nothing here knows ROS.
@@ -8,6 +8,7 @@ is counted as stale. Nothing here knows ROS.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 import threading
 from typing import Generic, TypeVar
@@ -16,14 +17,24 @@ Job = TypeVar('Job')
 Model = TypeVar('Model')
 
 
+STEADY = 10
+"""So many jobs taken in a row without a loss: the thread keeps up, a second job may wait."""
+
+
 class Mailbox(Generic[Job]):
-    """Room for one job; a new one replaces one that waits."""
+    """Room for the newest job, and for one more while jobs are taken as fast as they come.
+
+    A thread that is too slow gets the newest job each time, so that answers are as fresh as they
+    can be. One that keeps up and is held back once loses nothing: it takes both in their order and
+    has caught up soon.
+    """
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._job: Job | None = None
+        self._jobs: deque[Job] = deque()
         self._closed = False
         self._dropped = 0
+        self._since_loss = 0
 
     @property
     def dropped(self) -> int:
@@ -33,29 +44,33 @@ class Mailbox(Generic[Job]):
     def put(self, job: Job) -> None:
         """Leave a job; never waits for whoever takes it."""
         with self._condition:
-            if self._job is not None:
-                self._dropped += 1
-            self._job = job
+            room = 2 if self._since_loss >= STEADY else 1
+            if len(self._jobs) >= room:
+                # Behind for more than a moment: what waits is stale.
+                self._dropped += len(self._jobs)
+                self._jobs.clear()
+                self._since_loss = 0
+            self._jobs.append(job)
             self._condition.notify()
 
     def take(self) -> Job | None:
         """Wait for a job; None once the mailbox is closed."""
         with self._condition:
-            self._condition.wait_for(lambda: self._job is not None or self._closed)
+            self._condition.wait_for(lambda: self._jobs or self._closed)
             if self._closed:
                 return None
-            job, self._job = self._job, None
-            return job
+            self._since_loss += 1
+            return self._jobs.popleft()
 
     def close(self) -> None:
-        """Wake whoever waits, for good; a job that still waits is given up."""
+        """Wake whoever waits, for good; jobs that still wait are given up."""
         with self._condition:
             self._closed = True
             self._condition.notify_all()
 
 
 class Worker(Generic[Job, Model]):
-    """One thread: load the model once, then process jobs, newest first, until ``stop``.
+    """One thread: load the model once, then process the newest jobs until ``stop``.
 
     load: builds the model, in the thread. process: one job; must not raise for bad input.
     on_ready: called in the thread after ``load``. on_failure: called in the thread with the

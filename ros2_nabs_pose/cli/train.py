@@ -43,6 +43,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument('--student-from', type=int, default=500, metavar='STEP',
                         help='from here on, and fully from twice here, half of the pictures are '
                         'drawn from the code that the encoder reads off one crop (default: 500)')
+    parser.add_argument('--only', default='', choices=('encoder',),
+                        help='train the encoder alone, beside a generator that --init brings and '
+                        'that stays as it is: three times the steps in the same time')
     parser.add_argument('--no-mirror', action='store_true',
                         help='do not learn from mirror images of the instances (left and right '
                         'swapped, front and up kept), for objects whose sides differ')
@@ -69,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
         out=str(args.out or Path('models') / f'{args.category}.safetensors'),
         init=str(args.init or ''), steps=args.steps, student_from=args.student_from,
         instances=args.instances, views=args.views, mirror=not args.no_mirror,
+        only=args.only,
         learning_rate=args.learning_rate, seed=args.seed, device=args.device,
         threads=args.threads, variant=args.variant, precision=args.precision,
         tensorboard=args.tensorboard, validate_every=args.validate_every,

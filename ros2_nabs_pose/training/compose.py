@@ -181,7 +181,7 @@ def _camera_effects(image: Tensor) -> Tensor:
     low = functional.interpolate(functional.avg_pool2d(soft, 2), size=size, mode='bilinear',
                                  align_corners=False)
     soft = torch.where(torch.rand(batch, 1, 1, 1, device=image.device) < 0.12, low, soft)
-    noise = torch.randn_like(soft) * _uniform((batch, 1, 1, 1), 0.0, 0.035, image)
+    noise = torch.randn_like(soft) * _uniform((batch, 1, 1, 1), 0.0, 0.05, image)
     return (soft + noise).clamp(0.0, 1.0)
 
 
@@ -207,7 +207,8 @@ def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64) -> Crop
     alpha = placed[:, 3:4].clamp(0.0, 1.0)
     background = _background(backgrounds, batch, size_px, like)
     # A soft dark shape under the object stands for its contact shadow.
-    shadow = functional.avg_pool2d(alpha, 9, 1, 4)
+    shadow = functional.avg_pool2d(functional.avg_pool2d(alpha, (9, 1), 1, (4, 0)),
+                                   (1, 9), 1, (0, 4))
     shadow = functional.pad(shadow, (0, 0, 5, 0))[:, :, :size_px]
     depth_of_shadow = _uniform((batch, 1, 1, 1), -0.5, 0.6, like).clamp_min(0.0)
     background = background * (1.0 - depth_of_shadow * shadow)

@@ -62,6 +62,7 @@ class TrainConfig:
     student_share: float = 0.5
     student_from: int = 500
     mirror: bool = True
+    only: str = ''
     init: str = ''
     seed: int = 1
     device: str = 'cpu'
@@ -100,10 +101,16 @@ class Trainer:
         sizes = self.model.generator.config
         self.teacher = CleanEncoder(sizes.latent_dim,
                                     colour_dims=sizes.colour_dims).to(self.device)
-        self.trained = [*self.model.parameters(), *self.teacher.parameters()]
+        if config.only == 'encoder':
+            # What crops are read for is fixed then: the teacher's codes, drawn by the generator.
+            self.model.generator.requires_grad_(False)
+            self.trained = list(self.model.encoder.parameters())
+        else:
+            self.trained = [*self.model.parameters(), *self.teacher.parameters()]
         self.optimizer = torch.optim.Adam(self.trained, lr=config.learning_rate,
                                           betas=(0.9, 0.99))
         self.free_about_z = card.symmetry == 'free_z'
+        self.encoder_only = config.only == 'encoder'
         self.step = 0
         if self.engine.rank:  # the same models everywhere, other pictures
             torch.manual_seed(config.seed + 7919 * self.engine.rank)
@@ -132,20 +139,24 @@ class Trainer:
         crops = compose(views, self.data.backgrounds)
         with self.engine.autocast():
             said = _full_precision(self.model.encoder(crops.image))
-            mean, logvar = (x.float() for x in self.teacher(views.stacked[:, :4]))
+            with torch.set_grad_enabled(not self.encoder_only):
+                mean, logvar = (x.float() for x in self.teacher(views.stacked[:, :4]))
+        if self.encoder_only:
+            return {**readings(said, crops, self.weights, self.free_about_z),
+                    'code': codes(mean, logvar, said, self._together(mean, group),
+                                  self.weights)['code']}
         means, spreads = (x.view(count, group, -1) for x in (mean, (0.5 * logvar).exp()))
         if self.free_about_z:
             # Which side of a round body is its front is agreed on by looking: the one that the
             # first view shows. The code is read there, the other views are turned along.
             views = replace(views, R_view=facing_first(views.R_view, group))
-            code, spread, together = means[:, 0], spreads[:, 0], mean.detach()
+            code, spread = means[:, 0], spreads[:, 0]
         else:
             use = torch.rand(count, group, device=self.device)
             use = (use <= use.sort(1).values.gather(
                 1, torch.randint(group, (count, 1), device=self.device))).to(means.dtype)
             use = (use / use.sum(1, keepdim=True)).unsqueeze(-1)
             code, spread = (use * means).sum(1), (use * spreads).sum(1)
-            together = means.mean(1).detach().repeat_interleave(group, 0)
         code = code + spread * torch.randn_like(code)
         read = said.mean.view(count, group, -1)[:, 0]
         by_student = torch.rand(count, 1, device=self.device) < self.student_share
@@ -159,10 +170,19 @@ class Trainer:
         return {
             **reconstruction(drawn, views, self.weights),
             **readings(said, crops, self.weights, self.free_about_z),
-            **codes(mean, logvar, said, together, self.weights),
+            **codes(mean, logvar, said, self._together(mean, group), self.weights),
             **proportions(self.model.generator.proportions(style), self.data.size[index],
                           center, self.data.log_radius[index], self.weights),
         }
+
+    def _together(self, mean: Tensor, group: int) -> Tensor:
+        """What a crop's code should be (B, D): its instance's mean over the ``group`` views.
+
+        A round body's code is that of the side that is seen, so each view has its own.
+        """
+        if self.free_about_z:
+            return mean.detach()
+        return mean.detach().view(-1, group, mean.shape[1]).mean(1).repeat_interleave(group, 0)
 
     def train_step(self) -> dict[str, float]:
         """One optimiser step; returns the terms."""
@@ -214,7 +234,8 @@ class Trainer:
             'random': torch.get_rng_state(),
             'random_device': torch.cuda.get_rng_state(self.device) if cuda else None,
             'random_others': others, 'random_others_device': others_device,
-            'variant': self.config.variant, 'processes': self.engine.world,
+            'variant': self.config.variant, 'only': self.config.only,
+            'processes': self.engine.world,
         }, partial)
         os.replace(partial, path)
 
@@ -230,6 +251,9 @@ class Trainer:
         if state.get('variant', 'compact') != self.config.variant:
             raise PoseError(f"{path.parent} holds a run of the variant '{state['variant']}': give "
                             'that --variant, or another --run.')
+        if state.get('only', '') != self.config.only:
+            raise PoseError(f'{path.parent} holds a run that trains other parts (--only): go on as '
+                            'it began, or choose another --run.')
         if state.get('processes', 1) != self.engine.world:
             raise PoseError(f"{path.parent} holds a run on {state.get('processes', 1)} processes: "
                             'take it up on as many, or choose another --run.')
@@ -296,7 +320,6 @@ def train(config: TrainConfig) -> dict[str, Any]:
     data = TrainingViews.load(folder, clutter, 'train', engine.device)
     held_out = TrainingViews.load(folder, clutter, 'validation', engine.device)
     trainer = Trainer(config, data, data.card(config.category), *sizes, engine=engine)
-    run.mkdir(parents=True, exist_ok=True)
     first = engine.rank == 0
     state = run / 'state.pt'
     if state.exists():
@@ -305,6 +328,10 @@ def train(config: TrainConfig) -> dict[str, Any]:
             print(f'Resuming {run} at step {trainer.step} of {config.steps}.')
     elif config.init:
         trainer.begin_from(Path(config.init))
+    elif config.only:
+        raise PoseError('Training the encoder alone needs a trained generator beside it: give '
+                        '--init the state.pt of a run.')
+    run.mkdir(parents=True, exist_ok=True)
     curves = Curves(run / 'tensorboard', trainer.step) if config.tensorboard and first else None
     if first:
         (run / 'config.json').write_text(json.dumps(dataclasses.asdict(config), indent=2))

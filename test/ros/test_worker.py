@@ -1,105 +1,77 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-"""The worker: newest job first, counted drops, an end within time, failures reported."""
-
 import threading
-import time
 
-import pytest
-
-from ros2_nabs_pose.worker import Worker
+from ros2_nabs_pose.worker import Mailbox, STEADY, Worker
 
 
-class Harness:
-    """A worker whose jobs wait until they are let go."""
-
-    def __init__(self, load=lambda: 'model'):
-        self.done, self.failures = [], []
-        self.ready, self.entered, self.failed = (threading.Event() for _ in range(3))
-        self.go = threading.Semaphore(0)
-        self.worker = Worker(load, self.process, self.ready.set, self.fail)
-
-    def process(self, model, job):
-        self.entered.set()
-        if not self.go.acquire(timeout=5.0):
-            raise TimeoutError
-        if job == 'broken':
-            raise RuntimeError('broken')
-        self.done.append((model, job))
-
-    def fail(self, error):
-        self.failures.append(error)
-        self.failed.set()
+def steady_mailbox():
+    """One whose jobs were all taken before the next came."""
+    mailbox = Mailbox()
+    for job in range(STEADY):
+        mailbox.put(job)
+        assert mailbox.take() == job
+    return mailbox
 
 
-def wait_for(condition):
-    deadline = time.monotonic() + 5.0
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    assert condition()
+def test_who_does_not_keep_up_gets_the_newest_job():
+    mailbox = Mailbox()
+    for job in range(5):
+        mailbox.put(job)
+    assert mailbox.take() == 4
+    assert mailbox.dropped == 4
+    mailbox.put(5)
+    mailbox.put(6)
+    assert mailbox.take() == 6
+    assert mailbox.dropped == 5
 
 
-def test_newest_job_wins_and_the_others_are_counted():
-    h = Harness()
-    h.worker.start()
-    h.worker.put(0)
-    assert h.entered.wait(5.0)
-    for job in (1, 2, 3):
-        h.worker.put(job)
-    for _ in range(2):
-        h.go.release()
-    wait_for(lambda: len(h.done) == 2)
-    assert h.done == [('model', 0), ('model', 3)]
-    assert h.worker.dropped == 2
-    assert h.worker.stop(1.0)
+def test_who_keeps_up_and_is_held_back_once_loses_nothing():
+    mailbox = steady_mailbox()
+    mailbox.put('one')
+    mailbox.put('two')
+    assert [mailbox.take(), mailbox.take()] == ['one', 'two']
+    assert mailbox.dropped == 0
 
 
-def test_put_returns_at_once_while_a_job_runs():
-    h = Harness()
-    h.worker.start()
-    h.worker.put(0)
-    assert h.entered.wait(5.0)
-    began = time.perf_counter()
-    for job in range(1000):
-        h.worker.put(job)
-    assert time.perf_counter() - began < 0.5
-    h.go.release(2)
-    assert h.worker.stop(2.0)
+def test_who_is_held_back_for_longer_gets_the_newest_and_has_to_keep_up_again():
+    mailbox = steady_mailbox()
+    for job in ('one', 'two', 'three'):
+        mailbox.put(job)
+    assert mailbox.take() == 'three'
+    assert mailbox.dropped == 2
+    for job in ('four', 'five'):
+        mailbox.put(job)
+    assert mailbox.take() == 'five'
+    assert mailbox.dropped == 3
 
 
-def test_stop_does_not_wait_for_a_job_that_hangs():
-    h = Harness()
-    h.worker.start()
-    h.worker.put(0)
-    assert h.entered.wait(5.0)
-    began = time.perf_counter()
-    assert not h.worker.stop(0.2)
-    assert time.perf_counter() - began < 1.0
-    h.go.release()
+def test_a_closed_mailbox_gives_nothing_and_wakes_who_waits():
+    mailbox = Mailbox()
+    found = []
+    waiting = threading.Thread(target=lambda: found.append(mailbox.take()))
+    waiting.start()
+    mailbox.close()
+    waiting.join(5.0)
+    assert found == [None]
+    mailbox.put('late')
+    assert mailbox.take() is None
 
 
-def test_a_stopped_worker_gives_up_the_job_that_waits():
-    h = Harness()
-    h.worker.start()
-    h.worker.put('first')
-    assert h.entered.wait(5.0)
-    h.worker.put('second')
-    threading.Timer(0.1, h.go.release).start()
-    assert h.worker.stop(2.0)
-    assert h.done == [('model', 'first')]
+def test_what_fails_in_the_thread_is_told_and_ends_it():
+    told = []
+    failed = threading.Event()
 
+    def fail(error):
+        told.append(str(error))
+        failed.set()
 
-@pytest.mark.parametrize('job', [None, 'broken'])
-def test_a_failure_is_handed_over(job):
-    def no_weights():
-        raise OSError('no weights')
+    def process(model, job):
+        raise RuntimeError(f'{model} cannot do {job}')
 
-    h = Harness(load=no_weights) if job is None else Harness()
-    h.worker.start()
-    if job is not None:
-        h.go.release()
-        h.worker.put(job)
-    assert h.failed.wait(5.0)
-    assert str(h.failures[0]) == ('no weights' if job is None else 'broken')
-    assert h.ready.is_set() == (job is not None)
-    assert h.worker.stop(1.0)
+    worker = Worker(lambda: 'model', process, lambda: told.append('ready'), fail)
+    worker.start()
+    worker.put('job')
+    assert failed.wait(5.0)
+    assert told == ['ready', 'model cannot do job']
+    assert worker.stop(5.0)

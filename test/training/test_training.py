@@ -97,6 +97,43 @@ def test_a_mirrored_view_shows_the_front_where_its_pose_says_and_only_flagged_on
     assert torch.equal(again.stacked, views.stacked) and torch.equal(again.R_view, views.R_view)
 
 
+def test_training_the_encoder_alone_leaves_the_generator_and_its_codes_as_they_are(tmp_path):
+    data = tiny_views(4, 6)
+    config = TrainConfig('mug', 'd', None, 'r', 'o', instances=2, views=3, warmup=1)
+    parent = Trainer(config, data, data.card('mug'), TINY_GENERATOR, TINY_ENCODER)
+    parent.train_step()
+    parent.save_state(tmp_path / 'state.pt')
+    child = Trainer(replace(config, only='encoder'), data, data.card('mug'), TINY_GENERATOR,
+                    TINY_ENCODER)
+    child.begin_from(tmp_path / 'state.pt')
+
+    def states():
+        return [{k: v.clone() for k, v in part.state_dict().items()}
+                for part in (child.model.generator, child.average.generator, child.teacher,
+                             child.model.encoder)]
+
+    with pytest.raises(PoseError, match='other parts'):
+        child.load_state(tmp_path / 'state.pt')
+    before = states()
+    terms = [child.train_step() for _ in range(3)]
+    after = states()
+    assert set(terms[0]) == {'loss', 'mask', 'axis', 'place', 'azimuth', 'offset', 'front', 'code'}
+    for was, now in zip(before[:3], after[:3], strict=True):
+        for name in was:
+            torch.testing.assert_close(now[name], was[name], atol=1e-6, rtol=0.0)
+    moved = [name for name in before[3] if not torch.equal(before[3][name], after[3][name])]
+    assert 'head.weight' in moved and 'down0.conv.weight' in moved and 'look.0.weight' in moved
+
+
+def test_the_encoder_alone_needs_a_generator_to_begin_with(tmp_path, monkeypatch):
+    views = tiny_views()
+    monkeypatch.setattr(TrainingViews, 'load', classmethod(lambda cls, *a: views))
+    with pytest.raises(PoseError, match='give --init'):
+        train(TrainConfig('mug', 'd', None, str(tmp_path / 'r'), str(tmp_path / 'o'),
+                          only='encoder'))
+    assert not (tmp_path / 'r').exists()
+
+
 def test_recolouring_is_the_same_in_all_views_of_an_instance_and_keeps_shape():
     torch.manual_seed(3)
     _, views = tiny_views(2, 4).batch(2, 4)
