@@ -4,8 +4,8 @@
 
 An object seen away from the image's centre shows another side than its rotation in the camera
 frame tells. The virtual camera turns towards the box's centre without rolling, so the crop shows
-the object as a camera that looks straight at it would; ``core.lift`` turns the answer back. Lens
-distortion is undone on the way.
+the object as a camera that looks straight at it would; ``core.lift`` turns the answer back. It
+rolls only where the object itself leans (``core.cuts``). Lens distortion is undone on the way.
 """
 
 from __future__ import annotations
@@ -50,11 +50,13 @@ def check_box(box: Box, intrinsics: Intrinsics) -> Box:
     return clipped
 
 
-def make_view(intrinsics: Intrinsics, box: Box, size_px: int, margin: float = MARGIN) -> CropView:
+def make_view(intrinsics: Intrinsics, box: Box, size_px: int, margin: float = MARGIN,
+              turn_rad: float = 0.0, zoom: float = 1.0) -> CropView:
     """Virtual camera for ``box``, which must be inside the image (``check_box``).
 
     It looks along the ray of the box's centre; its focal length is such that the longer side of
-    the box, as it sees it, times ``margin`` is the crop's width.
+    the box, as it sees it, times ``margin`` is the crop's width, times ``zoom``. turn_rad: the
+    picture is turned by so much, from its x axis towards its y axis (clockwise).
     """
     u, v = box.center_px
     center = camera.unproject_directions(intrinsics, np.array([[u, v]]))[0]
@@ -63,7 +65,10 @@ def make_view(intrinsics: Intrinsics, box: Box, size_px: int, margin: float = MA
     rays = camera.unproject_directions(intrinsics, outline) @ R_crop_cam.T
     tangents = rays[:, :2] / np.maximum(rays[:, 2:], 0.05)
     extent = float((tangents.max(0) - tangents.min(0)).max())
-    return CropView(R_crop_cam=R_crop_cam, focal_px=size_px / (margin * extent), size_px=size_px)
+    cos, sin = math.cos(turn_rad), math.sin(turn_rad)
+    turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+    return CropView(R_crop_cam=turn @ R_crop_cam, focal_px=zoom * size_px / (margin * extent),
+                    size_px=size_px)
 
 
 def _crop_pixels(size_px: int, samples: int) -> np.ndarray:

@@ -8,7 +8,7 @@ leaves it undecided; its modes are the proposals. The axis itself is one directi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 import math
 
 import torch
@@ -51,6 +51,11 @@ class Encoding:
     t: Tensor
     log_scale: Tensor
     front_logit: Tensor
+
+    def with_rows(self, index: Tensor, other: Encoding) -> Encoding:
+        """The same with rows ``index`` (B',) taken from ``other``, which holds those alone."""
+        return Encoding(*(getattr(self, f.name).index_copy(0, index, getattr(other, f.name))
+                          for f in fields(self)))
 
     def proposals(self, count: int) -> tuple[Tensor, Tensor]:
         """Rotations (B, count, 3, 3) at the histogram's strongest bins, and weights (B, count).

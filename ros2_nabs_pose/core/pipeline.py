@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 import time
 
@@ -15,19 +15,18 @@ from torch import Tensor
 
 from . import belief
 from .checkpoint import CategoryModel, load_model
-from .crop import check_box, make_view, take_crop, take_crop_nearest, take_depth_crop
+from .cuts import Cut, cut_out, Frame, limited, tight_zoom, turn_upright
 from .encoder import bin_centers, Encoding
 from .fit import fit, FitResult
 from .lift import lift, scale_from_depth
 from .losses import build_terms, Observed
 from .paper import fit_paper
 from .presets import PaperPreset, Preset, PRESETS
-from .rotations import axis_azimuth_from_rotation, spin_nearest
+from .rotations import axis_azimuth_from_rotation, rotation_z, spin_nearest
 from .starts import Hypotheses, make_starts, Remembered
 from .tracks import Track, Tracks
 from .types import (
     Box,
-    CropView,
     Failure,
     FrameResult,
     Intrinsics,
@@ -38,26 +37,8 @@ from .types import (
     SCALE_KNOWN_SIZE,
 )
 
-MIN_CONTRAST = 0.004
-"""Standard deviation of a crop's colours below which there is nothing to see in it."""
-
-
 WRAP_UP_S = 0.012
 """Kept of a time limit for comparing hypotheses and lifting the pose after the last step."""
-
-
-@dataclass(frozen=True)
-class _Cut:
-    """A box's crop: its view, picture, and what the user measured there."""
-
-    place: int
-    box: Box
-    view: CropView
-    rgb: np.ndarray
-    valid: np.ndarray
-    mask: np.ndarray | None
-    depth_m: np.ndarray | None
-    track: Track | None
 
 
 class PosePipeline:
@@ -140,7 +121,8 @@ class PosePipeline:
         began = time.perf_counter()
         deadline_s = None if max_latency_s is None else began + max_latency_s - WRAP_UP_S
         torch.manual_seed(self.seed)
-        cuts, failures = self._cut(image, intrinsics, boxes, stamp_s, depth_m, masks)
+        frame = Frame(image, intrinsics, depth_m, masks)
+        cuts, failures = self._cut(frame, boxes, stamp_s)
         estimates: list[tuple[int, PoseEstimate]] = []
         tracks: list[Track] = []
         for category, model in self.models.items():
@@ -151,56 +133,74 @@ class PosePipeline:
             for known in (True, False):
                 group = [c for c in mine if (c.track is not None) == known]
                 if group:
-                    self._explain(model, group, stamp_s, deadline_s, estimates, tracks, failures)
+                    self._explain(model, frame, group, stamp_s, deadline_s, estimates, tracks,
+                                  failures)
         self._tracks.update(tracks)
         seconds = time.perf_counter() - began
         return FrameResult(tuple(e for _, e in sorted(estimates, key=lambda pair: pair[0])),
                            tuple(failures), seconds)
 
-    def _cut(self, image: np.ndarray, intrinsics: Intrinsics, boxes: Sequence[Box],
-             stamp_s: float | None, depth_m: np.ndarray | None,
-             masks: Sequence[np.ndarray | None] | None) -> tuple[list[_Cut], list[Failure]]:
+    def _cut(self, frame: Frame, boxes: Sequence[Box],
+             stamp_s: float | None) -> tuple[list[Cut], list[Failure]]:
         tracked = self._tracks.match(boxes, stamp_s)
-        cuts: list[_Cut] = []
+        cuts: list[Cut] = []
         failures: list[Failure] = []
         for i, box in enumerate(boxes):
+            turn, zoom = 0.0, 1.0
+            track = tracked[i]
+            if track is not None:
+                turn = float(turn_upright(self._tensor(track.predicted(stamp_s)[:, 2])))
+                zoom = track.zoom if turn else 1.0
             try:
                 if box.category not in self.models:
                     raise PoseError(f'There is no model for the class "{box.category}": loaded '
                                     f'are {", ".join(sorted(self.models)) or "none"}.')
-                inside = check_box(box, intrinsics)
                 size = self.models[box.category].encoder.config.resolution
-                view = make_view(intrinsics, inside, size)
-                rgb, valid = take_crop(image, intrinsics, view)
-                if not np.isfinite(rgb).all() or rgb.std() < MIN_CONTRAST:
-                    raise PoseError('The crop of the box shows nothing (it is flat): check the '
-                                    'exposure and the box.')
+                cuts.append(cut_out(frame, i, box, size, track, turn, zoom))
             except PoseError as error:
                 failures.append(Failure(box, str(error)))
-                continue
-            mask = masks[i] if masks is not None else None
-            if mask is not None:
-                mask = take_crop_nearest((mask > 0).astype(np.float32), intrinsics, view)
-            depth = None if depth_m is None else take_depth_crop(depth_m, intrinsics, view)
-            cuts.append(_Cut(i, box, view, rgb, valid, mask, depth, tracked[i]))
         return cuts, failures
 
-    def _explain(self, model: CategoryModel, cuts: list[_Cut], stamp_s: float | None,
-                 deadline_s: float | None, estimates: list[tuple[int, PoseEstimate]],
-                 tracks: list[Track], failures: list[Failure]) -> None:
-        began = time.perf_counter()
-        preset = self.preset if cuts[0].track is None else self.warm_preset
+    @torch.no_grad()
+    def _read(self, model: CategoryModel, cuts: Sequence[Cut]) -> tuple[Encoding, Observed]:
         rgb = self._tensor([c.rgb for c in cuts]).permute(0, 3, 1, 2)
         valid = self._tensor([c.valid for c in cuts]).unsqueeze(1)
+        said = model.encoder(rgb)
+        mask = torch.sigmoid(said.mask_logits)
+        for i, cut in enumerate(cuts):
+            if cut.mask is not None:
+                mask[i, 0] = self._tensor(cut.mask)
+        return said, Observed(rgb, mask, valid)
+
+    def _look_again(self, model: CategoryModel, frame: Frame, cuts: list[Cut], said: Encoding,
+                    seen: Observed) -> tuple[list[Cut], Encoding, Observed]:
+        """Cut out and read once more what leans, turned upright (see ``cuts``)."""
+        turns = turn_upright(said.axis).tolist()
+        cuts, leaning = list(cuts), []
+        for i, turn in enumerate(turns):
+            if not turn:
+                continue
+            zoom = limited(tight_zoom(seen.mask[i, 0].cpu().numpy(), turn))
+            cuts[i] = cut_out(frame, cuts[i].place, cuts[i].box, cuts[i].view.size_px, None,
+                              turn, zoom)
+            leaning.append(i)
+        if not leaning:
+            return cuts, said, seen
+        index = torch.tensor(leaning, device=self.device)
+        again, seen_again = self._read(model, [cuts[i] for i in leaning])
+        return cuts, said.with_rows(index, again), seen.with_rows(index, seen_again)
+
+    def _explain(self, model: CategoryModel, frame: Frame, cuts: list[Cut],
+                 stamp_s: float | None, deadline_s: float | None,
+                 estimates: list[tuple[int, PoseEstimate]], tracks: list[Track],
+                 failures: list[Failure]) -> None:
+        began = time.perf_counter()
+        preset = self.preset if cuts[0].track is None else self.warm_preset
+        said, seen = self._read(model, cuts)
+        if cuts[0].track is None and isinstance(preset, Preset):
+            cuts, said, seen = self._look_again(model, frame, cuts, said, seen)
         focal = torch.tensor([c.view.focal for c in cuts], dtype=torch.float32,
                              device=self.device)
-        with torch.no_grad():
-            said = model.encoder(rgb)
-            mask = torch.sigmoid(said.mask_logits)
-            for i, cut in enumerate(cuts):
-                if cut.mask is not None:
-                    mask[i, 0] = self._tensor(cut.mask)
-        seen = Observed(rgb, mask, valid)
         if isinstance(preset, PaperPreset):
             result = fit_paper(model, said, seen, focal, preset, self.seed, deadline_s)
         else:
@@ -209,29 +209,36 @@ class PosePipeline:
         seconds = (time.perf_counter() - began) / len(cuts)
         for i, cut in enumerate(cuts):
             try:
-                estimate = self._estimate(model, cut, i, said, mask, result, seconds)
+                estimate = self._estimate(model, cut, i, said, seen.mask, result, seconds)
             except PoseError as error:
                 failures.append(Failure(cut.box, str(error)))
                 continue
             estimates.append((cut.place, estimate))
-            R = result.best.R[i].double().cpu().numpy()
+            # Tracks remember the object in a crop that is cut out straight.
+            straight = rotation_z(torch.tensor(-cut.turn_rad, dtype=torch.float64))
+            R = (straight @ result.best.R[i].double().cpu()).numpy()
             R_cam_obj = estimate.T_cam_obj[:3, :3]
+            zoom = 1.0
+            if cut.turn_rad:
+                zoom = limited(cut.zoom * tight_zoom(estimate.synthesis_rgba[..., 3]))
             if cut.track is None:
-                track = Track(estimate.track_id, cut.box, R, estimate.latent, stamp_s, R_cam_obj)
+                track = Track(estimate.track_id, cut.box, R, estimate.latent, stamp_s, R_cam_obj,
+                              zoom=zoom)
             else:
                 # What this frame alone says of the code joins the track's; the challenger's
                 # victory is a new beginning.
                 code = said.mean[i].cpu().numpy() if result.best.previous[i] else estimate.latent
-                track = cut.track.followed_by(cut.box, R, R_cam_obj, code, stamp_s)
+                track = replace(cut.track.followed_by(cut.box, R, R_cam_obj, code, stamp_s),
+                                zoom=zoom)
             measured = estimate.scale_source == SCALE_DEPTH
             tracks.append(replace(track, radius_m=estimate.radius_m) if measured else track)
 
-    def _starts(self, model: CategoryModel, cuts: Sequence[_Cut], said: Encoding, seen: Observed,
+    def _starts(self, model: CategoryModel, cuts: Sequence[Cut], said: Encoding, seen: Observed,
                 focal: Tensor, preset: Preset, stamp_s: float | None) -> Hypotheses:
-        return make_starts(said, [self._remember(c.track, stamp_s) for c in cuts],
+        return make_starts(said, [self._remember(c, stamp_s) for c in cuts],
                            preset.cold_starts, preset.warm_starts, model.card.symmetry == 'free_z')
 
-    def _estimate(self, model: CategoryModel, cut: _Cut, i: int, said: Encoding, mask: Tensor,
+    def _estimate(self, model: CategoryModel, cut: Cut, i: int, said: Encoding, mask: Tensor,
                   result: FitResult, seconds: float) -> PoseEstimate:
         loss = float(result.loss[i])
         R, t = result.best.R[i], result.best.t[i].double().cpu().numpy()
@@ -269,7 +276,7 @@ class PosePipeline:
             synthesis_rgba=_straight(synthesis), radius_m=radius)
 
     @torch.no_grad()
-    def _size(self, model: CategoryModel, cut: _Cut, result: FitResult, i: int, t: np.ndarray,
+    def _size(self, model: CategoryModel, cut: Cut, result: FitResult, i: int, t: np.ndarray,
               scale: float, synthesis: np.ndarray) -> tuple[float, str, np.ndarray, np.ndarray]:
         """Radius (m), where it came from, bounding box and its centre (m)."""
         prior = model.card.size
@@ -293,10 +300,12 @@ class PosePipeline:
         return (radius, source, radius * read.size[0].double().cpu().numpy(),
                 radius * read.center[0].double().cpu().numpy())
 
-    def _remember(self, track: Track | None, stamp_s: float | None) -> Remembered | None:
-        if track is None:
+    def _remember(self, cut: Cut, stamp_s: float | None) -> Remembered | None:
+        if cut.track is None:
             return None
-        return Remembered(self._tensor(track.predicted(stamp_s)), self._tensor(track.latent))
+        turn = rotation_z(torch.tensor(cut.turn_rad, device=self.device))
+        return Remembered(turn @ self._tensor(cut.track.predicted(stamp_s)),
+                          self._tensor(cut.track.latent))
 
     def _tensor(self, values: np.ndarray | list[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.asarray(values, np.float32)).to(self.device)

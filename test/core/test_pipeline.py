@@ -30,11 +30,14 @@ def view_rotation(azimuth, elevation):
     return tilt @ look @ rotation_z(torch.tensor(azimuth))
 
 
-def scene(pipeline, azimuth=-0.5, box=BOX, scale=0.85):
-    """A pale wall with the model's own mug, tinted red, painted in, and that mug's true pose."""
+def scene(pipeline, azimuth=-0.5, box=BOX, scale=0.85, lean=0.0):
+    """A pale wall with the model's own mug, tinted red, painted in, and that mug's true pose.
+
+    lean: rad by which the mug is turned in the picture, clockwise.
+    """
     model = pipeline.models['mug']
     view = make_view(CAMERA, box, 64)
-    R = view_rotation(azimuth, 0.6)
+    R = rotation_z(torch.tensor(lean)) @ view_rotation(azimuth, 0.6)
     generator = torch.Generator().manual_seed(1)
     latent = 0.3 * torch.randn(1, model.generator.config.latent_dim, generator=generator)
     with torch.no_grad():
@@ -70,6 +73,25 @@ def test_the_models_own_mug_is_found_where_it_was_painted(pipeline):
     assert pose.scale_source == 'category_mean'
     assert 0.05 < pose.size_m[2] < 0.16
     assert not pose.warm
+
+
+@pytest.mark.parametrize('lean', [0.8, 1.5, -1.5])
+def test_a_mug_that_lies_is_found_and_followed(pipeline, lean):
+    pipeline.reset()
+    image, truth = scene(pipeline, lean=lean)
+    [first] = pipeline.estimate(image, CAMERA, [BOX], stamp_s=0.0)
+    assert rotation_error_deg(first.T_cam_obj, truth) < 15.0
+    # It was looked at with its axis up.
+    up = first.view.R_crop_cam @ first.T_cam_obj[:3, 2]
+    assert up[1] < -0.5 and abs(math.atan2(up[0], -up[1])) < 0.35
+    for frame in range(1, 4):
+        lean += 0.05
+        image, truth = scene(pipeline, lean=lean)
+        [later] = pipeline.estimate(image, CAMERA, [BOX], stamp_s=0.1 * frame)
+        assert later.warm and later.track_id == first.track_id
+        assert rotation_error_deg(later.T_cam_obj, truth) < 15.0
+        up = later.view.R_crop_cam @ later.T_cam_obj[:3, 2]
+        assert abs(math.atan2(up[0], -up[1])) < 0.35
 
 
 def test_the_next_frame_starts_from_the_last_one(pipeline):
