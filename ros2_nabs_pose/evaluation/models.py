@@ -15,7 +15,10 @@ from ..resources import models_dir
 #: Keys of the figures, and what they are called in tables.
 COLUMNS = {
     'rotation_median_deg': 'best proposal, median deg', 'within_20_deg': 'within 20 deg',
-    'best4_within_20_deg': 'best of 4 within 20 deg', 'axis_median_deg': 'axis, median deg',
+    'best4_within_20_deg': 'best of 4 within 20 deg',
+    'first_look_within_20_deg': 'first look within 20 deg',
+    'standing_within_20_deg': 'standing, within 20 deg',
+    'standing_best4_within_20_deg': 'standing, best of 4', 'axis_median_deg': 'axis, median deg',
     'mask_iou_median': 'mask IoU', 'alpha_iou_median': 'alpha IoU', 'psnr_db_median': 'PSNR dB',
     'psnr_lit_db_median': 'PSNR dB, light removed', 'depth_error_median': 'depth error'}
 

@@ -1,0 +1,59 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+import math
+
+import pytest
+import torch
+
+from ros2_nabs_pose.core.encoder import Encoding
+from ros2_nabs_pose.training.validate import proposals_as_fitted
+
+
+def needle(lean, size=64):
+    """A bright needle from the picture's centre, ``lean`` rad clockwise from up, (3, S, S)."""
+    line = (torch.arange(size) + 0.5) / size * 2.0 - 1.0
+    v, u = torch.meshgrid(line, line, indexing='ij')
+    along = u * math.sin(lean) - v * math.cos(lean)
+    across = u * math.cos(lean) + v * math.sin(lean)
+    return ((across.abs() < 0.08) & (along > 0.0) & (along < 0.6)).float().expand(3, -1, -1)
+
+
+class NeedleReader(torch.nn.Module):
+    """Says that the axis is where the needle points, and keeps what it was shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.shown = []
+
+    def forward(self, crop):
+        self.shown.append(crop)
+        line = (torch.arange(crop.shape[-1]) + 0.5) / crop.shape[-1] * 2.0 - 1.0
+        weight = crop[:, 0] / crop[:, 0].sum((1, 2), keepdim=True)
+        u, v = (weight.sum(1) * line).sum(1), (weight.sum(2) * line).sum(1)
+        axis = torch.nn.functional.normalize(torch.stack((u, v, -0.2 * torch.ones_like(u)), 1))
+        zero = torch.zeros(len(crop))
+        logits = torch.zeros(len(crop), 24)
+        logits[:, 12] = 9.0
+        return Encoding(zero[:, None], zero[:, None], (crop[:, :1] - 0.5) * 9.0, axis, logits,
+                        torch.zeros(len(crop), 24), torch.zeros(len(crop), 2), zero, zero)
+
+
+def test_what_leans_is_shown_again_upright_and_turned_back_in_the_answer():
+    leans = [0.1, 1.2, -2.5]
+    reader = NeedleReader()
+    image = torch.stack([needle(lean) for lean in leans])
+    R, axis = proposals_as_fitted(reader, image, reader(image), 4)
+    first, second = reader.shown
+    assert len(second) == 2  # the first one stands
+    upright = reader(second).axis
+    torch.testing.assert_close(upright[:, 0], torch.zeros(2), atol=0.02, rtol=0.0)
+    assert (upright[:, 1] < -0.8).all()
+    # Seen as closely as the limit allows: 1.6 times its 0.3 of the crop.
+    height = (second[:, 0] > 0.5).any(2).sum(1) / 64
+    assert height.tolist() == pytest.approx([0.48] * 2, abs=0.04)
+    wanted = torch.tensor([[math.sin(x), -math.cos(x)] for x in leans])
+    torch.testing.assert_close(torch.nn.functional.normalize(axis[:, :2]), wanted, atol=0.04,
+                               rtol=0.0)
+    torch.testing.assert_close(R[:, 0, :, 2], axis)
+    # The standing one's answer is that of the first look.
+    assert torch.equal(R[0], reader(first).proposals(4)[0][0])
