@@ -87,6 +87,7 @@ def measure(evaluation_set: EvaluationSet, presets: Sequence[str], setup: Setup,
                         f'models for ({", ".join(sorted(models))})')
     seconds: dict[str, list[float]] = {preset: [] for preset in presets}
     results: dict[str, list[ObjectResult]] = {preset: [] for preset in presets}
+    objects: dict[str, list[int]] = {preset: [] for preset in presets}
     for pipeline in pipelines.values():
         _once(pipeline, *frames[0][:2])  # the first call allocates and is not counted
         pipeline.reset()
@@ -98,12 +99,13 @@ def measure(evaluation_set: EvaluationSet, presets: Sequence[str], setup: Setup,
             if preset != TRACKED_PRESET or goes_on or not any(g for _, _, g in frames):
                 seconds[preset].append(took)
                 results[preset] += scored
+                objects[preset].append(len(scored))
     measured_memory = memory or peak_memory_mb
     return {
         'device': describe_device(setup.device), 'set': evaluation_set.name,
         'frames': len(frames),
         'generators_ms': measure_generators(setup.device),
-        'presets': {preset: _figures(seconds[preset], results[preset],
+        'presets': {preset: _figures(seconds[preset], results[preset], objects[preset],
                                      measured_memory(preset, evaluation_set, setup))
                     for preset in presets}}
 
@@ -145,11 +147,16 @@ def measure_generators(device: str, repeats: int = 15) -> dict[str, dict[str, fl
     return found
 
 
-def _figures(seconds: list[float], results: list[ObjectResult], memory_mb: float) -> dict[str, Any]:
+def _figures(seconds: list[float], results: list[ObjectResult], objects: list[int],
+             memory_mb: float) -> dict[str, Any]:
+    """objects: how many there are in each frame, in the order of ``seconds``."""
     accuracy = summarise(results)
+    counts = sorted(set(objects))
     return {
         'seconds': {'median': float(np.median(seconds)),
                     'p95': float(np.percentile(seconds, 95))},
+        'seconds_by_objects': {str(n): float(np.median(
+            [t for t, o in zip(seconds, objects, strict=True) if o == n])) for n in counts},
         'frames': len(seconds),
         **{key: accuracy[key] for key in ('n', 'answered', 'rotation_median_deg', 'within_10_deg')},
         'peak_memory_mb': memory_mb}

@@ -42,6 +42,22 @@ def test_presets_side_by_side(tmp_path):
     assert (warm['frames'], cold['frames']) == (2, 3)
 
 
+def test_time_by_the_number_of_objects_in_a_frame(tmp_path):
+    write_annotations(tmp_path, [[annotation()], [annotation(), annotation(id='other')],
+                                 [annotation()]])
+
+    class SlowByObjects(KnownErrors):
+        def estimate_frame(self, image, intrinsics, boxes, stamp_s=None):
+            time.sleep(0.04 * (len(boxes) - 1))
+            return super().estimate_frame(image, intrinsics, boxes, stamp_s)
+
+    got = speed.measure(read_set(tmp_path), ['cold'], speed.Setup(),
+                        load=lambda *_: SlowByObjects(), memory=lambda *_: 1.0)
+    by_objects = got['presets']['cold']['seconds_by_objects']
+    assert set(by_objects) == {'1', '2'}
+    assert by_objects['2'] - by_objects['1'] == pytest.approx(0.04, abs=0.02)
+
+
 def test_a_set_without_known_categories_is_refused(tmp_path):
     write_annotations(tmp_path, [[annotation(category='can')]])
     with pytest.raises(PoseError, match='mug'):
