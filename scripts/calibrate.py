@@ -24,15 +24,20 @@ from ros2_nabs_pose.core.encoder import bin_centers
 from ros2_nabs_pose.core.fit import fit
 from ros2_nabs_pose.core.losses import Observed
 from ros2_nabs_pose.core.presets import Preset, PRESETS
-from ros2_nabs_pose.core.rotations import axis_azimuth_from_rotation, geodesic_angle
+from ros2_nabs_pose.core.rotations import (
+    axis_azimuth_from_rotation,
+    geodesic_angle,
+    rotation_z,
+)
 from ros2_nabs_pose.core.starts import make_starts
 from ros2_nabs_pose.evaluation.accuracy import CORRECT_DEG
 from ros2_nabs_pose.evaluation.metrics import expected_calibration_error
 from ros2_nabs_pose.resources import models_dir
 from ros2_nabs_pose.training.compose import compose
 from ros2_nabs_pose.training.instances import TrainingViews
+from ros2_nabs_pose.training.validate import upright
 
-BATCHES = 3
+BATCHES = 6
 SEED = 5
 
 
@@ -49,14 +54,17 @@ def observe(path: Path, data: Path, backgrounds: Path) -> list[tuple[float, floa
         _, v = views.batch(4, 4)
         crops = compose(v, views.backgrounds)
         with torch.no_grad():
-            said = model.encoder(crops.image)
+            # As in a fit, what leans is turned upright and read a second time.
+            image, turn, zoom = upright(crops.image, model.encoder(crops.image))
+            said = model.encoder(image)
             mask = torch.sigmoid(said.mask_logits)
         count = len(mask)
+        R_true = rotation_z(turn) @ crops.R
         starts = make_starts(said, [None] * count, preset.cold_starts, preset.warm_starts, free)
-        found = fit(model, starts, Observed(crops.image, mask, torch.ones_like(mask)),
-                    crops.log_scale.exp() / v.perspective, preset)
+        found = fit(model, starts, Observed(image, mask, torch.ones_like(mask)),
+                    zoom * crops.log_scale.exp() / v.perspective, preset)
         for i in range(count):
-            R, true = found.best.R[i], crops.R[i]
+            R, true = found.best.R[i], R_true[i]
             outline = belief.outline_overlap(found.synthesis.alpha[i, 0].numpy(),
                                              mask[i, 0].numpy(), np.ones(mask.shape[2:]))
             spread = 0.0

@@ -61,21 +61,31 @@ def _turned(image: Tensor, turn: Tensor, zoom: Tensor) -> Tensor:
     return functional.grid_sample(image, grid, align_corners=False, padding_mode='reflection')
 
 
-def proposals_as_fitted(encoder: Encoder, image: Tensor, said: Encoding,
-                        count: int) -> tuple[Tensor, Tensor]:
-    """Rotations (B, count, 3, 3) and axes (B, 3) that a fit begins with.
+def upright(image: Tensor, said: Encoding) -> tuple[Tensor, Tensor, Tensor]:
+    """Crops (B, 3, S, S) with leaning objects turned upright, the turns and the zooms (B,).
 
-    As the pipeline does, crops (B, 3, S, S) of leaning objects are turned upright and read a second
-    time; here there is no picture around them to cut from, so their own pixels are turned.
+    What the pipeline does at its second look (``core.cuts``), but here there is no picture around
+    the crops to cut from: their own pixels are turned. Turns are 0 where nothing leans.
     """
-    R, axis = said.proposals(count)[0].clone(), said.axis.clone()
-    turn = turn_upright(axis)
+    turn = turn_upright(said.axis)
+    zoom = torch.ones_like(turn)
     leaning = torch.nonzero(turn)[:, 0]
     if len(leaning):
         masks = torch.sigmoid(said.mask_logits[leaning, 0]).cpu().numpy()
-        zoom = torch.tensor([limited(tight_zoom(m, t)) for m, t in
-                             zip(masks, turn[leaning].tolist(), strict=True)]).to(turn)
-        again = encoder(_turned(image[leaning], turn[leaning], zoom))
+        zoom[leaning] = torch.tensor([limited(tight_zoom(m, t)) for m, t in
+                                      zip(masks, turn[leaning].tolist(), strict=True)]).to(zoom)
+        image = image.index_copy(0, leaning, _turned(image[leaning], turn[leaning], zoom[leaning]))
+    return image, turn, zoom
+
+
+def proposals_as_fitted(encoder: Encoder, image: Tensor, said: Encoding,
+                        count: int) -> tuple[Tensor, Tensor]:
+    """Rotations (B, count, 3, 3) and axes (B, 3) that a fit begins with, after a second look."""
+    turned, turn, _ = upright(image, said)
+    R, axis = said.proposals(count)[0].clone(), said.axis.clone()
+    leaning = torch.nonzero(turn)[:, 0]
+    if len(leaning):
+        again = encoder(turned[leaning])
         back = rotation_z(-turn[leaning])
         R[leaning] = back[:, None] @ again.proposals(count)[0]
         axis[leaning] = (back @ again.axis[..., None])[..., 0]
