@@ -88,7 +88,7 @@ PRESETS: dict[str, Preset | PaperPreset] = {
         losses={'photometric': 1.0, 'silhouette': 0.5}),
     'cold': Preset('cold', cold_starts=4, warm_starts=2, stages=(
         PoseStage((16, 32), 1), JointStage(4, 1), PoseStage((32,), 1)),
-        losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
+        start_prior=0.1, losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
     'accurate': Preset('accurate', cold_starts=8, warm_starts=4, stages=(
         PoseStage((16, 16, 32, 32), 4), JointStage(12, 2), PoseStage((32, 32, 64), 2),
         JointStage(12, 1), PoseStage((32, 64, 64), 1))),

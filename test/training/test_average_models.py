@@ -1,0 +1,57 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+
+from ros2_nabs_pose.core.checkpoint import (
+    CategoryModel,
+    load_model,
+    ModelCard,
+    save_model,
+    SizePrior,
+)
+from ros2_nabs_pose.core.encoder import Encoder, EncoderConfig
+from ros2_nabs_pose.core.generator import Generator, GeneratorConfig
+from ros2_nabs_pose.core.types import PoseError
+
+SCRIPT = Path(__file__).resolve().parents[2] / 'scripts' / 'average_models.py'
+SIZES = (GeneratorConfig(latent_dim=4, style_dim=8, volume_channels=(4, 4, 4),
+                         image_channels=(6, 5, 4)),
+         EncoderConfig(latent_dim=4, channels=(4, 4, 8, 8), hidden=8))
+
+
+@pytest.fixture
+def average():
+    spec = importlib.util.spec_from_file_location('average_models', SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.average
+
+
+def weights(path, value, category='mug', command=''):
+    card = ModelCard(category, 'none', 'handle', SizePrior((0.1, 0.1, 0.1), 0.08, 0.01),
+                     figures={'mask_iou_median': 0.5}, training={'command': command})
+    model = CategoryModel(Generator(SIZES[0]), Encoder(SIZES[1]), card)
+    model.load_state_dict({k: torch.full_like(v, value) for k, v in model.state_dict().items()})
+    save_model(model, path)
+    return path
+
+
+def test_weights_are_the_mean_and_the_card_says_of_what(average, tmp_path):
+    average(weights(tmp_path / 'a', 1.0, command='first'),
+            weights(tmp_path / 'b', 2.0, command='second'), tmp_path / 'c')
+    model = load_model(tmp_path / 'c')
+    for name, value in model.state_dict().items():
+        wanted = 1.5 if value.is_floating_point() else 2
+        assert torch.equal(value, torch.full_like(value, wanted)), name
+    assert model.card.training == {'command': 'second', 'averaged_with': 'first'}
+    assert model.card.figures == {}
+
+
+def test_models_of_two_categories_have_no_mean(average, tmp_path):
+    with pytest.raises(PoseError, match='two of one category'):
+        average(weights(tmp_path / 'a', 1.0), weights(tmp_path / 'b', 2.0, 'can'), tmp_path / 'c')
+    assert not (tmp_path / 'c').exists()
