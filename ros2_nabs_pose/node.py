@@ -244,8 +244,12 @@ def main(args: list[str] | None = None) -> int:
     sys.setswitchinterval(0.0005)
     # Ctrl-C shuts rclpy's context, as SIGTERM does, and that ends the spinning. A KeyboardInterrupt
     # on top of it could come in the middle of rclpy's native code, which then aborts.
-    signal.signal(signal.SIGINT, lambda number, frame: None)
+    interrupts: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
     rclpy.init(args=args)
+    if interrupts:  # before rclpy listened
+        rclpy.try_shutdown()
+        return 0
     try:
         node = NabsPoseNode()
     except (ParameterException, ValueError, RuntimeError) as error:
@@ -256,7 +260,7 @@ def main(args: list[str] | None = None) -> int:
     executor.add_node(node)
     try:
         executor.spin_until_future_complete(node.finished)
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except ExternalShutdownException:
         pass
     except RuntimeError:
         if node.context.ok():

@@ -18,7 +18,8 @@ Model = TypeVar('Model')
 
 
 STEADY = 10
-"""So many jobs taken in a row without a loss: the thread keeps up, a second job may wait."""
+"""So many jobs since the last loss that the thread was waiting for: it keeps up, a second job may
+wait."""
 
 
 class Mailbox(Generic[Job]):
@@ -34,7 +35,7 @@ class Mailbox(Generic[Job]):
         self._jobs: deque[Job] = deque()
         self._closed = False
         self._dropped = 0
-        self._since_loss = 0
+        self._waited_for = 0
 
     @property
     def dropped(self) -> int:
@@ -44,22 +45,23 @@ class Mailbox(Generic[Job]):
     def put(self, job: Job) -> None:
         """Leave a job; never waits for whoever takes it."""
         with self._condition:
-            room = 2 if self._since_loss >= STEADY else 1
+            room = 2 if self._waited_for >= STEADY else 1
             if len(self._jobs) >= room:
                 # Behind for more than a moment: what waits is stale.
                 self._dropped += len(self._jobs)
                 self._jobs.clear()
-                self._since_loss = 0
+                self._waited_for = 0
             self._jobs.append(job)
             self._condition.notify()
 
     def take(self) -> Job | None:
         """Wait for a job; None once the mailbox is closed."""
         with self._condition:
+            idle = not self._jobs
             self._condition.wait_for(lambda: self._jobs or self._closed)
             if self._closed:
                 return None
-            self._since_loss += 1
+            self._waited_for += idle
             return self._jobs.popleft()
 
     def close(self) -> None:

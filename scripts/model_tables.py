@@ -25,6 +25,7 @@ FIGURES = {
     'rotation_median_deg': ('rotation median (deg)', lambda v: number(v, 1)),
     'within_10_deg': ('within 10 deg', share), 'within_20_deg': ('within 20 deg', share),
     'best4_within_20_deg': ('best of 4 within 20 deg', share),
+    'first_look_within_20_deg': ('first look within 20 deg', share),
     'standing_within_20_deg': ('standing, within 20 deg', share),
     'standing_best4_within_20_deg': ('standing, best of 4 within 20 deg', share),
     'axis_median_deg': ('axis median (deg)', lambda v: number(v, 1)),

@@ -84,9 +84,11 @@ def accuracy(folder: Path) -> str:
 def speed(folder: Path) -> str:
     """The speed.json that ``nabs-pose benchmark speed`` left."""
     report: dict[str, Any] = json.loads((folder / 'speed.json').read_text())
-    counts = sorted({n for f in report['presets'].values() for n in f['seconds_by_objects']})
+    counts = sorted({n for f in report['presets'].values() for n in f['seconds_by_objects']},
+                    key=int)
     rows = [[name, number(1e3 * f['seconds']['median'], 0), number(1e3 * f['seconds']['p95'], 0),
-             ' / '.join(number(1e3 * f['seconds_by_objects'][n], 0) for n in counts),
+             ' / '.join(number(1e3 * f['seconds_by_objects'][n], 0)
+                        if n in f['seconds_by_objects'] else '-' for n in counts),
              number(f['rotation_median_deg'], 1), share(f['within_10_deg']),
              number(f['peak_memory_mb'], 0)] for name, f in report['presets'].items()]
     return (f'Set: {report["set"]}. Machine: {report["device"]}.\n\n'

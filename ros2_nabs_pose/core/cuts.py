@@ -26,6 +26,8 @@ MIN_CONTRAST = 0.004
 """Standard deviation of a crop's colours below which there is nothing to see in it."""
 LEANS_RAD = 0.35
 """An axis within so much of upright is left as it is: the encoder reads it as well as any."""
+STANDS_RAD = 0.25
+"""What was turned upright stays so until it leans by less: tracks do not flicker."""
 MIN_ACROSS = 0.2
 """Length of an axis' part across the view below which nobody can tell which way it leans."""
 ZOOMS = (0.6, 1.6)
@@ -80,23 +82,24 @@ def cut_out(frame: Frame, place: int, box: Box, size_px: int, track: Track | Non
     return Cut(place, box, view, rgb, valid, mask, depth, track, turn_rad, zoom)
 
 
-def turn_upright(axis: Tensor) -> Tensor:
+def turn_upright(axis: Tensor, from_rad: float = LEANS_RAD) -> Tensor:
     """Turns (...) rad of the picture that bring leaning axes (..., 3; crop camera) upright.
 
-    0 where the axis leans by less than ``LEANS_RAD``, or points so much along the view that its
-    lean cannot be told.
+    0 where the axis leans by less than ``from_rad``, points so much along the view that its lean
+    cannot be told, or is no number.
     """
     turn = -torch.atan2(axis[..., 0], -axis[..., 1])
     across = torch.hypot(axis[..., 0], axis[..., 1])
-    return torch.where((turn.abs() < LEANS_RAD) | (across < MIN_ACROSS),
-                       torch.zeros_like(turn), turn)
+    return torch.where((turn.abs() >= from_rad) & (across >= MIN_ACROSS),
+                       turn, torch.zeros_like(turn))
 
 
 def tight_zoom(mask: np.ndarray, turn_rad: float = 0.0) -> float:
     """How much closer a crop should look so that a mask (S, S), once turned, fits it.
 
     A box stands along the image's sides; around an object that leans it is not the box that it
-    would have upright. 1 where the mask is empty.
+    would have upright. The crop stays centred on the box, so what counts is how far the mask
+    reaches from there: half of an object may be hidden. 1 where the mask is empty.
     """
     rows, columns = np.nonzero(mask > 0.5)
     if len(rows) == 0:
@@ -104,8 +107,8 @@ def tight_zoom(mask: np.ndarray, turn_rad: float = 0.0) -> float:
     half = 0.5 * mask.shape[-1]
     u, v = (columns + 0.5) / half - 1.0, (rows + 0.5) / half - 1.0
     cos, sin = math.cos(turn_rad), math.sin(turn_rad)
-    extent = max(np.ptp(cos * u - sin * v), np.ptp(sin * u + cos * v)) + 1.0 / half
-    return float(2.0 / (MARGIN * extent))
+    reach = max(np.abs(cos * u - sin * v).max(), np.abs(sin * u + cos * v).max()) + 0.5 / half
+    return float(1.0 / (MARGIN * reach))
 
 
 def limited(zoom: float) -> float:

@@ -15,7 +15,16 @@ from torch import Tensor
 
 from . import belief
 from .checkpoint import CategoryModel, load_model
-from .cuts import Cut, cut_out, Frame, limited, tight_zoom, turn_upright
+from .cuts import (
+    Cut,
+    cut_out,
+    Frame,
+    LEANS_RAD,
+    limited,
+    STANDS_RAD,
+    tight_zoom,
+    turn_upright,
+)
 from .encoder import bin_centers, Encoding
 from .fit import fit, FitResult
 from .lift import lift, scale_from_depth
@@ -148,8 +157,9 @@ class PosePipeline:
         for i, box in enumerate(boxes):
             turn, zoom = 0.0, 1.0
             track = tracked[i]
-            if track is not None:
-                turn = float(turn_upright(self._tensor(track.predicted(stamp_s)[:, 2])))
+            if track is not None and isinstance(self.warm_preset, Preset):
+                turn = float(turn_upright(self._tensor(track.predicted(stamp_s)[:, 2]),
+                                          STANDS_RAD if track.turned else LEANS_RAD))
                 zoom = track.zoom if turn else 1.0
             try:
                 if box.category not in self.models:
@@ -174,15 +184,18 @@ class PosePipeline:
 
     def _look_again(self, model: CategoryModel, frame: Frame, cuts: list[Cut], said: Encoding,
                     seen: Observed) -> tuple[list[Cut], Encoding, Observed]:
-        """Cut out and read once more what leans, turned upright (see ``cuts``)."""
+        """Cut out and read once more what leans, turned upright (see ``cuts``), where it can be."""
         turns = turn_upright(said.axis).tolist()
         cuts, leaning = list(cuts), []
         for i, turn in enumerate(turns):
             if not turn:
                 continue
             zoom = limited(tight_zoom(seen.mask[i, 0].cpu().numpy(), turn))
-            cuts[i] = cut_out(frame, cuts[i].place, cuts[i].box, cuts[i].view.size_px, None,
-                              turn, zoom)
+            try:
+                cuts[i] = cut_out(frame, cuts[i].place, cuts[i].box, cuts[i].view.size_px, None,
+                                  turn, zoom)
+            except PoseError:
+                continue  # the first look has to do
             leaning.append(i)
         if not leaning:
             return cuts, said, seen
@@ -197,7 +210,8 @@ class PosePipeline:
         began = time.perf_counter()
         preset = self.preset if cuts[0].track is None else self.warm_preset
         said, seen = self._read(model, cuts)
-        if cuts[0].track is None and isinstance(preset, Preset):
+        in_time = deadline_s is None or time.perf_counter() < deadline_s
+        if cuts[0].track is None and isinstance(preset, Preset) and in_time:
             cuts, said, seen = self._look_again(model, frame, cuts, said, seen)
         focal = torch.tensor([c.view.focal for c in cuts], dtype=torch.float32,
                              device=self.device)
@@ -218,20 +232,20 @@ class PosePipeline:
             straight = rotation_z(torch.tensor(-cut.turn_rad, dtype=torch.float64))
             R = (straight @ result.best.R[i].double().cpu()).numpy()
             R_cam_obj = estimate.T_cam_obj[:3, :3]
-            zoom = 1.0
+            zoom = cut.track.zoom if cut.track is not None else 1.0
             if cut.turn_rad:
                 zoom = limited(cut.zoom * tight_zoom(estimate.synthesis_rgba[..., 3]))
             if cut.track is None:
-                track = Track(estimate.track_id, cut.box, R, estimate.latent, stamp_s, R_cam_obj,
-                              zoom=zoom)
+                track = Track(estimate.track_id, cut.box, R, estimate.latent, stamp_s, R_cam_obj)
             else:
                 # What this frame alone says of the code joins the track's; the challenger's
                 # victory is a new beginning.
                 code = said.mean[i].cpu().numpy() if result.best.previous[i] else estimate.latent
-                track = replace(cut.track.followed_by(cut.box, R, R_cam_obj, code, stamp_s),
-                                zoom=zoom)
+                track = cut.track.followed_by(cut.box, R, R_cam_obj, code, stamp_s)
             measured = estimate.scale_source == SCALE_DEPTH
-            tracks.append(replace(track, radius_m=estimate.radius_m) if measured else track)
+            tracks.append(replace(
+                track, turned=bool(cut.turn_rad), zoom=zoom,
+                radius_m=estimate.radius_m if measured else track.radius_m))
 
     def _starts(self, model: CategoryModel, cuts: Sequence[Cut], said: Encoding, seen: Observed,
                 focal: Tensor, preset: Preset, stamp_s: float | None) -> Hypotheses:

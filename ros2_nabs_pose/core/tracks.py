@@ -32,8 +32,8 @@ class Track:
     R_allocentric: (3, 3) rotation about the viewing ray's camera, not turned. R_cam_obj: (3, 3) as
     published. latent: (D,) code, averaged over ``seen`` frames. turn_rad_s: (3,) smoothed turning
     rate of R_allocentric, crop frame; per frame where there are no stamps. radius_m: the object's
-    radius as depth last gave it, or None. zoom: how much closer a crop that is turned upright
-    should look than its box tells, where the object leans (see ``cuts``).
+    radius as depth last gave it, or None. turned: whether it was last cut out turned upright, for
+    it leans (see ``cuts``). zoom: how much closer such a crop should look than its box tells.
     """
 
     track_id: str
@@ -46,6 +46,7 @@ class Track:
     turn_rad_s: np.ndarray = field(default_factory=lambda: np.zeros(3))
     misses: int = 0
     radius_m: float | None = None
+    turned: bool = False
     zoom: float = 1.0
 
     def passed(self, stamp_s: float | None) -> float:

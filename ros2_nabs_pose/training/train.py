@@ -235,6 +235,7 @@ class Trainer:
             'random_device': torch.cuda.get_rng_state(self.device) if cuda else None,
             'random_others': others, 'random_others_device': others_device,
             'variant': self.config.variant, 'only': self.config.only,
+            'mirror': self.config.mirror,
             'processes': self.engine.world,
         }, partial)
         os.replace(partial, path)
@@ -254,6 +255,10 @@ class Trainer:
         if state.get('only', '') != self.config.only:
             raise PoseError(f'{path.parent} holds a run that trains other parts (--only): go on as '
                             'it began, or choose another --run.')
+        if state.get('mirror', False) != self.config.mirror:
+            how = 'with' if state.get('mirror') else 'without'
+            raise PoseError(f'{path.parent} holds a run {how} mirror images (--no-mirror): go on '
+                            'as it began, or choose another --run.')
         if state.get('processes', 1) != self.engine.world:
             raise PoseError(f"{path.parent} holds a run on {state.get('processes', 1)} processes: "
                             'take it up on as many, or choose another --run.')

@@ -82,10 +82,21 @@ def test_a_crop_looks_so_close_that_what_it_turns_upright_fits(turn):
     assert tight_zoom(bar, turn) == pytest.approx(2.0 / (MARGIN * 1.2), rel=0.04)
 
 
+def test_a_half_hidden_object_keeps_room_for_its_hidden_half():
+    line = (np.arange(64) + 0.5) / 32 - 1.0
+    v, u = np.meshgrid(line, line, indexing='ij')
+    left_half = ((u > -0.7) & (u < 0.0) & (np.abs(v) < 0.2)).astype(np.float32)
+    assert tight_zoom(left_half, math.pi / 2) == pytest.approx(1.0 / (MARGIN * 0.7), rel=0.04)
+
+
+def test_an_axis_that_is_no_number_turns_nothing():
+    assert turn_upright(torch.full((3,), math.nan)).item() == 0.0
+
+
 def test_an_empty_mask_and_extremes_leave_a_crop_of_use():
     assert tight_zoom(np.zeros((64, 64))) == 1.0
     dot = np.zeros((64, 64))
-    dot[3, 3] = 1.0
+    dot[32, 32] = 1.0
     assert limited(tight_zoom(dot)) == 1.6
     assert limited(0.1) == 0.6
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from ros2_nabs_pose.core import Box, Intrinsics, PoseError, PosePipeline
+from ros2_nabs_pose.core import pipeline as pipeline_module
 from ros2_nabs_pose.core.belief import confidence, outline_overlap, pose_covariance, yaw_spread
 from ros2_nabs_pose.core.crop import make_view, paste_crop
 from ros2_nabs_pose.core.lift import lift
@@ -92,6 +93,33 @@ def test_a_mug_that_lies_is_found_and_followed(pipeline, lean):
         assert rotation_error_deg(later.T_cam_obj, truth) < 15.0
         up = later.view.R_crop_cam @ later.T_cam_obj[:3, 2]
         assert abs(math.atan2(up[0], -up[1])) < 0.35
+
+
+def test_a_second_look_that_shows_nothing_leaves_the_first_and_the_other_boxes(
+        pipeline, monkeypatch):
+    image, truth = scene(pipeline, lean=1.5)
+    standing = Box(120.0, 180.0, 240.0, 290.0, 'mug')
+    upright, other = scene(pipeline, box=standing)
+    image[:, :290] = upright[:, :290]
+    taken = []
+    cut_out = pipeline_module.cut_out
+
+    def fail_when_turned(frame, place, box, size_px, track=None, turn_rad=0.0, zoom=1.0):
+        taken.append((place, turn_rad))
+        if turn_rad:
+            raise PoseError('nothing there')
+        return cut_out(frame, place, box, size_px, track, turn_rad, zoom)
+
+    pipeline.reset()
+    both = pipeline.estimate(image, CAMERA, [standing, BOX])
+    assert [rotation_error_deg(e.T_cam_obj, t) < 15.0
+            for e, t in zip(both, (other, truth), strict=True)] == [True, True]
+    monkeypatch.setattr(pipeline_module, 'cut_out', fail_when_turned)
+    pipeline.reset()
+    result = pipeline.estimate_frame(image, CAMERA, [standing, BOX])
+    assert [place for place, turn in taken] == [0, 1, 1] and taken[2][1] != 0.0
+    first = next(e for e in result.estimates if e.box == standing)
+    assert rotation_error_deg(first.T_cam_obj, other) < 15.0
 
 
 def test_the_next_frame_starts_from_the_last_one(pipeline):

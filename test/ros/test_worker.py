@@ -1,16 +1,28 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 import threading
+import time
 
 from ros2_nabs_pose.worker import Mailbox, STEADY, Worker
 
 
+def take_waiting(mailbox, job):
+    """Take a job that is put only once somebody waits for it."""
+    found = []
+    thread = threading.Thread(target=lambda: found.append(mailbox.take()))
+    thread.start()
+    while not mailbox._condition._waiters:
+        time.sleep(0.001)
+    mailbox.put(job)
+    thread.join(5.0)
+    assert found == [job]
+
+
 def steady_mailbox():
-    """One whose jobs were all taken before the next came."""
+    """One whose jobs were all waited for."""
     mailbox = Mailbox()
     for job in range(STEADY):
-        mailbox.put(job)
-        assert mailbox.take() == job
+        take_waiting(mailbox, job)
     return mailbox
 
 
@@ -44,6 +56,53 @@ def test_who_is_held_back_for_longer_gets_the_newest_and_has_to_keep_up_again():
         mailbox.put(job)
     assert mailbox.take() == 'five'
     assert mailbox.dropped == 3
+
+
+def test_who_always_finds_a_job_waiting_does_not_keep_up():
+    mailbox = Mailbox()
+    mailbox.put(0)
+    for job in range(1, 3 * STEADY):
+        assert mailbox.take() == job - 1
+        mailbox.put(job)
+    mailbox.put('newest')
+    assert mailbox.take() == 'newest'
+    assert mailbox.dropped == 1
+
+
+def test_a_model_that_cannot_be_loaded_is_told_and_nothing_is_ready():
+    told = []
+    failed = threading.Event()
+
+    def load():
+        raise RuntimeError('no model')
+
+    def fail(error):
+        told.append(str(error))
+        failed.set()
+
+    worker = Worker(load, lambda model, job: told.append(job), lambda: told.append('ready'), fail)
+    worker.put('job')
+    worker.start()
+    assert failed.wait(5.0)
+    assert told == ['no model'] and worker.stop(5.0)
+
+
+def test_stopping_beside_a_job_that_hangs_returns_in_time():
+    began, end = threading.Event(), threading.Event()
+
+    def process(model, job):
+        began.set()
+        end.wait(10.0)
+
+    worker = Worker(lambda: None, process, lambda: None, lambda error: None)
+    worker.start()
+    worker.put('job')
+    assert began.wait(5.0)
+    start = time.monotonic()
+    assert not worker.stop(0.1)
+    assert time.monotonic() - start < 2.0
+    end.set()
+    assert worker.stop(5.0)
 
 
 def test_a_closed_mailbox_gives_nothing_and_wakes_who_waits():
