@@ -5,21 +5,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
+from typing import Any
 
 from .ablation import pareto
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout='constrained')
-    FigureCanvasAgg(figure)
-    return figure
+from .figures import new_figure
 
 
 def plot_pareto(report: dict[str, Any], path: Path) -> None:
@@ -29,7 +18,7 @@ def plot_pareto(report: dict[str, Any], path: Path) -> None:
     """
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-    figure = _figure(10.0, 6.5)
+    figure = new_figure(10.0, 6.5)
     axes = figure.subplots()
     rows = report['variants']
     best = pareto(rows)
@@ -62,7 +51,7 @@ def plot_pareto(report: dict[str, Any], path: Path) -> None:
 
 def plot_basin(report: dict[str, Any], path: Path) -> None:
     """Share of starts that end within 10 degrees, against the angle they began at."""
-    figure = _figure(7.0, 4.5)
+    figure = new_figure(7.0, 4.5)
     axes = figure.subplots()
     found = report['basin']
     for name, share in found['share'].items():
@@ -81,7 +70,7 @@ def plot_landscapes(report: dict[str, Any], path: Path) -> None:
     """Every term around the truth (white cross) for each crop; the red dot is the grid's lowest."""
     found = report['landscapes']
     terms = list(found['crops'][0]['turn'])
-    figure = _figure(3.0 * 2 * len(terms), 2.7 * len(found['crops']))
+    figure = new_figure(3.0 * 2 * len(terms), 2.7 * len(found['crops']))
     axes = figure.subplots(len(found['crops']), 2 * len(terms), squeeze=False)
     planes = {'turn': (found['azimuth_deg'], found['elevation_deg'], 'azimuth (deg)',
                        'elevation (deg)'),

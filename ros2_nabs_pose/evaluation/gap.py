@@ -20,6 +20,7 @@ import numpy as np
 
 from .accuracy import Answer, CORRECT_DEG, Inputs, ObjectResult, Pipeline, report, summarise
 from .gap_targets import targets
+from .metrics import reliability
 from .pictures import write_overlays
 from .sets import EvaluationSet, read_set
 from .truth import evaluate_with, has_truth, missing_truth
@@ -32,7 +33,6 @@ DEPTH = 'depth'
 """No truth but a measurement: the set's depth gives the scale."""
 MAX_CODE_FRAMES = 100
 """A code takes seconds an object to fit: longer sets are left out of that."""
-BINS = 10
 
 Load = Callable[[type[PosePipeline], str], Pipeline]
 
@@ -191,16 +191,11 @@ def _objects(reports: Iterable[Mapping[str, Any]]) -> list[ObjectResult]:
     return [ObjectResult(**o) for r in reports for o in r['objects']]
 
 
-def reliability(objects: Sequence[ObjectResult]) -> list[dict[str, float]]:
-    """Bins of confidence that hold answers: their number, mean confidence, share correct."""
+def _reliability(objects: Sequence[ObjectResult]) -> list[dict[str, float]]:
     sure = [(o.confidence, o.rotation_error_deg <= CORRECT_DEG) for o in objects
             if o.front_visible and o.confidence is not None
             and o.rotation_error_deg is not None]
-    bins: dict[int, list[tuple[float, bool]]] = {}
-    for confidence, correct in sure:
-        bins.setdefault(min(int(confidence * BINS), BINS - 1), []).append((confidence, correct))
-    return [{'n': len(held), 'confidence': float(np.mean([c for c, _ in held])),
-             'correct': float(np.mean([k for _, k in held]))} for _, held in sorted(bins.items())]
+    return reliability(np.array([c for c, _ in sure]), np.array([right for _, right in sure]))
 
 
 def together(plan: Plan, reports: Mapping[Part, Mapping[str, Any]],
@@ -218,7 +213,7 @@ def together(plan: Plan, reports: Mapping[Part, Mapping[str, Any]],
     for preset in presets:
         results = _objects(r for p, r in plain.items() if p.preset == preset)
         everywhere[preset] = {
-            'overall': summarise(results), 'reliability': reliability(results),
+            'overall': summarise(results), 'reliability': _reliability(results),
             'categories': {c: summarise([o for o in results if o.category == c])
                            for c in sorted({o.category for o in results})}}
     return {

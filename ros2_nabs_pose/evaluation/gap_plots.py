@@ -11,17 +11,8 @@ from typing import Any
 import numpy as np
 
 from .accuracy import CORRECT_DEG
+from .figures import new_figure
 from .gap_tables import PUT_IN
-
-
-def _figure(width: float, height: float) -> Any:
-    # Without a display, and without touching the choice of a program that embeds this one.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout='constrained')
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def write_plots(report: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -45,7 +36,7 @@ def plot_sets(report: Mapping[str, Any], path: Path) -> Path:
             if count:
                 groups.append((name, f'{category}\n({count})',
                                [f['within_10_deg'] if f else 0.0 for f in found]))
-    figure = _figure(max(6.0, 0.9 * len(groups) + 2.0), 4.4)
+    figure = new_figure(max(6.0, 0.9 * len(groups) + 2.0), 4.4)
     axes = figure.subplots()
     width = 0.8 / max(len(presets), 1)
     places, place, before = [], 0.0, ''
@@ -72,7 +63,7 @@ def plot_sets(report: Mapping[str, Any], path: Path) -> Path:
 
 def plot_confidence(report: Mapping[str, Any], path: Path) -> Path:
     """Left: how often answers of a confidence are right, by preset. Right: error over it."""
-    figure = _figure(11, 4.4)
+    figure = new_figure(11, 4.4)
     left, right = figure.subplots(1, 2)
     left.plot([0, 1], [0, 1], color='grey', linewidth=0.8, linestyle='--')
     for preset, figures in report['all'].items():
@@ -107,7 +98,7 @@ def plot_put_in(report: Mapping[str, Any], path: Path) -> Path:
     """Rotation and position by set, with nothing and with each part of the truth put in."""
     preset = report['truth_preset']
     names = [n for n, p in report['sets'].items() if p[preset]['overall']['n_front_visible']]
-    figure = _figure(11, 4.4)
+    figure = new_figure(11, 4.4)
     left, right = figure.subplots(1, 2)
     kinds = ['', *report['put_in']]
     width = 0.85 / len(kinds)

@@ -51,6 +51,18 @@ def mask_iou(a: np.ndarray, b: np.ndarray) -> float:
     return np.count_nonzero(a & b) / union if union else 1.0
 
 
+def reliability(confidence: np.ndarray, correct: np.ndarray,
+                bins: int = 10) -> list[dict[str, float]]:
+    """Equally wide bins of confidence that hold answers: n, mean confidence, share correct.
+
+    confidence: (N,) in [0, 1]. correct: (N,) bool.
+    """
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    return [{'n': int(np.count_nonzero(which == b)),
+             'confidence': float(confidence[which == b].mean()),
+             'correct': float(correct[which == b].mean())} for b in np.unique(which)]
+
+
 def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray,
                                bins: int = 10) -> float:
     """Mean gap between stated confidence and the share of correct answers (ECE, Guo et al. 2017).
@@ -58,10 +70,8 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray,
     confidence: (N,) in [0, 1], N > 0. correct: (N,) bool. Bins are equally wide, weighted by how
     many answers they hold.
     """
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [abs(float(confidence[which == b].sum()) - np.count_nonzero(correct[which == b]))
-            for b in range(bins)]
-    return sum(gaps) / len(confidence)
+    return sum(b['n'] * abs(b['confidence'] - b['correct'])
+               for b in reliability(confidence, correct, bins)) / len(confidence)
 
 
 def signed_image_angle_deg(estimated: np.ndarray, true: np.ndarray) -> float:

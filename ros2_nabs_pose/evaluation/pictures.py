@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from .accuracy import Answer
+from .figures import new_figure
 from .sets import load_frame, LoadedFrame
 from .. import visualization
 from ..core import camera
@@ -27,12 +28,7 @@ def plot_accuracy(report: Mapping[str, Any], path: Path) -> None:
     Left: share of objects (front visible, unanswered counts as wrong) within a rotation error.
     Right: that share at 5, 10 and 20 degrees.
     """
-    # Without a display, and without touching the choice of a program that embeds this one.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 4.2), layout='constrained')
-    FigureCanvasAgg(figure)
+    figure = new_figure(11, 4.2)
     left, right = figure.subplots(1, 2)
     names = list(report['categories'])
     for category in names if len(names) == 1 else [*names, None]:

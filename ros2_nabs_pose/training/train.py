@@ -101,7 +101,8 @@ class Trainer:
         sizes = self.model.generator.config
         self.teacher = CleanEncoder(sizes.latent_dim,
                                     colour_dims=sizes.colour_dims).to(self.device)
-        if config.only == 'encoder':
+        self.encoder_only = config.only == 'encoder'
+        if self.encoder_only:
             # What crops are read for is fixed then: the teacher's codes, drawn by the generator.
             self.model.generator.requires_grad_(False)
             self.trained = list(self.model.encoder.parameters())
@@ -110,7 +111,6 @@ class Trainer:
         self.optimizer = torch.optim.Adam(self.trained, lr=config.learning_rate,
                                           betas=(0.9, 0.99))
         self.free_about_z = card.symmetry == 'free_z'
-        self.encoder_only = config.only == 'encoder'
         self.step = 0
         if self.engine.rank:  # the same models everywhere, other pictures
             torch.manual_seed(config.seed + 7919 * self.engine.rank)
