@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 import time
 from typing import Any
@@ -15,7 +16,7 @@ from .inputs import Inputs
 from .outputs import Outputs
 from .processing import Processing
 from .qos import publisher_options, publisher_qos
-from .status import CallbackTimes, Explainer, FrameSummary, Situation
+from .status import CallbackTimes, Explainer, FrameSummary, Situation, WINDOW_S
 from .topics import DIAGNOSTICS
 
 MAX_SENTENCE = 1000
@@ -44,7 +45,7 @@ class Reporter:
     def forget(self) -> None:
         """Begin anew to compare reports."""
         self._explainer = Explainer(self._inputs.topics)
-        self._before = 0, 0
+        self._counts: deque[tuple[float, int, int]] = deque()
 
     def report(self, state: str, processing: Processing | None, outputs: Outputs | None,
                slop_s: float) -> None:
@@ -76,10 +77,14 @@ class Reporter:
              'callback_ms_p99': f'{p99_ms:.2f}', 'callback_ms_max': f'{max_ms:.2f}'}))
 
     def _news(self, summary: FrameSummary, dropped: int) -> str:
-        """How it goes while poses come out, with the share of frames left out since last time."""
-        frames, left_out = (now - before for now, before in zip(
-            (summary.frames, dropped), self._before))
-        self._before = summary.frames, dropped
+        """How it goes while poses come out: rate and share of frames left out over WINDOW_S."""
+        counts = self._counts
+        while len(counts) > 1 and counts[1][0] <= self.last_s - WINDOW_S:
+            counts.popleft()
+        frames, left_out = summary.frames, dropped
+        if counts:
+            frames, left_out = frames - counts[0][1], left_out - counts[0][2]
+        counts.append((self.last_s, summary.frames, dropped))
         busy = '' if left_out <= 0 else (
             f'; the worker is busy, {left_out / (frames + left_out):.0%} of the frames are left '
             'out for newer ones')

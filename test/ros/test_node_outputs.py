@@ -6,6 +6,7 @@ and diagnostics that say what an outside observer measures.
 
 import copy
 import json
+import re
 import time
 
 import numpy as np
@@ -54,8 +55,10 @@ def test_diagnostics_say_what_an_outside_observer_measures(client, frames):
     arrivals.clear()
     sent, period_s = set(), 1 / 25
     began_s = time.monotonic()
+    # On until frames were left out, too: who sends may be slow as well.
     while time.monotonic() < began_s + 6.0 or (
-            len(arrivals) <= LEAST_FRAMES and time.monotonic() < began_s + 60.0):
+            min(len(arrivals), len(sent) - len(arrivals)) <= LEAST_FRAMES
+            and time.monotonic() < began_s + 60.0):
         stamp, frame = time.time_ns(), frames[len(sent) % 4]
         sent.add(stamp)
         client.send(frame, stamp, without='boxes')
@@ -64,6 +67,7 @@ def test_diagnostics_say_what_an_outside_observer_measures(client, frames):
         client.spin_for(max(0.0, began_s + len(sent) * period_s - time.monotonic()))
     if len(arrivals) <= LEAST_FRAMES:
         pytest.skip(f'this machine is too busy: {len(arrivals)} frames were answered in a minute')
+    left_out = 1.0 - len(arrivals) / len(sent)
     client.received['diagnostics'].clear()
     assert client.spin_until(client.report)
     said, reported_s = client.diagnostics(), time.time()
@@ -76,11 +80,13 @@ def test_diagnostics_say_what_an_outside_observer_measures(client, frames):
     assert float(said['rate_hz']) == pytest.approx(recent / 5.0, rel=0.1, abs=0.41)
     # From the image's arrival it is less: the way of the image over DDS.
     assert 0.5 * median_ms < float(said['latency_ms_median']) <= 1.01 * median_ms
-    assert float(said['wait_ms_median']) > 45.0
+    assert float(said['wait_ms_median']) > 18.0  # for the boxes alone
     stages = sum(float(said[f'{name}_ms_median']) for name in ('wait', 'decode', 'fit', 'publish'))
     assert stages == pytest.approx(float(said['latency_ms_median']), rel=0.2)
     assert message.startswith('poses come out at')
-    assert 'the worker is busy' in message
+    # Of the last seconds, most of them under this load; the report may come a second after it.
+    share = re.search(r'the worker is busy, (\d+)% of the frames are left out', message)
+    assert share and float(share[1]) / 100.0 == pytest.approx(left_out, abs=0.2)
     # Each image that came is answered, or counted as dropped.
     after = settled(client)
     came, frames_done, dropped = (int(after[key]) - int(before[key])
