@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import array
 from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from functools import cache
 import importlib
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from .core.camera import from_camera_info_values, scaled_to
-from .core.rotations import matrix_from_quaternion, quaternion_from_matrix
+from .core.rotations import matrix_from_quaternion, quaternion_values
 from .core.types import Intrinsics, PoseEstimate
 
 MakeMessage = Callable[..., Any]
@@ -146,15 +146,8 @@ def _pose_with_covariance(make: MakeMessage, estimate: PoseEstimate) -> Any:
 
 
 def _quaternion(make: MakeMessage, transform: np.ndarray) -> Any:
-    x, y, z, w = _quaternion_values(np.ascontiguousarray(transform[:3, :3], np.float64).tobytes())
+    x, y, z, w = quaternion_values(transform[:3, :3].tolist())
     return make('geometry_msgs/msg/Quaternion', x=x, y=y, z=z, w=w)
-
-
-@lru_cache(maxsize=64)
-def _quaternion_values(rotation: bytes) -> tuple[float, ...]:
-    """Quaternion x, y, z, w of a (3, 3) float64 matrix: four messages of an object share it."""
-    matrix = torch.from_numpy(np.frombuffer(rotation).reshape(3, 3).copy())
-    return tuple(quaternion_from_matrix(matrix).tolist())
 
 
 def vector_message(make: MakeMessage, values: Any) -> Any:

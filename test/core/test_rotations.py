@@ -53,6 +53,7 @@ def test_quaternions_agree_with_scipy_and_go_back(w):
     assert float(q[3]) >= 0
     assert abs(float(q @ torch.from_numpy(expected))) == pytest.approx(1.0, abs=1e-12)
     np.testing.assert_allclose(rotations.matrix_from_quaternion(3.0 * q), R, atol=1e-12)
+    np.testing.assert_allclose(rotations.quaternion_values(R.tolist()), q, atol=1e-12)
 
 
 @given(rotation_vectors())

@@ -41,8 +41,10 @@ class TestUnderLoad:
         assert figures['load_behind_ms'] < 100.0
 
     def test_every_frame_with_boxes_is_answered_at_10_hz(self, figures):
-        # The last few may be under way when the load ends.
-        assert figures['rate_hz'] >= 10.0 - 3.0 / SECONDS
+        # A first sight takes up to half a second; the last few may be under way at the end.
+        at_first = figures['drops']['at_first_sight']
+        assert at_first <= 5
+        assert figures['rate_hz'] >= 10.0 - (at_first + 3.0) / SECONDS
         assert figures['poses'] >= figures['answered']
 
     def test_callbacks_are_short_and_parameters_answer_during_fits(self, figures):
@@ -102,7 +104,8 @@ def test_figures_come_from_what_was_seen():
         memory_mb=[(1000.0 + t, 200.0 + min(t, 4) + 0.1 * (t >= 16)) for t in range(20)])
     figures = summarise(heard, sent, 20.0)
     assert (figures['answered'], figures['poses'], figures['rate_hz']) == (100, 200, 5.0)
-    assert figures['drops'] == {'outside': 100, 'diagnostics': 81}
+    # Boxes at 0.1 s, unanswered, before the first answer, at 0.3 s.
+    assert figures['drops'] == {'outside': 100, 'diagnostics': 81, 'at_first_sight': 1}
     assert figures['latency_ms']['outside']['median'] == pytest.approx(300.0, abs=1e-3)
     assert figures['latency_ms']['diagnostics'] == {'median': 250.0, 'p95': 500.0}
     assert figures['parameter_call_ms']['max'] == pytest.approx(30.0)
@@ -112,4 +115,5 @@ def test_figures_come_from_what_was_seen():
     assert heard.settled
     heard.reports.append((1021.0, report(5, 4, 250.0) | {'matches': '10'}))
     assert not heard.settled
-    assert 'dropped               100 (the node says 81)' in table({**figures, 'device': 'x'})
+    assert 'dropped               100 (the node says 81), 1 of them during the first fit' in table(
+        {**figures, 'device': 'x'})

@@ -1,9 +1,13 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
+import os
+import sys
 import threading
 import time
 
-from ros2_nabs_pose.worker import Mailbox, STEADY, Worker
+import pytest
+
+from ros2_nabs_pose.worker import Mailbox, NICENESS, STEADY, Worker
 
 
 def take_waiting(mailbox, job):
@@ -134,3 +138,26 @@ def test_what_fails_in_the_thread_is_told_and_ends_it():
     assert failed.wait(5.0)
     assert told == ['ready', 'model cannot do job']
     assert worker.stop(5.0)
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='niceness of a thread is told by Linux alone')
+def test_the_thread_and_those_it_starts_let_others_go_first():
+    told = []
+    done = threading.Event()
+
+    def niceness():
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    def load():
+        told.append(niceness())
+        child = threading.Thread(target=lambda: told.append(niceness()))
+        child.start()
+        child.join()
+
+    worker = Worker(load, lambda model, job: None, done.set, lambda error: done.set())
+    own = niceness()
+    worker.start()
+    assert done.wait(5.0)
+    worker.stop(5.0)
+    assert told == [min(own + NICENESS, 19)] * 2
+    assert niceness() == own
