@@ -24,15 +24,17 @@ NICENESS = 5
 """Added to the thread's own, and so to that of the threads its numerics start: with all cores at
 work a callback of some tenths of a millisecond gets a core at once; a fit alone loses nothing."""
 STEADY = 10
-"""So many jobs since the last loss that the thread was waiting for: it keeps up, a second job may
-wait."""
+"""So many jobs since the last loss that the thread was waiting for: it keeps up, more may wait."""
+ROOM = 3
+"""So many jobs wait at most for a thread that keeps up: a moment of a busy machine, about a third of
+a second at ten jobs a second, and worked off soon."""
 
 
 class Mailbox(Generic[Job]):
-    """Room for the newest job, and for one more while jobs are taken as fast as they come.
+    """Room for the newest job, and for ROOM while jobs are taken as fast as they come.
 
     A thread that is too slow gets the newest job each time, so that answers are as fresh as they
-    can be. One that keeps up and is held back once loses nothing: it takes both in their order and
+    can be. One that keeps up and is held back once loses nothing: it takes them in their order and
     has caught up soon.
     """
 
@@ -51,7 +53,7 @@ class Mailbox(Generic[Job]):
     def put(self, job: Job) -> None:
         """Leave a job; never waits for whoever takes it."""
         with self._condition:
-            room = 2 if self._waited_for >= STEADY else 1
+            room = ROOM if self._waited_for >= STEADY else 1
             if len(self._jobs) >= room:
                 # Behind for more than a moment: what waits is stale.
                 self._dropped += len(self._jobs)

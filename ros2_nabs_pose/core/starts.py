@@ -59,6 +59,17 @@ class Remembered:
     latent: Tensor
 
 
+def first_rotations(said: Encoding, count: int, free_about_z: bool) -> tuple[Tensor, Tensor]:
+    """Rotations (B, count, 3, 3) that a crop without a memory is tried with, and log weights.
+
+    The most likely first. They differ in the turn about the axis, or in tilt where that is free.
+    """
+    if free_about_z:
+        return _tilted(said.axis, count)
+    rotations, weights = said.proposals(count)
+    return rotations, torch.log(weights + 1e-3)
+
+
 def _tilted(axis: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Rotations (B, K, 3, 3) of round objects around the axis that was read, and log priors."""
     upright = rotation_facing(axis)
@@ -87,15 +98,13 @@ def make_starts(said: Encoding, remembered: list[Remembered | None],
     freely about its axis; starts then differ in tilt, and x always lies to the upright right.
     """
     most = max(cold_count, warm_count, 1)
+    rotations, log_weights = first_rotations(said, most, free_about_z)
     if free_about_z:
-        rotations, log_weights = _tilted(said.axis, most)
         before = torch.stack([said.axis[i] if m is None else m.R[:, 2]
                               for i, m in enumerate(remembered)])
         before = rotation_facing(before)
         kept = said.t.new_zeros(len(remembered))
     else:
-        rotations, weights = said.proposals(most)
-        log_weights = torch.log(weights + 1e-3)
         before = torch.stack([rotations[i, 0] if m is None else m.R
                               for i, m in enumerate(remembered)])
         kept = torch.log(said.weight_at(before) + 1e-3)

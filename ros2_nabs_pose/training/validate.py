@@ -20,6 +20,7 @@ from ..core.cuts import limited, tight_zoom, turn_upright
 from ..core.encoder import Encoder, Encoding
 from ..core.losses import gain_and_bias
 from ..core.rotations import geodesic_angle, rotation_z
+from ..core.starts import first_rotations
 
 BATCHES = 12
 SEED = 20
@@ -78,18 +79,16 @@ def upright(image: Tensor, said: Encoding) -> tuple[Tensor, Tensor, Tensor]:
     return image, turn, zoom
 
 
-def proposals_as_fitted(encoder: Encoder, image: Tensor, said: Encoding,
-                        count: int) -> tuple[Tensor, Tensor]:
-    """Rotations (B, count, 3, 3) and axes (B, 3) that a fit begins with, after a second look."""
+def proposals_as_fitted(encoder: Encoder, image: Tensor, said: Encoding, count: int,
+                        free_about_z: bool = False) -> Tensor:
+    """Rotations (B, count, 3, 3) that a fit begins with, after a second look; best first."""
     turned, turn, _ = upright(image, said)
-    R, axis = said.proposals(count)[0].clone(), said.axis.clone()
+    R = first_rotations(said, count, free_about_z)[0].clone()
     leaning = torch.nonzero(turn)[:, 0]
     if len(leaning):
-        again = encoder(turned[leaning])
-        back = rotation_z(-turn[leaning])
-        R[leaning] = back[:, None] @ again.proposals(count)[0]
-        axis[leaning] = (back @ again.axis[..., None])[..., 0]
-    return R, axis
+        again = first_rotations(encoder(turned[leaning]), count, free_about_z)[0]
+        R[leaning] = rotation_z(-turn[leaning])[:, None] @ again
+    return R
 
 
 def _median(values: list[Tensor]) -> float:
@@ -111,31 +110,33 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool) -> d
     """Encoder's proposals, masks and the synthesis at the true pose, on fresh cluttered crops.
 
     Rotation counts where the front part is seen (or always the axis, where the object spins
-    freely); degrees; after the second look that a fit takes at what leans. first_look_*: without
-    it. standing_*: of objects turned in the picture by less than ``STANDING_RAD``. psnr_db is over
-    the object's pixels, psnr_lit_db_median after the gain and bias a channel that the fit allows
-    too, since a crop does not tell its exposure; depth_error is relative to the diameter.
+    freely), degrees, of the four rotations that a fit begins with after its second look at what
+    leans: other turns about the axis, or other tilts where it spins freely. first_look_*: without
+    the second look. standing_*: of objects turned in the picture by less than ``STANDING_RAD``.
+    psnr_db is over the object's pixels, psnr_lit_db_median after the gain and bias a channel that
+    the fit allows too, since a crop does not tell its exposure; depth_error is relative to the
+    diameter.
     """
     rotation, best4, axis, iou, alpha_iou, psnr, lit, depth = [], [], [], [], [], [], [], []
     first_look, standing = [], []
 
-    def errors_of(proposals: Tensor, axis_error: Tensor, R: Tensor) -> Tensor:
+    def axis_errors(proposals: Tensor, R: Tensor) -> Tensor:
+        dots = (proposals[..., 2] * R[:, None, :, 2]).sum(-1)
+        return torch.rad2deg(torch.arccos(dots.clamp(-1.0, 1.0)))
+
+    def errors_of(proposals: Tensor, R: Tensor) -> Tensor:
         if free_about_z:
-            return axis_error[:, None].expand(-1, proposals.shape[1])
+            return axis_errors(proposals, R)
         return torch.rad2deg(geodesic_angle(proposals, R[:, None].expand_as(proposals)))
 
-    def axis_errors(axes: Tensor, R: Tensor) -> Tensor:
-        return torch.rad2deg(torch.arccos((axes * R[:, :, 2]).sum(1).clamp(-1.0, 1.0)))
-
     for views, crops, said, drawn in _examples(model, data, BATCHES):
-        proposals, axes = proposals_as_fitted(model.encoder, crops.image, said, 4)
-        axis.append(axis_errors(axes, crops.R))
-        errors = errors_of(proposals, axis[-1], crops.R)
+        proposals = proposals_as_fitted(model.encoder, crops.image, said, 4, free_about_z)
+        axis.append(axis_errors(proposals, crops.R)[:, 0])
+        errors = errors_of(proposals, crops.R)
         seen = crops.front_visible > 0.15
         rotation.append(errors[seen, 0])
         best4.append(errors[seen].amin(1))
-        first_look.append(errors_of(said.proposals(1)[0], axis_errors(said.axis, crops.R),
-                                    crops.R)[seen, 0])
+        first_look.append(errors_of(first_rotations(said, 1, free_about_z)[0], crops.R)[seen, 0])
         turn = crops.R @ views.R_view.transpose(1, 2)
         standing.append((torch.atan2(turn[:, 1, 0], turn[:, 0, 0]).abs() < STANDING_RAD)[seen])
         mask, truth = said.mask_logits > 0.0, crops.mask > 0.5

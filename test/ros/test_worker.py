@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from ros2_nabs_pose.worker import Mailbox, NICENESS, STEADY, Worker
+from ros2_nabs_pose.worker import Mailbox, NICENESS, ROOM, STEADY, Worker
 
 
 def take_waiting(mailbox, job):
@@ -44,22 +44,24 @@ def test_who_does_not_keep_up_gets_the_newest_job():
 
 def test_who_keeps_up_and_is_held_back_once_loses_nothing():
     mailbox = steady_mailbox()
-    mailbox.put('one')
-    mailbox.put('two')
-    assert [mailbox.take(), mailbox.take()] == ['one', 'two']
+    held_back = [f'job {k}' for k in range(ROOM)]
+    for job in held_back:
+        mailbox.put(job)
+    assert [mailbox.take() for _ in held_back] == held_back
     assert mailbox.dropped == 0
 
 
 def test_who_is_held_back_for_longer_gets_the_newest_and_has_to_keep_up_again():
     mailbox = steady_mailbox()
-    for job in ('one', 'two', 'three'):
+    for job in range(ROOM):
         mailbox.put(job)
-    assert mailbox.take() == 'three'
-    assert mailbox.dropped == 2
+    mailbox.put('newest')
+    assert mailbox.take() == 'newest'
+    assert mailbox.dropped == ROOM
     for job in ('four', 'five'):
         mailbox.put(job)
     assert mailbox.take() == 'five'
-    assert mailbox.dropped == 3
+    assert mailbox.dropped == ROOM + 1
 
 
 def test_who_always_finds_a_job_waiting_does_not_keep_up():

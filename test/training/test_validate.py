@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ros2_nabs_pose.core.encoder import Encoding
+from ros2_nabs_pose.core.starts import TILTS_RAD
 from ros2_nabs_pose.training.validate import proposals_as_fitted
 
 
@@ -42,7 +43,8 @@ def test_what_leans_is_shown_again_upright_and_turned_back_in_the_answer():
     leans = [0.1, 1.2, -2.5]
     reader = NeedleReader()
     image = torch.stack([needle(lean) for lean in leans])
-    R, axis = proposals_as_fitted(reader, image, reader(image), 4)
+    R = proposals_as_fitted(reader, image, reader(image), 4)
+    axis = R[:, 0, :, 2]
     first, second = reader.shown
     assert len(second) == 2  # the first one stands
     upright = reader(second).axis
@@ -54,6 +56,16 @@ def test_what_leans_is_shown_again_upright_and_turned_back_in_the_answer():
     wanted = torch.tensor([[math.sin(x), -math.cos(x)] for x in leans])
     torch.testing.assert_close(torch.nn.functional.normalize(axis[:, :2]), wanted, atol=0.04,
                                rtol=0.0)
-    torch.testing.assert_close(R[:, 0, :, 2], axis)
     # The standing one's answer is that of the first look.
     assert torch.equal(R[0], reader(first).proposals(4)[0][0])
+
+
+def test_what_spins_freely_is_proposed_with_other_tilts():
+    reader = NeedleReader()
+    image = needle(0.1)[None]
+    R = proposals_as_fitted(reader, image, reader(image), 4, free_about_z=True)
+    axes = R[0, :, :, 2]
+    torch.testing.assert_close(axes[0], reader(image).axis[0])
+    apart = torch.rad2deg(torch.arccos((axes @ axes[0]).clamp(-1.0, 1.0)))
+    assert apart.tolist() == pytest.approx([0.0] + [math.degrees(abs(t)) for t in TILTS_RAD[1:4]],
+                                           abs=0.05)
