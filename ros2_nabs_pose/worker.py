@@ -26,8 +26,8 @@ work a callback of some tenths of a millisecond gets a core at once; a fit alone
 STEADY = 10
 """So many jobs since the last loss that the thread was waiting for: it keeps up, more may wait."""
 ROOM = 3
-"""So many jobs wait at most for a thread that keeps up: a moment of a busy machine, about a third of
-a second at ten jobs a second, and worked off soon."""
+"""So many jobs wait at most for a thread that keeps up: with ten a second that bridges a quarter of
+a second on a busy machine, and is worked off soon."""
 
 
 class Mailbox(Generic[Job]):
