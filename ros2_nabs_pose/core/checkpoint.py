@@ -16,6 +16,7 @@ import torch
 from torch import nn, Tensor
 
 from .encoder import Encoder, EncoderConfig
+from .files import written_whole
 from .generator import Generator, GeneratorConfig
 from .types import PoseError
 
@@ -73,10 +74,9 @@ def save_model(model: CategoryModel, path: Path, half: bool = True) -> None:
         'encoder': json.dumps(dataclasses.asdict(model.encoder.config)),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix('.partial')
-    save_file(tensors, str(partial), metadata=metadata)
-    partial.chmod(0o644)  # the library writes for the owner alone
-    partial.replace(path)
+    with written_whole(path) as partial:
+        save_file(tensors, str(partial), metadata=metadata)
+        partial.chmod(0o644)  # the library writes for the owner alone
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:

@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 import json
-import os
 from pathlib import Path
 import zipfile
 
 import numpy as np
 
+from ..core.files import write_text_whole, written_whole
 from ..core.types import PoseError
 
 FORMAT_VERSION = 1
@@ -65,13 +65,8 @@ def instance_path(folder: Path, instance: int) -> Path:
 
 def write_atomically(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Writes an .npz so that a file of that name is always a complete one."""
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-    try:
-        with open(temporary, 'wb') as stream:
-            np.savez_compressed(stream, allow_pickle=False, **arrays)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with written_whole(path) as partial, open(partial, 'wb') as stream:
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
 
 
 def write_instance(folder: Path, instance: int, data: dict) -> Path:
@@ -97,9 +92,7 @@ def write_recipe(folder: Path, recipe: dict, notes: dict | None = None) -> None:
                                'differ): choose another --out or remove that folder')
         if 'count' in recipe:
             recipe['count'] = max(recipe['count'], old.get('count', 0))
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-    temporary.write_text(json.dumps({**recipe, **(notes or {})}, indent=2) + '\n')
-    os.replace(temporary, path)
+    write_text_whole(path, json.dumps({**recipe, **(notes or {})}, indent=2) + '\n')
 
 
 def read_recipe(folder: Path | str) -> dict:

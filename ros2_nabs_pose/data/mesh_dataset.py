@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from .manifest import CategoryEntry, FILE_NAME, Manifest, Variation
 from .mesh_variants import vary
 from .meshes import check_size, find_meshes, load_mesh, MeshError
 from .rendering import instance_rng, render_object, RenderSettings
+from ..core.files import write_text_whole
 
 NUMBERS = 'meshes.json'
 
@@ -122,9 +122,7 @@ def numbered(folder: Path, source: MeshSource) -> dict[str, int]:
     names = find_meshes(source.folder)
     order = known + [name for name in names if name not in known]
     if order != known:
-        temporary = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-        temporary.write_text(json.dumps(order, indent=1) + '\n')
-        os.replace(temporary, path)
+        write_text_whole(path, json.dumps(order, indent=1) + '\n')
     return {name: k for k, name in enumerate(order)}
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 import json
-import os
 from pathlib import Path
 
 import cv2
@@ -22,6 +21,7 @@ from . import scenes
 from .dataset import write_recipe
 from .jobs import run_jobs
 from .scene_layout import demo_scene, demo_view, random_scene, stretch, View
+from ..core.files import write_text_whole
 
 LICENCE = 'CC0-1.0, rendered by ros2_nabs_pose'
 KINDS = ('scenes', 'sequence')
@@ -111,13 +111,7 @@ def write_frame(folder: Path, settings: SceneSettings, index: int, view: View,
               'depth_unit_m': scenes.DEPTH_UNIT_M, 'intrinsics': [k.fx, k.fy, k.cx, k.cy],
               'sequence': 'orbit' if sequence else None,
               'stamp_s': index / settings.rate_hz if sequence else None, 'objects': objects}
-    _replace_text(record_path(folder, index), json.dumps(record))
-
-
-def _replace_text(path: Path, text: str) -> None:
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-    temporary.write_text(text, encoding='utf-8')
-    os.replace(temporary, path)
+    write_text_whole(record_path(folder, index), json.dumps(record))
 
 
 def missing_frames(folder: Path, count: int) -> list[int]:
@@ -138,7 +132,7 @@ def write_annotations(folder: Path, settings: SceneSettings) -> int:
     if settings.kind == 'scenes':
         frames = [f for f in frames if f['objects']]
     if frames:
-        _replace_text(folder / 'annotations.json', json.dumps(
+        write_text_whole(folder / 'annotations.json', json.dumps(
             {'name': folder.name, 'licence': LICENCE, 'frames': frames}, indent=1))
     return len(frames)
 

@@ -25,6 +25,7 @@ from .pictures import write_overlays
 from .sets import EvaluationSet, read_set
 from .truth import evaluate_with, has_truth, missing_truth
 from ..core import PosePipeline
+from ..core.files import write_text_whole
 from ..core.presets import PRESETS
 from ..core.types import PoseError
 
@@ -161,9 +162,7 @@ def _kept(path: Path, made_from: dict[str, Any]) -> dict[str, Any] | None:
 
 def _write_part(path: Path, values: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix('.partial')
-    partial.write_text(json.dumps(values, indent=1) + '\n', encoding='utf-8')
-    partial.replace(path)
+    write_text_whole(path, json.dumps(values, indent=1) + '\n')
 
 
 def _measure(part: Part, evaluation_set: EvaluationSet, load: Load, out: Path,

@@ -19,7 +19,6 @@ import dataclasses
 from dataclasses import dataclass, replace
 import json
 import math
-import os
 from pathlib import Path
 import signal
 import time
@@ -39,6 +38,7 @@ from .teacher import CleanEncoder
 from .validate import sample_sheet, validate
 from ..core.checkpoint import CategoryModel, ModelCard, save_model
 from ..core.encoder import Encoder, EncoderConfig
+from ..core.files import written_whole
 from ..core.generator import Generator, GeneratorConfig
 from ..core.types import PoseError
 from ..core.variants import get_variant
@@ -225,8 +225,7 @@ class Trainer:
                          else None)
         if self.engine.rank:
             return
-        partial = path.with_suffix('.partial')
-        torch.save({
+        state = {
             'step': self.step, 'seed': self.config.seed, 'data': self.data.fingerprint,
             'model': self.model.state_dict(),
             'average': self.average.state_dict(), 'teacher': self.teacher.state_dict(),
@@ -237,8 +236,9 @@ class Trainer:
             'variant': self.config.variant, 'only': self.config.only,
             'mirror': self.config.mirror,
             'processes': self.engine.world,
-        }, partial)
-        os.replace(partial, path)
+        }
+        with written_whole(path) as partial:
+            torch.save(state, partial)
 
     def load_state(self, path: Path) -> None:
         """Take up a run where ``save_state`` left it.
