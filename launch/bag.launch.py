@@ -8,6 +8,8 @@ Play a bag through the pose node, on the bag's clock, and look at it in RViz.
         camera_info:=/camera/color/camera_info detections:=/yolo/detections
 """
 
+from pathlib import Path
+
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, TimerAction
 from launch.substitutions import LaunchConfiguration
@@ -44,6 +46,8 @@ def generate_launch_description() -> LaunchDescription:
 def _player(context: LaunchContext) -> list:
     """``ros2 bag play`` with a clock, once the node had time to load."""
     require_package('ros2bag', 'bag.launch.py')
+    if any(Path(LaunchConfiguration('bag').perform(context)).glob('*.mcap')):
+        require_package('rosbag2_storage_mcap', 'bag.launch.py')  # Humble has it apart
     return [TimerAction(
         period=LaunchConfiguration('start_delay'),
         actions=[ExecuteProcess(

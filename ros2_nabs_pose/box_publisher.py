@@ -28,6 +28,7 @@ from rclpy.node import Node
 from .conversions import MakeMessage, ros_class, ros_message
 from .core.types import PoseError
 from .image_encodings import rgb_from_message
+from .qos import publisher_options
 from .status import LogThrottle
 from .subscriptions import Input, input_types
 
@@ -195,7 +196,8 @@ class BoxPublisher(Node):
         self._follower: Follower | None = None
         self._throttle = LogThrottle()
         self._detections = self.create_publisher(
-            ros_class('vision_msgs/msg/Detection2DArray'), 'detections', 10)
+            ros_class('vision_msgs/msg/Detection2DArray'), 'detections', 10,
+            qos_overriding_options=publisher_options())
         self._images = Input(self, input_types(self, 'image', 'compressed', transport),
                              self._on_image, 1)
         self.create_timer(FOLLOW_PERIOD_S, self._images.follow,

@@ -16,10 +16,9 @@ import importlib
 from typing import Any
 
 import numpy as np
-import torch
 
 from .core.camera import from_camera_info_values, scaled_to
-from .core.rotations import matrix_from_quaternion, quaternion_values
+from .core.quaternions import matrix_rows, quaternion_values
 from .core.types import Intrinsics, PoseEstimate
 
 MakeMessage = Callable[..., Any]
@@ -72,8 +71,7 @@ def transform_from_pose(message: Any) -> np.ndarray:
     """(4, 4) transform of a geometry_msgs/Pose."""
     p, q = message.position, message.orientation
     transform = np.eye(4)
-    transform[:3, :3] = matrix_from_quaternion(
-        torch.tensor((q.x, q.y, q.z, q.w), dtype=torch.float64)).numpy()
+    transform[:3, :3] = matrix_rows(q.x, q.y, q.z, q.w)
     transform[:3, 3] = p.x, p.y, p.z
     return transform
 

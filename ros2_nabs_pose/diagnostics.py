@@ -81,10 +81,8 @@ class Reporter:
         counts = self._counts
         while len(counts) > 1 and counts[1][0] <= self.last_s - WINDOW_S:
             counts.popleft()
-        frames, left_out = summary.frames, dropped
-        if counts:
-            frames, left_out = frames - counts[0][1], left_out - counts[0][2]
         counts.append((self.last_s, summary.frames, dropped))
+        frames, left_out = summary.frames - counts[0][1], dropped - counts[0][2]
         busy = '' if left_out <= 0 else (
             f'; the worker is busy, {left_out / (frames + left_out):.0%} of the frames are left '
             'out for newer ones')

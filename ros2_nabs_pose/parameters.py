@@ -54,6 +54,10 @@ class Parameters:
     seed: int = _parameter(0, 'Seed of the start hypotheses; equal input gives equal poses.', low=0)
     num_threads: int = _parameter(
         0, 'CPU threads of the fit; 0: one for each core, at most 4.', low=0, high=256)
+    fit_niceness: int = _parameter(
+        5, "Niceness (Linux) of the fit's threads beside the process's own: callbacks, the "
+        'camera and the detector get a core first. 0 where the fit should not stand back.',
+        low=0, high=19)
     max_latency_ms: float = _parameter(
         0.0, 'Milliseconds that a frame may take once the worker has it; the fits then end with '
         'the best poses so far. 0: as long as they need.', live=True, low=0.0, high=60000.0)

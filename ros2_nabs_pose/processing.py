@@ -20,7 +20,7 @@ from .matching import Match
 from .outputs import Outputs
 from .parameters import Parameters
 from .status import FrameStatistics, FrameTimes
-from .worker import Worker
+from .worker import be_nicer, Worker
 
 
 class Processing:
@@ -76,14 +76,14 @@ class Processing:
 
     def _load(self) -> Any:
         # Imported here, so that the node answers while torch loads.
-        # Threads that wait for each other must sleep: spinning, they would take the cores from the
-        # camera's driver and the detector. OpenMP reads this when torch is loaded.
-        os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
         import torch
 
         from .core.pipeline import PosePipeline
 
         parameters = self._settings()
+        # Threads of a fit that wait for each other spin a while. Sleeping (OMP_WAIT_POLICY=PASSIVE)
+        # made a fit half as long again; being nice leaves the cores to others, too.
+        be_nicer(parameters.fit_niceness)
         torch.set_num_threads(parameters.num_threads or min(4, os.cpu_count() or 1))
         pipeline = PosePipeline.load(
             parameters.categories, device=parameters.device, preset=parameters.preset,
@@ -102,6 +102,8 @@ class Processing:
         taken_s = time.monotonic()
         epoch, match = job
         parameters, outputs = self._settings(), self.outputs
+        if self._is_outdated(epoch):
+            return
         if epoch != self._epoch_solved:
             pipeline.reset()
             self._epoch_solved = epoch
@@ -110,8 +112,7 @@ class Processing:
             solved = solve_frame(pipeline, match, parameters)
         except Exception as error:
             solved = SolvedFrame(None, (), (self._describe(error),))
-        if epoch != self._epoch or outputs is None or not outputs.active:
-            self._outdated += 1
+        if outputs is None or self._is_outdated(epoch):
             return
         try:
             self._publish(outputs, match, solved, parameters, taken_s)
@@ -120,6 +121,13 @@ class Processing:
                 return  # Ctrl-C came during the fit: nobody listens any more
             self._warn(self._describe(error))
         self._warn('; '.join(dict.fromkeys(solved.reasons)))
+
+    def _is_outdated(self, epoch: int) -> bool:
+        """Whether nobody wants a frame of ``epoch`` any more, which is then counted."""
+        outputs = self.outputs
+        outdated = epoch != self._epoch or outputs is None or not outputs.active
+        self._outdated += outdated
+        return outdated
 
     def _publish(self, outputs: Outputs, match: Match[Any], solved: SolvedFrame,
                  parameters: Parameters, taken_s: float) -> None:

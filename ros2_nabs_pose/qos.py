@@ -2,9 +2,10 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """Quality of service: what the user overrides by parameter, and who cannot hear whom.
 
-Every topic takes ROS' usual parameters ``qos_overrides.<topic>.<publisher|subscription>.<policy>``
-for history, depth, reliability and durability. Subscriptions default to ``best_available``: they
-follow what the publishers offer, until a parameter says otherwise.
+Every topic but those of single objects takes ROS' usual parameters
+``qos_overrides.<topic>.<publisher|subscription>.<policy>`` for history, depth, reliability and
+durability. Subscriptions default to ``best_available``: they follow what the publishers offer,
+until a parameter says otherwise.
 """
 
 from __future__ import annotations

@@ -20,14 +20,12 @@ Job = TypeVar('Job')
 Model = TypeVar('Model')
 
 
-NICENESS = 5
-"""Added to the thread's own, and so to that of the threads its numerics start: with all cores at
-work a callback of some tenths of a millisecond gets a core at once; a fit alone loses nothing."""
 STEADY = 10
-"""So many jobs since the last loss that the thread was waiting for: it keeps up, more may wait."""
-ROOM = 3
-"""So many jobs wait at most for a thread that keeps up: with ten a second that bridges a quarter of
-a second on a busy machine, and is worked off soon."""
+"""So many jobs since the last loss that the thread was waiting for: it keeps up, more may
+wait, as at the beginning."""
+ROOM = 4
+"""So many jobs wait at most for a thread that keeps up: with ten a second that bridges the
+first sight of an object or a third of a second on a busy machine, and is worked off soon."""
 
 
 class Mailbox(Generic[Job]):
@@ -43,7 +41,7 @@ class Mailbox(Generic[Job]):
         self._jobs: deque[Job] = deque()
         self._closed = False
         self._dropped = 0
-        self._waited_for = 0
+        self._waited_for = STEADY
 
     @property
     def dropped(self) -> int:
@@ -118,7 +116,6 @@ class Worker(Generic[Job, Model]):
 
     def _run(self) -> None:
         try:
-            _be_nicer(NICENESS)
             model = self._load()
             self._on_ready()
             while (job := self._mailbox.take()) is not None:
@@ -127,8 +124,12 @@ class Worker(Generic[Job, Model]):
             self._on_failure(error)
 
 
-def _be_nicer(by: int) -> None:
-    """Let other threads of the process go first, where the system has niceness for each thread."""
+def be_nicer(by: int) -> None:
+    """Let all other threads go before this one and those that it starts, by ``by`` of niceness.
+
+    With every core at work a callback of some tenths of a millisecond then gets a core at once.
+    Nothing where the system has no niceness for each thread.
+    """
     if sys.platform != 'linux':  # elsewhere it is the whole process's
         return
     thread = threading.get_native_id()

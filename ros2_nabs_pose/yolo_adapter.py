@@ -75,9 +75,11 @@ def label_message(make: MakeMessage, header: Any, labels: np.ndarray) -> Any:
 def main(args: list[str] | None = None) -> int:
     """Run the adapter until Ctrl-C; returns 1 where yolo_msgs is missing."""
     import rclpy
+    from rclpy.clock import Clock, ClockType
     from rclpy.executors import ExternalShutdownException
     from rclpy.node import Node
 
+    from .qos import publisher_options
     from .subscriptions import Input
 
     try:
@@ -90,8 +92,11 @@ def main(args: list[str] | None = None) -> int:
     rclpy.init(args=args)
     try:
         node = Node('yolo_adapter')
-        boxes, masks = (node.create_publisher(ros_class(kind), name, 10) for kind, name in (
-            ('vision_msgs/msg/Detection2DArray', 'detections'), ('sensor_msgs/msg/Image', 'mask')))
+        boxes, masks = (
+            node.create_publisher(ros_class(kind), name, 10,
+                                  qos_overriding_options=publisher_options())
+            for kind, name in (('vision_msgs/msg/Detection2DArray', 'detections'),
+                               ('sensor_msgs/msg/Image', 'mask')))
 
         def convert(message: Any) -> None:
             if masks.get_subscription_count():
@@ -102,7 +107,7 @@ def main(args: list[str] | None = None) -> int:
 
         source = Input(node, {node.resolve_topic_name('yolo_detections'): source_type}, convert,
                        DETECTIONS_DEPTH)
-        node.create_timer(0.2, source.follow)
+        node.create_timer(0.2, source.follow, clock=Clock(clock_type=ClockType.STEADY_TIME))
         source.follow()
         rclpy.spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):

@@ -121,15 +121,14 @@ def as_json(estimate: PoseEstimate) -> dict[str, Any]:
 def as_text(estimate: PoseEstimate, args: argparse.Namespace) -> str:
     """The same for people."""
     import numpy as np
-    import torch
 
-    from ..core.rotations import quaternion_from_matrix
+    from ..core.quaternions import quaternion_values
 
     def row(values: Any, digits: int) -> str:
         return ' '.join(f'{float(v):.{digits}f}' for v in values)
 
     T = estimate.T_cam_obj
-    quaternion = quaternion_from_matrix(torch.from_numpy(np.ascontiguousarray(T[:3, :3])))
+    quaternion = quaternion_values(T[:3, :3].tolist())
     spread = np.sqrt(np.diag(estimate.covariance))
     source = estimate.scale_source + ('' if args.intrinsics else ', guessed focal length')
     return '\n'.join([

@@ -9,9 +9,6 @@ quaternions (..., 4) are x y z w.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-import math
-
 import torch
 from torch import Tensor
 
@@ -52,17 +49,6 @@ def quaternion_from_matrix(R: Tensor) -> Tensor:
     row = torch.gather(rows, -2, best[..., None, None].expand(*best.shape, 1, 4)).squeeze(-2)
     q = row / torch.linalg.vector_norm(row, dim=-1, keepdim=True)
     return torch.where(q[..., 3:] < 0, -q, q)
-
-
-def quaternion_values(R: Sequence[Sequence[float]]) -> tuple[float, float, float, float]:
-    """As ``quaternion_from_matrix``, of one matrix, in plain floats: a hundredth of the time."""
-    (a, b, c), (d, e, f), (g, h, i) = ((float(v) for v in row) for row in R)
-    rows = ((1.0 + a - e - i, b + d, c + g, h - f), (b + d, 1.0 - a + e - i, f + h, c - g),
-            (c + g, f + h, 1.0 - a - e + i, d - b), (h - f, c - g, d - b, 1.0 + a + e + i))
-    row = rows[max(range(4), key=lambda k: rows[k][k])]
-    scale = (-1.0 if row[3] < 0.0 else 1.0) / math.hypot(*row)
-    x, y, z, w = (scale * v for v in row)
-    return x, y, z, w
 
 
 def matrix_from_quaternion(q: Tensor) -> Tensor:

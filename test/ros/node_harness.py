@@ -17,6 +17,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import Trigger
 from tf2_msgs.msg import TFMessage
@@ -143,10 +144,17 @@ class Client:
         """When DDS brings each ``poses`` to this process, seconds of the system clock by stamp."""
         arrivals = {}
 
-        def note(message, info):
-            arrivals[stamp_ns(message.header)] = info['received_timestamp'] * 1e-9
+        def note(message, info=None):
+            arrivals[stamp_ns(message.header)] = (
+                info['received_timestamp'] * 1e-9 if info else time.time())
 
-        self.node.create_subscription(Detection3DArray, f'{self.base}/poses', note, 50)
+        def note_with_info(message, info):
+            note(message, info)
+
+        # Humble's rclpy gives a callback the message alone.
+        self.node.create_subscription(
+            Detection3DArray, f'{self.base}/poses',
+            note_with_info if hasattr(Subscription, 'CallbackType') else note, 50)
         return arrivals
 
     def call(self, kind, name, request, timeout_s=ANSWER_TIMEOUT_S):

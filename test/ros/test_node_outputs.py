@@ -47,14 +47,14 @@ def client(tmp_path_factory):
 
 
 def test_diagnostics_say_what_an_outside_observer_measures(client, frames):
-    """Images at 25 Hz whose boxes come 20 ms later, more than the node can answer."""
+    """Images at 25 Hz whose boxes come 20 ms later, more and more until some are left out."""
     arrivals = client.note_arrivals()
     client.stamp = time.time_ns()
     client.answer('poses', client.send(frames[0]))  # cold
     before = settled(client)
     arrivals.clear()
     sent, period_s = set(), 1 / 25
-    began_s = time.monotonic()
+    began_s = due_s = time.monotonic()
     # On until frames were left out, too: who sends may be slow as well.
     while time.monotonic() < began_s + 6.0 or (
             min(len(arrivals), len(sent) - len(arrivals)) <= LEAST_FRAMES
@@ -62,9 +62,12 @@ def test_diagnostics_say_what_an_outside_observer_measures(client, frames):
         stamp, frame = time.time_ns(), frames[len(sent) % 4]
         sent.add(stamp)
         client.send(frame, stamp, without='boxes')
-        client.spin_for(0.02)
+        client.spin_for(min(0.02, 0.5 * period_s))
         client.send(frame, stamp, without=('image', 'info'))
-        client.spin_for(max(0.0, began_s + len(sent) * period_s - time.monotonic()))
+        if len(sent) - len(arrivals) <= LEAST_FRAMES:
+            period_s *= 0.995  # a machine that answers them all gets more
+        due_s += period_s
+        client.spin_for(max(0.0, due_s - time.monotonic()))
     if len(arrivals) <= LEAST_FRAMES:
         pytest.skip(f'this machine is too busy: {len(arrivals)} frames were answered in a minute')
     left_out = 1.0 - len(arrivals) / len(sent)
@@ -80,7 +83,7 @@ def test_diagnostics_say_what_an_outside_observer_measures(client, frames):
     assert float(said['rate_hz']) == pytest.approx(recent / 5.0, rel=0.1, abs=0.41)
     # From the image's arrival it is less: the way of the image over DDS.
     assert 0.5 * median_ms < float(said['latency_ms_median']) <= 1.01 * median_ms
-    assert float(said['wait_ms_median']) > 18.0  # for the boxes alone
+    assert float(said['wait_ms_median']) > 1e3 * min(0.018, 0.45 * period_s)  # for the boxes
     stages = sum(float(said[f'{name}_ms_median']) for name in ('wait', 'decode', 'fit', 'publish'))
     assert stages == pytest.approx(float(said['latency_ms_median']), rel=0.2)
     assert message.startswith('poses come out at')

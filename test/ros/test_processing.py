@@ -2,6 +2,8 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """The worker's part of the node: what is published, counted, and given up."""
 
+import subprocess
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -96,6 +98,23 @@ def wait_for(condition):
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.005)
     assert condition()
+
+
+def test_frames_that_wait_for_a_fit_are_not_fitted_after_a_reset(scene):
+    processing, pipeline, outputs, _ = scene
+    processing.put(match(1.0))
+    assert pipeline.entered.acquire(timeout=5.0)
+    for stamp_s in (2.0, 3.0):
+        processing.put(match(stamp_s))
+    processing.reset()
+    pipeline.go.release()
+    wait_for(lambda: processing.dropped == 3)
+    assert pipeline.calls == [1.0]
+    processing.put(match(4.0))
+    pipeline.go.release()
+    wait_for(lambda: outputs.sent)
+    assert pipeline.calls == [1.0, 'reset', 4.0]
+    assert outputs.sent == [(4, 1)]
 
 
 def test_a_frame_is_published_and_timed(scene):
@@ -272,3 +291,12 @@ def test_models_that_cannot_be_loaded_are_told(monkeypatch):
     processing = Processing(SimpleNamespace(), Parameters, print)
     assert processing.done.wait(5.0)
     assert (processing.ready, processing.error) == (False, 'There is no model.')
+
+
+def test_the_nodes_answer_before_torch_is_loaded():
+    """The worker loads it, which takes seconds; those that only pass boxes on never need it."""
+    code = ('import sys; import ros2_nabs_pose.node, ros2_nabs_pose.box_publisher, '
+            "ros2_nabs_pose.yolo_adapter; print('torch' in sys.modules)")
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60,
+                          check=True)
+    assert done.stdout.strip() == 'False'

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from ros2_nabs_pose.worker import Mailbox, NICENESS, ROOM, STEADY, Worker
+from ros2_nabs_pose.worker import be_nicer, Mailbox, ROOM, STEADY, Worker
 
 
 def take_waiting(mailbox, job):
@@ -23,23 +23,40 @@ def take_waiting(mailbox, job):
 
 
 def steady_mailbox():
-    """One whose jobs were all waited for."""
-    mailbox = Mailbox()
+    """One that lost jobs, and whose next ones were all waited for."""
+    mailbox = slow_mailbox()
     for job in range(STEADY):
         take_waiting(mailbox, job)
     return mailbox
 
 
-def test_who_does_not_keep_up_gets_the_newest_job():
+def slow_mailbox():
+    """One that has lost jobs."""
     mailbox = Mailbox()
+    for job in range(ROOM + 1):
+        mailbox.put(job)
+    assert (mailbox.take(), mailbox.dropped) == (ROOM, ROOM)
+    return mailbox
+
+
+def test_who_does_not_keep_up_gets_the_newest_job():
+    mailbox = slow_mailbox()
     for job in range(5):
         mailbox.put(job)
     assert mailbox.take() == 4
-    assert mailbox.dropped == 4
+    assert mailbox.dropped == ROOM + 4
     mailbox.put(5)
     mailbox.put(6)
     assert mailbox.take() == 6
-    assert mailbox.dropped == 5
+    assert mailbox.dropped == ROOM + 5
+
+
+def test_the_first_job_may_take_long():
+    mailbox = Mailbox()
+    for job in range(ROOM):
+        mailbox.put(job)
+    assert [mailbox.take() for _ in range(ROOM)] == list(range(ROOM))
+    assert mailbox.dropped == 0
 
 
 def test_who_keeps_up_and_is_held_back_once_loses_nothing():
@@ -48,7 +65,7 @@ def test_who_keeps_up_and_is_held_back_once_loses_nothing():
     for job in held_back:
         mailbox.put(job)
     assert [mailbox.take() for _ in held_back] == held_back
-    assert mailbox.dropped == 0
+    assert mailbox.dropped == ROOM
 
 
 def test_who_is_held_back_for_longer_gets_the_newest_and_has_to_keep_up_again():
@@ -57,22 +74,22 @@ def test_who_is_held_back_for_longer_gets_the_newest_and_has_to_keep_up_again():
         mailbox.put(job)
     mailbox.put('newest')
     assert mailbox.take() == 'newest'
-    assert mailbox.dropped == ROOM
+    assert mailbox.dropped == 2 * ROOM
     for job in ('four', 'five'):
         mailbox.put(job)
     assert mailbox.take() == 'five'
-    assert mailbox.dropped == ROOM + 1
+    assert mailbox.dropped == 2 * ROOM + 1
 
 
 def test_who_always_finds_a_job_waiting_does_not_keep_up():
-    mailbox = Mailbox()
+    mailbox = slow_mailbox()
     mailbox.put(0)
     for job in range(1, 3 * STEADY):
         assert mailbox.take() == job - 1
         mailbox.put(job)
     mailbox.put('newest')
     assert mailbox.take() == 'newest'
-    assert mailbox.dropped == 1
+    assert mailbox.dropped == ROOM + 1
 
 
 def test_a_model_that_cannot_be_loaded_is_told_and_nothing_is_ready():
@@ -143,23 +160,22 @@ def test_what_fails_in_the_thread_is_told_and_ends_it():
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='niceness of a thread is told by Linux alone')
-def test_the_thread_and_those_it_starts_let_others_go_first():
+def test_a_nicer_thread_and_those_it_starts_let_others_go_first():
     told = []
-    done = threading.Event()
 
     def niceness():
         return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
-    def load():
+    def run():
+        be_nicer(5)
         told.append(niceness())
         child = threading.Thread(target=lambda: told.append(niceness()))
         child.start()
         child.join()
 
-    worker = Worker(load, lambda model, job: None, done.set, lambda error: done.set())
     own = niceness()
-    worker.start()
-    assert done.wait(5.0)
-    worker.stop(5.0)
-    assert told == [min(own + NICENESS, 19)] * 2
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert told == [min(own + 5, 19)] * 2
     assert niceness() == own
