@@ -22,10 +22,10 @@ Model = TypeVar('Model')
 
 STEADY = 10
 """So many jobs since the last loss that the thread was waiting for: it keeps up, more may
-wait, as at the beginning."""
-ROOM = 4
-"""So many jobs wait at most for a thread that keeps up: with ten a second that bridges the
-first sight of an object or a third of a second on a busy machine, and is worked off soon."""
+wait. Not at the beginning: after a first, long job fresh answers are worth more than all."""
+ROOM = 3
+"""So many jobs wait at most for a thread that keeps up: with ten a second that bridges a quarter of
+a second on a busy machine, and is worked off soon."""
 
 
 class Mailbox(Generic[Job]):
@@ -41,7 +41,7 @@ class Mailbox(Generic[Job]):
         self._jobs: deque[Job] = deque()
         self._closed = False
         self._dropped = 0
-        self._waited_for = STEADY
+        self._waited_for = 0
 
     @property
     def dropped(self) -> int:

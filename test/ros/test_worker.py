@@ -51,14 +51,6 @@ def test_who_does_not_keep_up_gets_the_newest_job():
     assert mailbox.dropped == ROOM + 5
 
 
-def test_the_first_job_may_take_long():
-    mailbox = Mailbox()
-    for job in range(ROOM):
-        mailbox.put(job)
-    assert [mailbox.take() for _ in range(ROOM)] == list(range(ROOM))
-    assert mailbox.dropped == 0
-
-
 def test_who_keeps_up_and_is_held_back_once_loses_nothing():
     mailbox = steady_mailbox()
     held_back = [f'job {k}' for k in range(ROOM)]
