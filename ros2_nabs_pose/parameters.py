@@ -50,7 +50,8 @@ class Parameters:
         '', 'Folder with the weights; empty: the models that come with the package.')
     device: str = _parameter('cpu', "Where torch computes: 'cpu', 'cuda' or 'cuda:1'.")
     preset: str = _parameter(
-        'cold', "Effort of the fit: 'warm', 'cold' (tracked objects get warm) or 'accurate'.")
+        'cold', "Effort of the fit: 'warm', 'cold' (tracked objects get warm) or 'accurate'.",
+        choices=('warm', 'cold', 'accurate'))
     seed: int = _parameter(0, 'Seed of the start hypotheses; equal input gives equal poses.', low=0)
     num_threads: int = _parameter(
         0, 'CPU threads of the fit; 0: one for each core, at most 4.', low=0, high=256)

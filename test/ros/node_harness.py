@@ -34,6 +34,7 @@ from ros2_nabs_pose.matching import stamp_ns
 FRAME = 'test_camera_frame'
 START_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_S = 20.0
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class NodeProcess:
@@ -95,8 +96,7 @@ class Client:
             # Published once, before the node can listen.
             self.node.destroy_publisher(self.publishers['info'])
             self.publishers['info'] = self.node.create_publisher(
-                CameraInfo, f'{namespace}/camera_info',
-                QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+                CameraInfo, f'{namespace}/camera_info', LATCHED)
             self.publishers['info'].publish(self.info(latched_info))
         self.received = {}
         self.clients = {}

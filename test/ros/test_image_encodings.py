@@ -14,7 +14,7 @@ import pytest
 
 from ros2_nabs_pose import image_encodings
 from ros2_nabs_pose.core.types import PoseError
-from ros2_nabs_pose.image_encodings import rgb_from_image, rgb_from_message
+from ros2_nabs_pose.image_encodings import pixels_from_image, rgb_from_image, rgb_from_message
 
 HEIGHT, WIDTH = 12, 16
 BAYER = {'rggb': 'RGGB', 'bggr': 'BGGR', 'gbrg': 'GBRG', 'grbg': 'GRBG'}
@@ -138,6 +138,60 @@ def test_values_are_cv_bridges(monkeypatch, name, bits, pad, big_endian):
     ours = image(encoding, pixels, pad, big_endian)
     ours.data = memoryview(bytes(ours.data)).toreadonly()
     np.testing.assert_array_equal(rgb_from_image(ours), expected)
+
+
+def bridge_pixels(message):
+    """Pixels that cv_bridge passes through: its own word where installed, else its steps."""
+    try:
+        from cv_bridge import CvBridge
+    except ImportError:
+        dtype = np.dtype({'16UC1': '<u2', 'mono16': '<u2', '32FC1': '<f4'}[message.encoding])
+        columns = message.step // dtype.itemsize
+        whole = np.ndarray((message.height, columns), dtype, bytes(message.data))
+        return whole[:, :message.width]
+    from sensor_msgs.msg import Image
+    return CvBridge().imgmsg_to_cv2(Image(**vars(message)))
+
+
+@pytest.mark.parametrize('encoding', ['16UC1', 'mono16', '32FC1'])
+@pytest.mark.parametrize('pad', [0, 8])
+def test_depth_values_are_cv_bridges(encoding, pad):
+    rng = np.random.default_rng(6)
+    pixels = rng.integers(0, 2**16, (HEIGHT, WIDTH), 'uint16')
+    if encoding == '32FC1':
+        pixels = (pixels * np.float32(1e-3)).astype(np.float32)
+        pixels[0, :3] = np.nan, np.inf, -np.inf
+    message = image(encoding, pixels, pad)
+    expected = bridge_pixels(message)
+    message.data = memoryview(bytes(message.data)).toreadonly()
+    found = pixels_from_image(message)
+    assert found.dtype == expected.dtype == pixels.dtype
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(found, pixels)
+    # Big endian, which cv_bridge cannot read under NumPy 2, has the same values.
+    np.testing.assert_array_equal(pixels_from_image(image(encoding, pixels, pad, True)), pixels)
+
+
+def bridge_compressed(message):
+    """RGB that cv_bridge gives of a compressed colour image: its own word, else its steps."""
+    try:
+        from cv_bridge import CvBridge
+    except ImportError:
+        picture = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_UNCHANGED)
+        codes = {2: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB}
+        return cv2.cvtColor(picture, codes[picture.ndim])
+    from sensor_msgs.msg import CompressedImage
+    return CvBridge().compressed_imgmsg_to_cv2(
+        CompressedImage(format=message.format, data=bytes(message.data)), 'rgb8')
+
+
+@pytest.mark.parametrize('suffix, name', [('.jpg', 'jpeg'), ('.png', 'png')])
+@pytest.mark.parametrize('encoding', ['bgr8', 'mono8'])
+def test_compressed_values_are_cv_bridges(rgb, suffix, name, encoding):
+    picture = rgb if encoding == 'bgr8' else rgb[..., 0]
+    data = cv2.imencode(suffix, picture)[1].tobytes()
+    message = SimpleNamespace(format=f'{encoding}; {name} compressed {encoding}', data=data)
+    np.testing.assert_array_equal(rgb_from_message(message), bridge_compressed(message))
 
 
 class Bridge:

@@ -3,6 +3,7 @@
 """The node's life over DDS: lifecycle states, simulated time, QoS that does not fit, ends."""
 
 import copy
+import json
 import signal
 
 import numpy as np
@@ -14,7 +15,7 @@ pytest.importorskip('vision_msgs')
 from demo_data import check_poses, demo_frames
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from node_harness import Client, NodeProcess, START_TIMEOUT_S
+from node_harness import Client, LATCHED, NodeProcess, START_TIMEOUT_S
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
@@ -101,7 +102,10 @@ def test_what_cannot_be_loaded_leaves_it_unconfigured_until_mended(pair, tmp_pat
     assert not change(left, Transition.TRANSITION_CONFIGURE)
     assert state(left) == State.PRIMARY_STATE_UNCONFIGURED
     assert str(tmp_path / 'mug.safetensors') in left.process.log
-    assert left.set_parameters(models_dir='', preset='warm')[0].successful
+    [refused] = left.set_parameters(preset='paper')
+    assert 'preset' in refused.reason and 'choose one of warm, cold, accurate' in refused.reason
+    done = left.set_parameters(models_dir='', preset='warm', categories=['mug', 'bowl'])
+    assert all(result.successful for result in done), done
     assert change(left, Transition.TRANSITION_CONFIGURE)
     assert state(left) == State.PRIMARY_STATE_INACTIVE
     assert left.publishers['image'].get_subscription_count() == 0
@@ -116,6 +120,12 @@ def test_active_it_answers_and_two_nodes_keep_their_frames_apart(pair, frames):
     assert left.wait_until_ready(), left.process.log
     assert 'Ready' in left.process.log
     assert right.wait_until_ready(), right.process.log
+    left.listen('symmetries', String, 'object_symmetries', LATCHED)
+    assert left.spin_until(lambda: left.received['symmetries'])
+    assert json.loads(left.received['symmetries'][0].data) == {
+        'bowl': {'symmetries_continuous': [{'axis': [0, 0, 1], 'offset': [0, 0, 0]}],
+                 'symmetries_discrete': []},
+        'mug': {'symmetries_continuous': [], 'symmetries_discrete': []}}
     names = []
     right.stamp += 10**9  # /tf carries both: their stamps tell them apart
     for client in pair:

@@ -17,18 +17,15 @@ pytest.importorskip('vision_msgs')
 
 from demo_data import demo_frames
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
-from node_harness import Client, NodeProcess
+from node_harness import Client, LATCHED, NodeProcess
 from rcl_interfaces.srv import SetParametersAtomically
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
 from ros2_nabs_pose.status import LEAST_FRAMES
 
 pytestmark = pytest.mark.ros
-
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 @pytest.fixture(scope='module')

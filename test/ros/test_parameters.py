@@ -38,6 +38,7 @@ def test_file_is_what_the_code_writes_and_means_the_defaults():
     ('detection_image_size', [640], 'width and height'),
     ('detection_image_size', [640, 0], 'width and height'),
     ('detection_image_size', [640, -480], 'at least 0'),
+    ('preset', 'paper', 'choose one of warm, cold, accurate'),
     ('mask_labels', 'colour', 'choose one of index, id, any')])
 def test_wrong_values_are_refused_with_the_reason(name, value, reason):
     with pytest.raises(ValueError, match=reason) as caught:
