@@ -17,6 +17,8 @@ from .core.types import PoseError
 
 PACKAGE = 'ros2_nabs_pose'
 MODELS_VARIABLE = 'NABS_POSE_MODELS'
+REFINER = 'shared/refiner.safetensors'
+"""Below the folder of the models; it is no category's."""
 
 
 def models_dir() -> Path:
@@ -46,6 +48,19 @@ def find_model(category: str) -> Path:
         raise PoseError(f'There is no model of the category "{category}" in {folder} (there: '
                         f'{there}): train one with "nabs-pose train" or set {MODELS_VARIABLE}.')
     return path
+
+
+def find_refiner(folder: Path) -> Path | None:
+    """
+    Return the refiner that all categories share: the folder's own, else the one that is shipped.
+
+    None where there is neither: fits then go without.
+    """
+    try:
+        shipped = find_resource(f'models/{REFINER}')
+    except PoseError:
+        shipped = None
+    return folder / REFINER if (folder / REFINER).is_file() else shipped
 
 
 def demo_bag() -> Path:

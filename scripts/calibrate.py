@@ -24,6 +24,7 @@ from ros2_nabs_pose.core.encoder import bin_centers
 from ros2_nabs_pose.core.fit import fit
 from ros2_nabs_pose.core.losses import Observed
 from ros2_nabs_pose.core.presets import Preset, PRESETS
+from ros2_nabs_pose.core.refiner import load_refiner, Refiner
 from ros2_nabs_pose.core.rotations import (
     axis_azimuth_from_rotation,
     geodesic_angle,
@@ -32,7 +33,7 @@ from ros2_nabs_pose.core.rotations import (
 from ros2_nabs_pose.core.starts import make_starts
 from ros2_nabs_pose.evaluation.accuracy import CORRECT_DEG
 from ros2_nabs_pose.evaluation.metrics import expected_calibration_error
-from ros2_nabs_pose.resources import models_dir
+from ros2_nabs_pose.resources import find_refiner, models_dir
 from ros2_nabs_pose.training.compose import compose
 from ros2_nabs_pose.training.instances import TrainingViews
 from ros2_nabs_pose.training.validate import upright
@@ -41,7 +42,8 @@ BATCHES = 6
 SEED = 5
 
 
-def observe(path: Path, data: Path, backgrounds: Path) -> list[tuple[float, float, float]]:
+def observe(path: Path, data: Path, backgrounds: Path,
+            refiner: Refiner | None) -> list[tuple[float, float, float]]:
     """Outline overlap, yaw spread and whether the rotation is right, of one category's crops."""
     model = load_model(path)
     views = TrainingViews.load(data / path.stem, backgrounds, 'validation')
@@ -62,7 +64,7 @@ def observe(path: Path, data: Path, backgrounds: Path) -> list[tuple[float, floa
         R_true = rotation_z(turn) @ crops.R
         starts = make_starts(said, [None] * count, preset.cold_starts, preset.warm_starts, free)
         found = fit(model, starts, Observed(image, mask, torch.ones_like(mask)),
-                    zoom * crops.log_scale.exp() / v.perspective, preset)
+                    zoom * crops.log_scale.exp() / v.perspective, preset, refiner=refiner)
         for i in range(count):
             R, true = found.best.R[i], R_true[i]
             outline = belief.outline_overlap(found.synthesis.alpha[i, 0].numpy(),
@@ -99,9 +101,11 @@ def main() -> int:
         print('usage: calibrate.py FOLDER_OF_RENDERED_CATEGORIES BACKGROUNDS', file=sys.stderr)
         return 2
     data, backgrounds = map(Path, sys.argv[1:])
+    shared = find_refiner(models_dir())
+    refiner = None if shared is None else load_refiner(shared)
     rows = []
     for path in sorted(models_dir().glob('*.safetensors')):
-        rows += observe(path, data, backgrounds)
+        rows += observe(path, data, backgrounds, refiner)
         print(f'{path.stem}: {len(rows)} answers so far', file=sys.stderr, flush=True)
     table = np.array(rows, dtype=float)
     features, right = table[:, :2], table[:, 2]

@@ -25,9 +25,11 @@ def _report(folder: Path) -> dict[str, Any]:
 
 
 def _stage(stage: Any) -> str:
-    from ros2_nabs_pose.core.presets import JointStage
+    from ros2_nabs_pose.core.presets import JointStage, RefineStage
 
     kept = f'keep {stage.keep}'
+    if isinstance(stage, RefineStage):
+        return f'refine {stage.times} x, {kept} (without a refiner: {_stage(stage.instead)})'
     if isinstance(stage, JointStage):
         return f'{stage.iterations} joint steps, {kept}'
     if not stage.sizes:
@@ -52,7 +54,7 @@ def presets(folder: Path) -> str:
     rows = [['`stages`', *('; '.join(map(_stage, p.stages)) for p in ours.values())]]
     rows += [[f'`{key}`', *(f'{getattr(p, key):g}' for p in ours.values())] for key in (
         'cold_starts', 'warm_starts', 'rate_rotation', 'rate_place', 'rate_latent', 'latent_prior',
-        'start_prior', 'pull')]
+        'start_prior', 'pull', 'sweep')]
     rows.append(['`losses`', *map(_losses, ours.values())])
     paper_rows = [[f'`{key}`', *(f'{getattr(p, key):g}' for p in papers.values())] for key in (
         'starts', 'iterations', 'latent_prior', 'among', 'within_deg')]

@@ -115,6 +115,31 @@ def generators(folder: Path) -> str:
         [[f'`{name}`', *(number(times[b], 1) for b in batches)] for name, times in found.items()])
 
 
+def refiner(folder: Path) -> str:
+    """What the shared refiner was trained from, and its figures at the end of that."""
+    path = ROOT / 'models' / 'shared' / 'refiner.safetensors'
+    with safe_open(str(path), framework='numpy') as file:
+        training = json.loads(file.metadata()['training'])
+    rows = [['trained with', f"`{training['command']}`"],
+            ['steps, hypotheses a step, seed', f"{training['step']}, {training['hypotheses']}, "
+             f"{training['seed']}"],
+            ['data hashes', ', '.join(f'{name} `{value}`'
+                                      for name, value in sorted(training['data_hash'].items()))],
+            ['torch', training['torch']],
+            ['file', f'shared/{path.name}, {path.stat().st_size / 1e6:.1f} MB, half precision'],
+            ['licence', training['licence']],
+            *([['note', training['note']]] if 'note' in training else [])]
+    found = training['figures']
+    return table(['', ''], rows) + '\n' + table(
+        ['category', *(f'{what}, {when}' for what in ('rotation median (deg)', 'within 10 deg',
+                                                      'within 20 deg')
+                       for when in ('encoder', 'refined'))],
+        [[name, *(text(row[f'{when}_{key}']) for key, text in (
+            ('median_deg', lambda v: number(v, 1)), ('within_10_deg', share),
+            ('within_20_deg', share)) for when in ('before', 'after'))]
+         for name, row in sorted(found.items())])
+
+
 def model_cards(folder: Path) -> str:
     """A section a category: sheet, recipe, seed, data, sizes, figures, known limits."""
     text = []

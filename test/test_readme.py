@@ -11,7 +11,14 @@ import pytest
 
 from ros2_nabs_pose.core.checkpoint import load_model
 from ros2_nabs_pose.core.losses import build_terms
-from ros2_nabs_pose.core.presets import JointStage, PaperPreset, PoseStage, Preset, PRESETS
+from ros2_nabs_pose.core.presets import (
+    JointStage,
+    PaperPreset,
+    PoseStage,
+    Preset,
+    PRESETS,
+    RefineStage,
+)
 from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.data.categories import CATEGORIES
 from ros2_nabs_pose.parameters import Parameters
@@ -60,7 +67,7 @@ def test_every_shipped_model_has_its_card_and_its_notes():
         assert f'| **{name}** |' in README
 
 
-@pytest.mark.parametrize('kind', [Preset, PoseStage, JointStage, PaperPreset])
+@pytest.mark.parametrize('kind', [Preset, RefineStage, PoseStage, JointStage, PaperPreset])
 def test_every_knob_of_the_fit_is_documented(kind):
     text = (ROOT / 'docs/fitting.md').read_text()
     for field in dataclasses.fields(kind):

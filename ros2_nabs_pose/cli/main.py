@@ -14,7 +14,7 @@ import importlib
 import importlib.util
 import sys
 
-SUBCOMMANDS = ('fit', 'benchmark', 'bag', 'render', 'train', 'demo')
+SUBCOMMANDS = ('fit', 'benchmark', 'bag', 'render', 'train', 'train-refiner', 'demo')
 EXIT_BAD_INPUT = 2
 
 EXAMPLES = """examples:
@@ -35,10 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     named = [w for w in words[:1] if w in SUBCOMMANDS]
     modules = {}
     for name in named or SUBCOMMANDS:
-        if importlib.util.find_spec(f'{__package__}.{name}') is None:
+        module = f'{__package__}.{name.replace("-", "_")}'
+        if importlib.util.find_spec(module) is None:
             continue
         try:
-            modules[name] = importlib.import_module(f'{__package__}.{name}')
+            modules[name] = importlib.import_module(module)
         except ImportError as error:
             if named:
                 print(f'nabs-pose {name}: cannot start: {error}', file=sys.stderr)

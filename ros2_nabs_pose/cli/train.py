@@ -14,7 +14,7 @@ EXAMPLES = """examples:
   nabs-pose train can --data data/can --init runs/mug/state.pt --steps 2000
   nabs-pose train mug --data data/mug --steps 40000 --device cuda --instances 64
   nabs-pose train mug --data data/mug --variant large --device cuda --precision bf16-mixed
-  torchrun --nproc-per-node 4 -m ros2_nabs_pose.cli.main train mug --data data/mug --device cuda
+  torchrun --nproc-per-node 4 -m -- ros2_nabs_pose.cli.main train mug --data data/mug --device cuda
   tensorboard --logdir runs       the curves of runs made with --tensorboard
 The same command after a stop goes on where the last one ended (see --run).
 """

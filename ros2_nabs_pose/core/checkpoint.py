@@ -63,16 +63,21 @@ class CategoryModel(nn.Module):
 
 def save_model(model: CategoryModel, path: Path, half: bool = True) -> None:
     """Write weights (in half precision unless told otherwise) and card; atomic."""
-    dtype = torch.float16 if half else torch.float32
-    tensors: dict[str, Tensor] = {}
-    for name, value in model.state_dict().items():
-        tensors[name] = (value.to(dtype) if value.is_floating_point() else value).contiguous()
-    metadata = {
+    write_weights(path, model, {
         'format': FORMAT,
         'card': json.dumps(dataclasses.asdict(model.card)),
         'generator': json.dumps(dataclasses.asdict(model.generator.config)),
         'encoder': json.dumps(dataclasses.asdict(model.encoder.config)),
-    }
+    }, half)
+
+
+def write_weights(path: Path, module: nn.Module, metadata: dict[str, str],
+                  half: bool = True) -> None:
+    """Write a module's weights (in half precision unless told otherwise) and metadata; atomic."""
+    dtype = torch.float16 if half else torch.float32
+    tensors: dict[str, Tensor] = {}
+    for name, value in module.state_dict().items():
+        tensors[name] = (value.to(dtype) if value.is_floating_point() else value).contiguous()
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as partial:
         save_file(tensors, str(partial), metadata=metadata)
@@ -90,8 +95,8 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         return metadata, {name: file.get_tensor(name) for name in names}
 
 
-def load_model(path: Path) -> CategoryModel:
-    """Read a model file, in float32 and evaluation mode.
+def read_weights(path: Path, expected: str) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and weights, in float32, of a file whose format must be ``expected``.
 
     Raises PoseError, in one sentence, where the file is missing, damaged or of another format.
     """
@@ -104,9 +109,21 @@ def load_model(path: Path) -> CategoryModel:
     except (SafetensorError, OSError, ValueError) as error:
         raise PoseError(f'The weights in {path} are damaged ({error}): fetch the file again or '
                         'train it with "nabs-pose train".') from error
-    if metadata.get('format') != FORMAT:
+    if metadata.get('format') != expected:
         raise PoseError(f'The weights in {path} have format {metadata.get("format")!r}, this '
-                        f'version reads {FORMAT!r}: use the models of the same release.')
+                        f'version reads {expected!r}: use the models of the same release.')
+    if not all(torch.isfinite(value).all() for value in tensors.values()):
+        raise PoseError(f'The weights in {path} hold values that are not numbers: fetch the file '
+                        'again or train it anew.')
+    return metadata, {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+
+
+def load_model(path: Path) -> CategoryModel:
+    """Read a model file, in float32 and evaluation mode.
+
+    Raises PoseError, in one sentence, where the file is missing, damaged or of another format.
+    """
+    metadata, tensors = read_weights(path, FORMAT)
     try:
         card_values = json.loads(metadata['card'])
         card_values['size'] = SizePrior(**_tuples(card_values['size']))
@@ -114,15 +131,11 @@ def load_model(path: Path) -> CategoryModel:
         generator = Generator(GeneratorConfig(**_tuples(json.loads(metadata['generator']))))
         encoder = Encoder(EncoderConfig(**_tuples(json.loads(metadata['encoder']))))
         model = CategoryModel(generator, encoder, card)
-        model.load_state_dict({k: v.float() if v.is_floating_point() else v
-                               for k, v in tensors.items()})
+        model.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise PoseError(f'The weights in {path} do not fit their own description ({reason}): '
                         'fetch the file again.') from error
-    if not all(torch.isfinite(p).all() for p in model.state_dict().values()):
-        raise PoseError(f'The weights in {path} hold values that are not numbers: fetch the file '
-                        'again or train it anew.')
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     return model.eval()

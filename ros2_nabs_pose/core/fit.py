@@ -9,7 +9,7 @@ are taken in the tangent space of the rotation (camera frame), so there is no si
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 import time
 
 import torch
@@ -18,9 +18,13 @@ from torch import Tensor
 from .checkpoint import CategoryModel
 from .losses import build_terms, Observed, Synthesised, Term
 from .pose_steps import place, pose_steps, synthesise, Targets
-from .presets import JointStage, PoseStage, Preset
+from .presets import JointStage, PoseStage, Preset, RefineStage
+from .refiner import refine, Refiner
 from .rotations import exp_so3
 from .starts import Hypotheses
+
+START_SHARE = 0.15
+"""What the encoder's weight of a start counts beside the refiner's word."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,21 @@ class FitResult:
     synthesis: Synthesised
     iterations: int
     runner_up: Tensor
+
+    def with_better(self, rows: Tensor, other: FitResult) -> FitResult:
+        """The same with rows ``rows`` (O',) from ``other``, which holds those alone, if better."""
+        better = other.loss < self.loss[rows]
+        rows = rows[better]
+
+        def put(mine: Tensor, theirs: Tensor) -> Tensor:
+            return mine.index_copy(0, rows, theirs[better])
+
+        best = Hypotheses(*(self.best.owner if f.name == 'owner' else put(
+            getattr(self.best, f.name), getattr(other.best, f.name)) for f in fields(Hypotheses)))
+        made = Synthesised(*(put(getattr(self.synthesis, f.name), getattr(other.synthesis, f.name))
+                             for f in fields(Synthesised)))
+        return FitResult(best, put(self.loss, other.loss), made,
+                         self.iterations + other.iterations, put(self.runner_up, other.runner_up))
 
 
 class _Adam:
@@ -112,24 +131,40 @@ def _joint_steps(model: CategoryModel, now: Hypotheses, seen: Observed, focal: T
 
 def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor,
         preset: Preset, previous_bonus: float = 0.03,
-        deadline_s: float | None = None) -> FitResult:
+        deadline_s: float | None = None, refiner: Refiner | None = None) -> FitResult:
     """Fit all hypotheses; rows of ``crops`` and ``focal`` (O,) are the crops' own.
 
     previous_bonus: share of the loss by which a new start must beat the track's own, so that a
     track does not jump between equals. deadline_s: time of ``time.perf_counter`` after which no
-    further step is begun: the best pose so far is the answer.
+    further step is begun: the best pose so far is the answer. refiner: its stages do
+    what stands ``instead`` where there is none, or where it does not know the category.
     """
     terms = build_terms(preset.losses, model.encoder)
+    if refiner is not None and model.card.category not in refiner.config.categories:
+        refiner = None
+    stages = [s.instead if isinstance(s, RefineStage) and refiner is None else s
+              for s in preset.stages]
     now, reading = starts, starts
     seen = crops.pick(now.owner)
     volume = volumes(model, now.latent)
     iterations = 0
     runner_up = torch.full((len(focal),), torch.inf, device=focal.device)
-    for number, stage in enumerate(preset.stages):
+    for number, stage in enumerate(stages):
         if (stage == PoseStage((), stage.keep) and len(now.owner) == len(focal)
-                and number < len(preset.stages) - 1):
+                and number < len(stages) - 1):
             continue  # nothing to choose from
         where = focal[now.owner]
+        if isinstance(stage, RefineStage):
+            if refiner is not None and (deadline_s is None or time.perf_counter() < deadline_s):
+                now, worth, _ = refine(model, refiner, now, seen, where, volume, stage.times)
+                iterations += stage.times
+                likely = torch.log(worth + 1e-3) + START_SHARE * now.log_prior
+                fair = likely + previous_bonus * now.previous
+                kept = _best_rows(-fair, now.owner, stage.keep)
+                now = replace(now, log_prior=likely).pick(kept)
+                reading, seen = now, seen.pick(kept)
+                volume = volume[0][kept], volume[1][kept]
+            continue
         if isinstance(stage, JointStage):
             now, taken = _joint_steps(model, now, seen, where, stage, preset, terms, deadline_s)
             volume = volumes(model, now.latent)
@@ -141,7 +176,7 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
             now = stepped.best
             iterations += stepped.taken
             late = deadline_s is not None and time.perf_counter() >= deadline_s
-            final = late or number == len(preset.stages) - 1
+            final = late or number == len(stages) - 1
             if not final and len(now.owner) == len(focal):
                 continue
             made = place(stepped.views, now, seen.rgb.shape[-1])

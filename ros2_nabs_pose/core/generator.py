@@ -210,7 +210,9 @@ class Generator(nn.Module):
         points = self.frustum.unsqueeze(0)
         widen = 1.0 + perspective.view(-1, 1, 1) * points[..., 2:]
         points_cam = torch.cat((points[..., :2] * widen, points[..., 2:].expand(batch, -1, 1)), 2)
-        points_obj = points_cam @ R_view / FRAME_MARGIN
+        # Mixed precision is for the networks: in 16 bits the volume would be sampled beside itself.
+        with torch.autocast(R_view.device.type, enabled=False):
+            points_obj = points_cam @ R_view / FRAME_MARGIN
         if repeat > 1:
             # One volume seen from several sides: side by side in one sampling grid, so that the
             # volume is not copied.

@@ -30,9 +30,10 @@ from .fit import fit, FitResult
 from .lift import lift, scale_from_depth
 from .losses import build_terms, Observed
 from .paper import fit_paper
-from .presets import PaperPreset, Preset, PRESETS
+from .presets import PaperPreset, PoseStage, Preset, PRESETS, RefineStage
+from .refiner import load_refiner, Refiner
 from .rotations import axis_azimuth_from_rotation, rotation_z, spin_nearest
-from .starts import Hypotheses, make_starts, Remembered
+from .starts import Hypotheses, make_starts, Remembered, swept_starts
 from .tracks import Track, Tracks
 from .types import (
     Box,
@@ -55,12 +56,14 @@ class PosePipeline:
 
     def __init__(self, models: Mapping[str, CategoryModel], preset: str = 'cold',
                  device: str = 'cpu', seed: int = 0,
-                 known_radius_m: Mapping[str, float] | None = None) -> None:
+                 known_radius_m: Mapping[str, float] | None = None,
+                 refiner: Refiner | None = None) -> None:
         if preset not in PRESETS:
             raise PoseError(f'There is no preset "{preset}": choose from {", ".join(PRESETS)}.')
         if isinstance(PRESETS[preset], PaperPreset):
             build_terms(PRESETS[preset].losses, next(iter(models.values())).encoder)
         self.models = dict(models)
+        self.refiner = refiner
         self.preset = PRESETS[preset]
         self.warm_preset = PRESETS['warm'] if preset == 'cold' else self.preset
         self.device = torch.device(device)
@@ -76,7 +79,7 @@ class PosePipeline:
 
         Raises PoseError where a model is missing or damaged or the device is not there.
         """
-        from ..resources import find_model
+        from ..resources import find_model, find_refiner
         from ..resources import models_dir as default_dir
 
         folder = Path(models_dir) if models_dir is not None else default_dir()
@@ -102,7 +105,9 @@ class PosePipeline:
             path = (folder / f'{category}.safetensors' if models_dir is not None
                     else find_model(category))
             models[category] = load_model(path).to(device)
-        return cls(models, preset=preset, device=device, seed=seed)
+        weights = find_refiner(folder)
+        refiner = None if weights is None else load_refiner(weights).to(device)
+        return cls(models, preset=preset, device=device, seed=seed, refiner=refiner)
 
     def reset(self) -> None:
         """Forget all tracks: the next frame starts cold."""
@@ -219,7 +224,9 @@ class PosePipeline:
             result = fit_paper(model, said, seen, focal, preset, self.seed, deadline_s)
         else:
             starts = self._starts(model, cuts, said, seen, focal, preset, stamp_s)
-            result = fit(model, starts, seen, focal, preset, deadline_s=deadline_s)
+            result = fit(model, starts, seen, focal, preset, deadline_s=deadline_s,
+                         refiner=self.refiner)
+            result = self._sweep(model, cuts, said, seen, focal, preset, deadline_s, result)
         seconds = (time.perf_counter() - began) / len(cuts)
         for i, cut in enumerate(cuts):
             try:
@@ -251,6 +258,26 @@ class PosePipeline:
                 focal: Tensor, preset: Preset, stamp_s: float | None) -> Hypotheses:
         return make_starts(said, [self._remember(c, stamp_s) for c in cuts],
                            preset.cold_starts, preset.warm_starts, model.card.symmetry == 'free_z')
+
+    def _sweep(self, model: CategoryModel, cuts: Sequence[Cut], said: Encoding, seen: Observed,
+               focal: Tensor, preset: Preset, deadline_s: float | None,
+               result: FitResult) -> FitResult:
+        """Where no start explains the crop, those of a coarse sweep, if the preset has one."""
+        lost = [i for i, cut in enumerate(cuts) if preset.sweep and belief.outline_overlap(
+            result.synthesis.alpha[i, 0].cpu().numpy(), seen.mask[i, 0].cpu().numpy(), cut.valid)
+            < belief.MIN_OUTLINE]
+        if not lost or (deadline_s is not None and time.perf_counter() >= deadline_s):
+            return result
+        rows = torch.tensor(lost, device=self.device)
+        starts = swept_starts(said, rows, preset.sweep, model.card.symmetry == 'free_z')
+        # The fit's owners are rows of what it is given. Most of the sweep is seen to be wrong.
+        starts = replace(starts, owner=torch.searchsorted(rows, starts.owner))
+        some = preset.cold_starts
+        look = replace(preset, stages=(RefineStage(1, some, instead=PoseStage((16, 16), some)),
+                                       *preset.stages))
+        swept = fit(model, starts, seen.pick(rows), focal[rows], look, deadline_s=deadline_s,
+                    refiner=self.refiner)
+        return result.with_better(rows, swept)
 
     def _estimate(self, model: CategoryModel, cut: Cut, i: int, said: Encoding, mask: Tensor,
                   result: FitResult, seconds: float) -> PoseEstimate:

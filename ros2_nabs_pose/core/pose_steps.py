@@ -101,8 +101,8 @@ def _beside(R: Tensor) -> Tensor:
     return turns @ R[:, None]
 
 
-def _draw(model: CategoryModel, now: Hypotheses, focal: Tensor, volume: tuple[Tensor, Tensor],
-          alone: bool = False) -> Tensor:
+def draw(model: CategoryModel, now: Hypotheses, focal: Tensor, volume: tuple[Tensor, Tensor],
+         alone: bool = False) -> Tensor:
     """(H, K, 5, S, S): the upright view and, but for ``alone``, the two beside it.
 
     That is all that a step asks of the network.
@@ -110,7 +110,10 @@ def _draw(model: CategoryModel, now: Hypotheses, focal: Tensor, volume: tuple[Te
     R = now.R if alone else _beside(now.R).flatten(0, 1)
     kinds = len(R) // len(now.R)
     perspective = (torch.exp(now.log_scale) / focal).clamp_max(0.5).repeat_interleave(kinds)
-    views = model.generator.render(*volume, rotation_z(-in_plane(R)) @ R, perspective)
+    # Mixed precision is for the networks: in 16 bits a rotation is off by half a degree.
+    with torch.autocast(R.device.type, enabled=False):
+        upright = rotation_z(-in_plane(R)) @ R
+    views = model.generator.render(*volume, upright, perspective)
     return views.stacked().unflatten(0, (len(now.R), kinds))
 
 
@@ -245,7 +248,7 @@ def pose_steps(model: CategoryModel, starts: Hypotheses, targets: Targets, focal
     """
     weighting = weighting or Weighting()
     best = starts
-    views = _draw(model, best, focal, volume, alone=not sizes)
+    views = draw(model, best, focal, volume, alone=not sizes)
     at_best: _Linear | None = None
     size, taken = 0, 0
     level = targets
@@ -265,11 +268,11 @@ def pose_steps(model: CategoryModel, starts: Hypotheses, targets: Targets, focal
         now = moved(best, step)
         if number == len(sizes) - 1:
             # Nothing is derived from the last state: one view tells whether it is better.
-            drawn = _draw(model, now, focal, volume, alone=True)
+            drawn = draw(model, now, focal, volume, alone=True)
             better = _loss(now, drawn[:, 0], level, size, weighting) < at_best.loss
             views = views[:, :1]
         else:
-            drawn = _draw(model, now, focal, volume)
+            drawn = draw(model, now, focal, volume)
             at = _linearise(model, now, drawn, level, size, weighting)
             better = at.loss < at_best.loss
             at_best = at.where(better, at_best)

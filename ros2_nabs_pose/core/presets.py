@@ -34,15 +34,32 @@ class JointStage:
 
 
 @dataclass(frozen=True)
+class RefineStage:
+    """Moves by the refiner (``refiner``); afterwards each crop keeps its ``keep`` most likely.
+
+    Each time costs a view and a pass of the refiner a hypothesis, telling how likely they are one
+    more. instead: what is done where no refiner knows the category.
+    """
+
+    times: int
+    keep: int
+    instead: PoseStage
+
+
+Stage = RefineStage | PoseStage | JointStage
+
+
+@dataclass(frozen=True)
 class Preset:
     """How a fit goes.
 
     cold_starts: the encoder's proposals tried for a new object; more find the right side of a
     hidden front more often, each costs a hypothesis in the first stage. warm_starts: proposals
-    that challenge a track's own pose. stages: see ``PoseStage``, ``JointStage``. rate_*: lengths of
-    joint steps.
+    that challenge a track's own pose. stages: see ``RefineStage``, ``PoseStage``, ``JointStage``;
+    the last is none of the first kind. rate_*: lengths of joint steps.
     latent_prior: holds codes near what training saw; 0 lets them explain clutter. start_prior:
     weight of the encoder's word when hypotheses are compared: where views look alike, it decides.
+    sweep: azimuths swept, each seen from four heights, where the starts explain nothing; 0 none.
     pull: how strongly pose steps are drawn to the encoder's reading of tilt, place and size; it
     steadies shapes that the generator cannot draw. losses: terms of the final comparison and of
     joint steps, by name (see ``losses``); 'features' costs a pass of the encoder's first layers,
@@ -52,13 +69,14 @@ class Preset:
     name: str
     cold_starts: int
     warm_starts: int
-    stages: tuple[PoseStage | JointStage, ...]
+    stages: tuple[Stage, ...]
     rate_rotation: float = 0.035
     rate_place: float = 0.012
     rate_latent: float = 0.06
     latent_prior: float = 0.002
     start_prior: float = 0.04
     pull: float = 0.002
+    sweep: int = 0
     losses: Mapping[str, float] = field(default_factory=lambda: {
         'photometric': 1.0, 'silhouette': 0.5, 'features': 0.3})
 
@@ -84,14 +102,14 @@ class PaperPreset:
 
 PRESETS: dict[str, Preset | PaperPreset] = {
     'warm': Preset('warm', cold_starts=2, warm_starts=1, stages=(
-        PoseStage((), 1), PoseStage((16, 32), 1)),
+        RefineStage(1, 1, instead=PoseStage((16,), 1)), PoseStage((32,), 1)),
         losses={'photometric': 1.0, 'silhouette': 0.5}),
     'cold': Preset('cold', cold_starts=4, warm_starts=2, stages=(
-        PoseStage((16, 32), 1), JointStage(4, 1), PoseStage((32,), 1)),
+        RefineStage(1, 1, instead=PoseStage((16, 32), 1)), JointStage(4, 1), PoseStage((32,), 1)),
         start_prior=0.1, losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
     'accurate': Preset('accurate', cold_starts=8, warm_starts=4, stages=(
         PoseStage((16, 16, 32, 32), 4), JointStage(12, 2), PoseStage((32, 32, 64), 2),
-        JointStage(12, 1), PoseStage((32, 64, 64), 1))),
+        JointStage(12, 1), PoseStage((32, 64, 64), 1)), sweep=8),
     'paper': PaperPreset('paper', {'vgg': 1.0}),
     # The same with our encoder's features, for where VGG's weights cannot be downloaded.
     'paper_offline': PaperPreset('paper_offline', {'features': 1.0}),

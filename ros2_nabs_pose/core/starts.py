@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+import math
 
 import torch
 from torch import Tensor
 
 from .encoder import Encoding
-from .rotations import exp_so3, geodesic_angle, rotation_facing
+from .rotations import exp_so3, geodesic_angle, rotation_facing, rotation_from_axis_azimuth
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Hypotheses:
 TILTS_RAD = (0.0, 0.25, -0.25, 0.5, -0.5, 0.75)
 """Starts of a round object, which has no azimuth to doubt: its tilt towards the camera is."""
 TILT_SPREAD_RAD = 0.2
+SWEEP_RAD = (0.1, 0.5, 0.9, 1.3)
+"""Heights over the object of the views of a coarse sweep."""
 AGREE_RAD = 0.35
 """Nearer to the track's rotation than this, a proposal is no challenger: the steps bridge it."""
 
@@ -78,6 +81,23 @@ def _tilted(axis: Tensor, count: int) -> tuple[Tensor, Tensor]:
     rotations = rotation_facing((turns @ axis[:, None, :, None])[..., 0])
     log_prior = -0.5 * (tilts / TILT_SPREAD_RAD).square()
     return rotations, log_prior.expand(len(axis), -1)
+
+
+def swept_starts(said: Encoding, rows: Tensor, azimuths: int, free_about_z: bool) -> Hypotheses:
+    """A coarse sweep over upright views of crops ``rows`` (O',), whatever their axis was read as.
+
+    ``SWEEP_RAD`` heights times ``azimuths`` (one where the body may spin), all equally likely;
+    place, size and code are the encoder's.
+    """
+    count = 1 if free_about_z else azimuths
+    height = said.t.new_tensor(SWEEP_RAD)
+    axis = torch.stack((torch.zeros_like(height), -torch.cos(height), -torch.sin(height)), 1)
+    turn = 2.0 * math.pi / count * torch.arange(count, device=height.device)
+    R = rotation_from_axis_azimuth(axis[:, None], turn.to(height)).flatten(0, 1)
+    owner = rows.repeat_interleave(len(R))
+    return Hypotheses(owner, R.repeat(len(rows), 1, 1), said.t[owner], said.log_scale[owner],
+                      said.mean[owner], torch.zeros_like(owner, dtype=torch.bool),
+                      torch.zeros_like(said.log_scale[owner]))
 
 
 def _apart(R: Tensor, other: Tensor, free_about_z: bool) -> Tensor:

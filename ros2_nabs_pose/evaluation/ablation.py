@@ -26,7 +26,16 @@ from ..core.checkpoint import CategoryModel
 from ..core.fit import fit
 from ..core.losses import build_terms, Observed
 from ..core.paper import fit_paper
-from ..core.presets import JointStage, PaperPreset, PoseStage, Preset, PRESETS
+from ..core.presets import (
+    JointStage,
+    PaperPreset,
+    PoseStage,
+    Preset,
+    PRESETS,
+    RefineStage,
+    Stage,
+)
+from ..core.refiner import Refiner
 from ..core.rotations import exp_so3, geodesic_angle
 from ..core.starts import make_starts, Remembered
 from ..core.types import PoseError
@@ -79,14 +88,13 @@ def default_variants() -> tuple[Variant, ...]:
     assert isinstance(cold, Preset) and isinstance(warm, Preset) and isinstance(accurate, Preset)
     paper = PRESETS['paper']
     assert isinstance(paper, PaperPreset)
-    coarse, joint, fine = cold.stages
-    assert isinstance(coarse, PoseStage)
+    refined, joint, fine = cold.stages
+    assert isinstance(refined, RefineStage)
+    coarse, end = refined.instead, PoseStage((), 1)
 
-    def stages(*chosen: PoseStage | JointStage) -> Preset:
+    def stages(*chosen: Stage) -> Preset:
         return replace(cold, stages=chosen)
 
-    look = PoseStage((), coarse.keep)
-    end = PoseStage((), 1)
     return (
         Variant('cold', 'preset', cold), Variant('accurate', 'preset', accurate),
         Variant('warm', 'preset', warm, warm=True),
@@ -94,13 +102,17 @@ def default_variants() -> tuple[Variant, ...]:
         Variant('warm effort, no memory', 'preset', warm),
         Variant('encoder alone', 'steps', replace(cold, cold_starts=1, stages=(end,))),
         Variant('encoder and choice', 'steps', stages(end)),
+        Variant('refiner alone', 'refiner', stages(refined, end)),
+        Variant('no refiner', 'refiner', stages(coarse, joint, fine)),
+        Variant('refiner twice', 'refiner', stages(replace(refined, times=2), joint, fine)),
+        Variant('refiner keeps 2', 'refiner', stages(replace(refined, keep=2), joint, fine)),
         *(Variant(f'{n} starts', 'starts', replace(cold, cold_starts=n)) for n in (1, 2, 8)),
-        Variant('pose steps only', 'steps', stages(coarse, fine)),
-        Variant('pose steps only, twice', 'steps', stages(coarse, coarse, fine, fine)),
-        Variant('joint steps 12', 'steps', stages(coarse, JointStage(12, coarse.keep), fine)),
-        Variant('Adam only, 4 steps', 'optimiser', stages(look, JointStage(4, 1), end)),
-        Variant('Adam only, 16 steps', 'optimiser', stages(look, JointStage(16, 1), end)),
-        Variant('Adam only, 48 steps', 'optimiser', stages(look, JointStage(48, 1), end)),
+        Variant('pose steps only', 'steps', stages(refined, fine)),
+        Variant('pose steps only, twice', 'steps', stages(refined, fine, fine)),
+        Variant('coarse pose steps, too', 'steps', stages(refined, coarse, joint, fine)),
+        Variant('joint steps 12', 'steps', stages(refined, JointStage(12, 1), fine)),
+        *(Variant(f'Adam only, {n} steps', 'optimiser', stages(refined, JointStage(n, 1), end))
+          for n in (4, 16, 48)),
         *(Variant(f'{name} only', 'loss', replace(cold, losses={name: 1.0}))
           for name in cold.losses),
         Variant('no features', 'loss', replace(cold, losses={
@@ -150,7 +162,8 @@ def rotation_error_deg(R: Tensor, truth: Tensor, free_about_z: bool) -> Tensor:
     return torch.rad2deg(geodesic_angle(R, truth))
 
 
-def run_case(model: CategoryModel, case: Case, variant: Variant) -> tuple[float, float]:
+def run_case(model: CategoryModel, case: Case, variant: Variant,
+             refiner: Refiner | None = None) -> tuple[float, float]:
     """Rotation error (deg) and seconds of one fit, encoder included."""
     free = model.card.symmetry == 'free_z'
     began = time.perf_counter()
@@ -164,7 +177,7 @@ def run_case(model: CategoryModel, case: Case, variant: Variant) -> tuple[float,
         memory = Remembered(case.before, said.mean[0]) if variant.warm else None
         starts = make_starts(said, [memory], variant.preset.cold_starts,
                              variant.preset.warm_starts, free)
-        result = fit(model, starts, seen, case.focal, variant.preset)
+        result = fit(model, starts, seen, case.focal, variant.preset, refiner=refiner)
     seconds = time.perf_counter() - began
     return float(rotation_error_deg(result.best.R, case.R, free)[0]), seconds
 
@@ -209,7 +222,8 @@ def table(variants: Sequence[Variant], runs: Runs) -> list[dict[str, Any]]:
 
 def measure(model: CategoryModel, data: TrainingViews, crops: int = 200, minutes: float = 10.0,
             variants: Sequence[Variant] | None = None,
-            progress: Callable[[str], None] = print) -> dict[str, Any]:
+            progress: Callable[[str], None] = print,
+            refiner: Refiner | None = None) -> dict[str, Any]:
     """JSON-ready report; fewer crops where the time is short, and ``left_out`` says what."""
     model = model.eval().requires_grad_(False)
     free = model.card.symmetry == 'free_z'
@@ -221,14 +235,14 @@ def measure(model: CategoryModel, data: TrainingViews, crops: int = 200, minutes
 
     ours = [v for v in chosen if isinstance(v.preset, Preset)]
     for variant in ours:
-        run_case(model, cases[0], variant)  # the first call allocates and is not counted
+        run_case(model, cases[0], variant, refiner)  # the first call allocates and is not counted
     until = time.perf_counter() + budget['variants']
     for number, case in enumerate(cases):
         if number and time.perf_counter() > until:
             left_out.append(f'{len(cases) - number} of {len(cases)} crops: no time')
             break
         for variant in ours:
-            runs[variant.name].append(run_case(model, case, variant))
+            runs[variant.name].append(run_case(model, case, variant, refiner))
         progress(f'variants: crop {number + 1} of {len(cases)}')
     counted = max((len(r) for r in runs.values()), default=0) or len(cases)
 
@@ -249,12 +263,12 @@ def measure(model: CategoryModel, data: TrainingViews, crops: int = 200, minutes
             if number and time.perf_counter() + last > until:
                 left_out.append(f'{variant.name}: only {number} of {counted} crops: no time')
                 break
-            runs[variant.name].append(run_case(model, case, variant))
+            runs[variant.name].append(run_case(model, case, variant, refiner))
             last = runs[variant.name][-1][1]
             progress(f'{variant.name}: crop {number + 1}, {last:.1f} s')
 
     basins = basin(model, cases, {name: PRESETS[name] for name in ('cold', 'accurate')},
-                   time.perf_counter() + budget['basin'], SEED, progress)
+                   time.perf_counter() + budget['basin'], SEED, progress, refiner)
     pictures = landscapes(model, cases[:3])
     return {'category': model.card.category, 'device': describe_device('cpu'),
             'data_hash': data.fingerprint, 'seed': SEED, 'warm_start_deg': list(WARM_DEG),

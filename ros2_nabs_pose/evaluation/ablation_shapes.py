@@ -19,6 +19,7 @@ from ..core.fit import fit
 from ..core.losses import build_terms, Observed, Synthesised
 from ..core.pose_steps import synthesise
 from ..core.presets import PaperPreset, Preset
+from ..core.refiner import Refiner
 from ..core.rotations import exp_so3, geodesic_angle, rotation_z
 from ..core.starts import Hypotheses
 
@@ -56,7 +57,8 @@ def turned_starts(R: Tensor, t: Tensor, log_scale: Tensor, latent: Tensor,
 
 
 def basin(model: CategoryModel, cases: Sequence[Case], presets: Mapping[str, Preset | PaperPreset],
-          until_s: float, seed: int, progress: Callable[[str], None]) -> dict[str, Any]:
+          until_s: float, seed: int, progress: Callable[[str], None],
+          refiner: Refiner | None = None) -> dict[str, Any]:
     """Share of single starts that end within 10 degrees, by how far they began.
 
     'own': the model draws the crop itself, code known; what remains is the optimiser. 'held-out':
@@ -85,7 +87,7 @@ def basin(model: CategoryModel, cases: Sequence[Case], presets: Mapping[str, Pre
                 if isinstance(preset, PaperPreset):
                     continue
                 result = fit(model, starts, seen.pick(index), case.focal[index],
-                             replace(preset, pull=0.0))
+                             replace(preset, pull=0.0), refiner=refiner)
                 if free:
                     cosine = (result.best.R[:, :, 2] * case.R[:, :, 2]).sum(1)
                     apart = torch.arccos(cosine.clamp(-1.0, 1.0))

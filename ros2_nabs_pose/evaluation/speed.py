@@ -77,7 +77,9 @@ def _frames(evaluation_set: EvaluationSet, models: Any,
 
 def measure(evaluation_set: EvaluationSet, presets: Sequence[str], setup: Setup, limit: int = 40,
             load: Callable[[str, Setup], Pipeline] = load_pipeline,
-            memory: Callable[[str, EvaluationSet, Setup], float] | None = None) -> dict[str, Any]:
+            memory: Callable[[str, EvaluationSet, Setup], float] | None = None,
+            generators: Callable[[str], dict[str, dict[str, float]]] | None = None
+            ) -> dict[str, Any]:
     """JSON-ready report: device, frames, and for each preset its seconds, accuracy and memory."""
     pipelines = {preset: load(preset, setup) for preset in presets}
     models = next(iter(pipelines.values())).models
@@ -104,7 +106,7 @@ def measure(evaluation_set: EvaluationSet, presets: Sequence[str], setup: Setup,
     return {
         'device': describe_device(setup.device), 'set': evaluation_set.name,
         'frames': len(frames),
-        'generators_ms': measure_generators(setup.device),
+        'generators_ms': (generators or measure_generators)(setup.device),
         'presets': {preset: _figures(seconds[preset], results[preset], objects[preset],
                                      measured_memory(preset, evaluation_set, setup))
                     for preset in presets}}

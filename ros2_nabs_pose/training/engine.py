@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 import os
-from typing import Any
+from typing import Any, get_args, Literal
 
 import torch
 from torch import Tensor
 
 from ..core.types import PoseError
 
-PRECISIONS = ('32-true', 'bf16-mixed')
+Precision = Literal['32-true', 'bf16-mixed']
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 class Engine:
@@ -29,7 +30,8 @@ class Engine:
     """
 
     def __init__(self, device: str = 'cpu', precision: str = '32-true') -> None:
-        if precision not in PRECISIONS:
+        known = next((p for p in PRECISIONS if p == precision), None)
+        if known is None:
             raise PoseError(f"There is no precision '{precision}': choose one of "
                             f"{', '.join(PRECISIONS)}.")
         self.rank, self.world = 0, 1
@@ -45,7 +47,7 @@ class Engine:
                             'pip install lightning-fabric.') from error
         local = int(os.environ.get('LOCAL_WORLD_SIZE', '1'))
         fabric = Fabric(accelerator='cuda' if device.startswith('cuda') else 'cpu', devices=local,
-                        num_nodes=processes // local, precision=precision,
+                        num_nodes=processes // local, precision=known,
                         strategy='ddp' if processes > 1 else 'auto')
         fabric.launch()
         self.rank, self.world = fabric.global_rank, fabric.world_size

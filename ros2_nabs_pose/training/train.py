@@ -22,7 +22,7 @@ import math
 from pathlib import Path
 import signal
 import time
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -74,7 +74,18 @@ class TrainConfig:
     tensorboard: bool = False
 
 
-def learning_rate(step: int, config: TrainConfig) -> float:
+class Schedule(Protocol):
+    """What the learning rate is made of."""
+
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def warmup(self) -> int: ...
+    @property
+    def steps(self) -> int: ...
+
+
+def learning_rate(step: int, config: Schedule) -> float:
     """Linear warm-up, then half a cosine down to 2 % of the peak."""
     if step < config.warmup:
         return config.learning_rate * (step + 1) / config.warmup
@@ -359,8 +370,8 @@ def train(config: TrainConfig) -> dict[str, Any]:
                 means = {k: float(np.mean([r[k] for r in recent])) for k in recent[0]}
                 recent.clear()
                 if first:
-                    _append(run / 'log.csv',
-                            {'step': trainer.step, 'time': round(time.time()), **means})
+                    append_row(run / 'log.csv',
+                               {'step': trainer.step, 'time': round(time.time()), **means})
                     progress.set_postfix(loss=f'{means["loss"]:.3f}')
                 if curves:
                     curves.scalars('training', trainer.step, means)
@@ -392,7 +403,7 @@ def _look_at(trainer: Trainer, held_out: TrainingViews, run: Path,
              curves: Curves | None) -> dict[str, Any]:
     """Validate the averaged model; figures and a sample sheet go into the run's folder."""
     figures = validate(trainer.average, held_out, trainer.free_about_z)
-    _append(run / 'validation.csv', {'step': trainer.step, **figures})
+    append_row(run / 'validation.csv', {'step': trainer.step, **figures})
     tqdm.write(f'step {trainer.step}: ' + ', '.join(f'{k} {v:.3g}' for k, v in figures.items()))
     sheet = run / f'samples/{trainer.step:06d}.png'
     sample_sheet(trainer.average, held_out, sheet)
@@ -402,7 +413,8 @@ def _look_at(trainer: Trainer, held_out: TrainingViews, run: Path,
     return figures
 
 
-def _append(path: Path, row: dict[str, Any]) -> None:
+def append_row(path: Path, row: dict[str, Any]) -> None:
+    """Add a row to a CSV file; the first one writes the header."""
     new = not path.exists()
     with path.open('a', newline='') as file:
         writer = csv.DictWriter(file, fieldnames=list(row))

@@ -36,11 +36,14 @@ def test_a_bag_is_a_set_too(tmp_path, known, capsys):
 
 def test_speed_writes_presets_side_by_side(tiny, known, capsys, monkeypatch):
     monkeypatch.setattr(speed, 'peak_memory_mb', lambda *_: 123.0)
+    drawing = {'compact': {'one': 9.0, 'eight': 30.0}}
+    monkeypatch.setattr(speed, 'measure_generators', lambda *_: drawing)
     out = tiny / 's.json'
     assert cli.main(['benchmark', 'speed', '--set', str(tiny), '--preset', 'cold', 'accurate',
                      '--json', str(out)]) == 0
     report = json.loads(out.read_text())
     assert set(report['presets']) == {'cold', 'accurate'} and report['device']
+    assert report['generators_ms'] == drawing
     cold = report['presets']['cold']
     assert set(cold['seconds']) == {'median', 'p95'} and cold['peak_memory_mb'] == 123.0
     assert cold['rotation_median_deg'] == pytest.approx(8.0) and cold['within_10_deg'] == 1.0

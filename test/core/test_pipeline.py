@@ -14,6 +14,7 @@ from ros2_nabs_pose.core.crop import make_view, paste_crop
 from ros2_nabs_pose.core.lift import lift
 from ros2_nabs_pose.core.pose_steps import synthesise
 from ros2_nabs_pose.core.rotations import exp_so3, rotation_z
+from ros2_nabs_pose.core.starts import make_starts, SWEEP_RAD, swept_starts
 
 CAMERA = Intrinsics(520.0, 520.0, 319.5, 239.5, 640, 480)
 BOX = Box(330.0, 180.0, 450.0, 290.0, 'mug')
@@ -195,6 +196,43 @@ def test_a_flat_crop_is_a_stated_failure(pipeline):
     result = pipeline.estimate_frame(np.full((480, 640, 3), 128, np.uint8), CAMERA, [BOX])
     assert not result.estimates
     assert 'flat' in result.failures[0].reason
+
+
+def test_where_no_start_explains_the_crop_a_coarse_sweep_does(pipeline, monkeypatch):
+    def lost(*args, **options):
+        starts = make_starts(*args, **options)
+        return replace(starts, t=starts.t + 0.9)
+
+    image, _ = scene(pipeline)
+    eager = PosePipeline(pipeline.models, preset='accurate', refiner=pipeline.refiner)
+    [usual] = eager.estimate(image, CAMERA, [BOX])
+    eager.reset()
+    monkeypatch.setattr(pipeline_module, 'make_starts', lost)
+    [swept] = eager.estimate(image, CAMERA, [BOX])
+    assert swept.iterations > usual.iterations
+    assert rotation_error_deg(swept.T_cam_obj, usual.T_cam_obj) < 8.0
+    eager.reset()
+    eager.preset = eager.warm_preset = replace(eager.preset, sweep=0)
+    found = eager.estimate_frame(image, CAMERA, [BOX])
+    assert 'No mug explains the crop' in found.failures[0].reason
+
+
+@pytest.mark.parametrize('free, count', [(False, 32), (True, 4)])
+def test_a_sweep_sees_every_side_from_every_height(pipeline, free, count):
+    said = pipeline.models['mug'].encoder(torch.rand(3, 3, 64, 64))
+    starts = swept_starts(said, torch.tensor([0, 2]), 8, free)
+    assert starts.owner.tolist() == [0] * count + [2] * count
+    torch.testing.assert_close(starts.t[count:], said.t[2].expand(count, 2))
+    R = starts.R[:count].double()
+    torch.testing.assert_close(R @ R.transpose(1, 2), torch.eye(3).double().expand(count, 3, 3),
+                               atol=1e-6, rtol=0)
+    assert float(R[:, 0, 2].abs().max()) < 1e-6  # upright
+    assert sorted({round(-math.asin(z), 3) for z in R[:, 2, 2].tolist()}) == sorted(
+        round(x, 3) for x in SWEEP_RAD)
+    cosine = ((R[:, None] * R[None]).sum((-1, -2)) - 1.0) / 2.0
+    nearest = torch.arccos((cosine - 3.0 * torch.eye(count)).amax(1).clamp(-1.0, 1.0))
+    # Neighbours lie 0.4 rad of height, or an eighth turn about the axis, apart.
+    assert 0.3 < float(nearest.min()) <= float(nearest.max()) < 0.81
 
 
 def test_the_same_input_gives_the_same_pose(pipeline):

@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """Speed: presets take turns on the same frames; only the tracked one keeps its tracks."""
 
+from functools import partial
 import time
 
 import pytest
@@ -27,7 +28,10 @@ def test_presets_side_by_side(tmp_path):
     pipelines = {'warm': Slow(0.0, spin_deg=12.0), 'cold': Slow(0.02, spin_deg=4.0)}
     got = speed.measure(read_set(tmp_path), list(pipelines), speed.Setup(), limit=3,
                         load=lambda preset, _: pipelines[preset],
-                        memory=lambda preset, *_: {'warm': 1.0, 'cold': 2.0}[preset])
+                        memory=lambda preset, *_: {'warm': 1.0, 'cold': 2.0}[preset],
+                        generators=partial(speed.measure_generators, repeats=1))
+    drawn = got['generators_ms']
+    assert drawn['compact']['one'] < drawn['compact']['eight'] < drawn['paper']['eight']
     warm, cold = got['presets']['warm'], got['presets']['cold']
     assert got['frames'] == 3 and got['device']
     assert cold['seconds']['median'] == pytest.approx(0.02, abs=0.01)
@@ -52,7 +56,8 @@ def test_time_by_the_number_of_objects_in_a_frame(tmp_path):
             return super().estimate_frame(image, intrinsics, boxes, stamp_s)
 
     got = speed.measure(read_set(tmp_path), ['cold'], speed.Setup(),
-                        load=lambda *_: SlowByObjects(), memory=lambda *_: 1.0)
+                        load=lambda *_: SlowByObjects(), memory=lambda *_: 1.0,
+                        generators=lambda *_: {})
     by_objects = got['presets']['cold']['seconds_by_objects']
     assert set(by_objects) == {'1', '2'}
     assert by_objects['2'] - by_objects['1'] == pytest.approx(0.04, abs=0.02)

@@ -1,0 +1,178 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""The refiner: a small network that compares a crop with what a hypothesis draws.
+
+It tells how to move the pose so that both agree, and how far off the rotation is now. An encoder
+that is unsure reads what is usual; a refiner that is unsure leaves the pose as it is, so it takes
+away errors that all readings of a crop share. It looks at pictures alone, never at a code, so one
+network serves all categories that it was trained on; others go without. Comparing an observed with
+a rendered view to correct a pose is Li et al.'s idea (DeepIM, ECCV 2018, arXiv 1804.00175).
+
+The crop is resampled to the hypothesis' own upright view, where the drawing needs no warp: turn
+in the plane, place and size are then the same for every hypothesis, and only errors are left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn, Tensor
+from torch.nn import functional
+
+from .checkpoint import CategoryModel, read_weights, write_weights
+from .encoder import Down
+from .generator import channels_last, FRAME_MARGIN
+from .losses import Observed
+from .pose_steps import draw, in_plane
+from .rotations import exp_so3, rotation_z
+from .starts import Hypotheses
+from .types import PoseError
+
+FORMAT = 'refiner-1'
+EDGES_DEG = (5.0, 10.0, 20.0, 40.0, 90.0)
+"""Between these lie the classes of rotation errors that the network tells apart."""
+WORTH = (1.0, 0.8, 0.5, 0.2, 0.05, 0.0)
+"""What a rotation error of each class is worth when hypotheses are compared."""
+CHANNELS_IN = 9
+
+
+@dataclass(frozen=True)
+class RefinerConfig:
+    """Sizes of the refiner; the trunk has the encoder's layout, so it can begin with its weights.
+
+    categories: what it was trained on.
+    """
+
+    categories: tuple[str, ...] = ()
+    channels: tuple[int, int, int, int] = (32, 64, 112, 160)
+    hidden: int = 256
+    resolution: int = 64
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the refiner says of H hypotheses, in their upright views.
+
+    turn: (H, 3) rotation vector (rad) to turn the object by, in the view's camera. shift: (H, 2)
+    to move it by, in half widths of the view. grow: (H,) change of the log scale. logits: (H, K)
+    of the classes between ``EDGES_DEG``.
+    """
+
+    turn: Tensor
+    shift: Tensor
+    grow: Tensor
+    logits: Tensor
+
+    @property
+    def worth(self) -> Tensor:
+        """(H,) expected ``WORTH`` of the hypotheses as they were drawn, 0 to 1."""
+        return functional.softmax(self.logits, 1) @ self.logits.new_tensor(WORTH)
+
+
+class Refiner(nn.Module):
+    """Residual network over crop, mask and drawing; see ``compare`` for its input."""
+
+    def __init__(self, config: RefinerConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or RefinerConfig()
+        c0, c1, c2, c3 = config.channels
+        self.down0 = Down(CHANNELS_IN, c0)
+        self.down1 = Down(c0, c1)
+        self.down2 = Down(c1, c2)
+        self.down3 = Down(c2, c3)
+        self.hidden = nn.Sequential(
+            nn.Linear(c3 * (config.resolution // 16) ** 2, config.hidden), nn.LeakyReLU(0.1),
+            nn.Linear(config.hidden, config.hidden), nn.LeakyReLU(0.1))
+        self.head = nn.Linear(config.hidden, 6 + len(WORTH))
+        # It begins by leaving poses as they are.
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        channels_last(self)
+
+    def forward(self, pair: Tensor) -> Comparison:
+        """Compare pairs (H, 9, S, S) of crop and drawing, as ``pairs`` makes them."""
+        x = pair.contiguous(memory_format=torch.channels_last)
+        x = self.down3(self.down2(self.down1(self.down0(x)))).flatten(1)
+        out = self.head(self.hidden(x))
+        return Comparison(turn=0.5 * out[:, :3], shift=0.25 * out[:, 3:5], grow=0.25 * out[:, 5],
+                          logits=out[:, 6:])
+
+
+def upright_view(crops: Tensor, now: Hypotheses, size_px: int) -> Tensor:
+    """Crops (H, C, S, S) as the hypotheses' upright views show them, (H, C, size_px, size_px).
+
+    The inverse of ``generator.warp_to_crop``; zero where the view reaches beyond the crop.
+    """
+    angle, scale = in_plane(now.R), torch.exp(now.log_scale) * FRAME_MARGIN
+    cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
+    theta = torch.stack((torch.stack((cos, -sin, now.t[:, 0]), 1),
+                         torch.stack((sin, cos, now.t[:, 1]), 1)), 1)
+    grid = functional.affine_grid(theta, [len(angle), 1, size_px, size_px], align_corners=False)
+    return functional.grid_sample(crops, grid, mode='bilinear', padding_mode='zeros',
+                                  align_corners=False)
+
+
+def pairs(now: Hypotheses, seen: Observed, views: Tensor) -> Tensor:
+    """The network's input (H, 9, S, S): crop and mask, and the drawing's colour, alpha, depth.
+
+    views: (H, 5, S, S) upright views as the hypotheses draw them (``UprightViews.stacked``).
+    """
+    crop = upright_view(torch.cat((seen.rgb * 2.0 - 1.0, seen.mask), 1), now, views.shape[-1])
+    return torch.cat((crop, views[:, :3] * 2.0 - 1.0, views[:, 3:]), 1)
+
+
+def moved_by(now: Hypotheses, said: Comparison, free_about_z: bool) -> Hypotheses:
+    """Hypotheses after what the refiner says; a body that may spin freely is not spun."""
+    to_crop = rotation_z(in_plane(now.R))
+    turn = (to_crop @ said.turn[..., None])[..., 0]
+    if free_about_z:
+        axis = now.R[:, :, 2]
+        turn = turn - (turn * axis).sum(1, keepdim=True) * axis
+    scale = torch.exp(now.log_scale)[:, None] * FRAME_MARGIN
+    shift = (to_crop[:, :2, :2] @ said.shift[..., None])[..., 0] * scale
+    return replace(now, R=exp_so3(turn) @ now.R, t=now.t + shift,
+                   log_scale=now.log_scale + said.grow)
+
+
+@torch.no_grad()
+def refine(model: CategoryModel, refiner: Refiner, starts: Hypotheses, seen: Observed,
+           focal: Tensor, volume: tuple[Tensor, Tensor],
+           times: int) -> tuple[Hypotheses, Tensor, Tensor]:
+    """Move hypotheses ``times`` times; then their worth (H,) and upright views (H, 5, S, S).
+
+    seen, focal, volume: rows H, the volume's style with them. Each time costs a view and a pass
+    of the refiner a hypothesis, and so does telling the worth at the end.
+    """
+    now = starts
+    free = model.card.symmetry == 'free_z'
+    for left in range(times, -1, -1):
+        views = draw(model, now, focal, volume, alone=True)[:, 0]
+        said = refiner(pairs(now, seen, views))
+        if left:
+            now = moved_by(now, said, free)
+    return now, said.worth, views
+
+
+def save_refiner(refiner: Refiner, path: Path, training: dict[str, object]) -> None:
+    """Write weights in half precision with a record of their training; atomic."""
+    write_weights(path, refiner, {'format': FORMAT, 'training': json.dumps(training),
+                                  'refiner': json.dumps(asdict(refiner.config))})
+
+
+def load_refiner(path: Path) -> Refiner:
+    """Read a refiner, in float32 and evaluation mode; PoseError in one sentence where it fails."""
+    metadata, tensors = read_weights(path, FORMAT)
+    try:
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v
+                                  for k, v in json.loads(metadata['refiner']).items()}
+        refiner = Refiner(RefinerConfig(**values))
+        refiner.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise PoseError(f'The weights in {path} do not fit their own description ({reason}): '
+                        'fetch the file again.') from error
+    return refiner.requires_grad_(False).eval()

@@ -1,0 +1,423 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Training of the refiner: hypotheses beside the truth, drawn by trained models, to be corrected.
+
+Encoders and generators stay as they are. Each crop gets three hypotheses: what the encoder thinks
+first, one of its other readings, and the truth turned by anything up to 60 degrees. So the refiner
+sees the errors that readings make, and others that it must not take for usual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import copy
+from dataclasses import asdict, dataclass, fields, replace
+import json
+import math
+from operator import attrgetter
+from pathlib import Path
+import signal
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+
+from .compose import compose, Crops, mirrored, recolour
+from .engine import Engine
+from .instances import TrainingViews
+from .train import append_row, learning_rate
+from ..core.checkpoint import CategoryModel, load_model
+from ..core.encoder import Encoding
+from ..core.files import written_whole
+from ..core.fit import volumes
+from ..core.losses import Observed
+from ..core.pose_steps import draw, in_plane
+from ..core.refiner import (
+    Comparison,
+    EDGES_DEG,
+    moved_by,
+    pairs,
+    refine,
+    Refiner,
+    RefinerConfig,
+    save_refiner,
+)
+from ..core.rotations import exp_so3, geodesic_angle, rotation_z
+from ..core.starts import first_rotations, Hypotheses, make_starts
+from ..core.types import PoseError
+
+HYPOTHESES = 3
+STARTS = 4
+FRONT_SEEN = 0.15
+NEAR_RAD = math.radians(70.0)
+"""Farther off, there is more than one way back, and the correction counts little."""
+VALIDATION_BATCHES = 4
+VALIDATION_SEED = 23
+
+
+@dataclass(frozen=True)
+class RefinerTraining:
+    """One run; data and models are folders with something for each category."""
+
+    categories: tuple[str, ...]
+    data: str
+    models: str
+    backgrounds: str | None
+    run: str
+    out: str
+    steps: int = 6000
+    crops: int = 4
+    learning_rate: float = 1e-3
+    warmup: int = 100
+    ema: float = 0.999
+    mirror: bool = True
+    seed: int = 1
+    device: str = 'cpu'
+    threads: int = 0
+    precision: str = '32-true'
+    validate_every: int = 500
+    command: str = ''
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the refiner is shown and should say, a row a hypothesis (H).
+
+    pair: (H, 9, S, S). now: the hypotheses; their owners are rows of no use here. R: (H, 3, 3),
+    t: (H, 2), log_scale: (H,) of the truth. turn_seen: (H,) whether the turn about the object's
+    axis can be told; where it cannot, the axis alone counts.
+    """
+
+    pair: Tensor
+    now: Hypotheses
+    R: Tensor
+    t: Tensor
+    log_scale: Tensor
+    turn_seen: Tensor
+
+    @classmethod
+    def joined(cls, tasks: list[Task]) -> Task:
+        """All of several categories; codes, which may differ in length, are left out."""
+        def of_all(*names: str) -> list[Tensor]:
+            return [torch.cat([attrgetter(name)(x) for x in tasks]) for name in names]
+
+        owner, R, t, log_scale, warm, loss = of_all(
+            *(f'now.{f.name}' for f in fields(Hypotheses) if f.name != 'latent'))
+        now = Hypotheses(owner, R, t, log_scale, tasks[0].now.latent, warm, loss)
+        pair, *rest = of_all('pair', 'R', 't', 'log_scale', 'turn_seen')
+        return cls(pair, now, *rest)
+
+
+def rotation_errors(R: Tensor, truth: Tensor, turn_seen: Tensor) -> Tensor:
+    """(H,) rad between rotations, or between their axes where no turn can be told."""
+    axis = torch.arccos((R[:, :, 2] * truth[:, :, 2]).sum(1).clamp(-1.0, 1.0))
+    return torch.where(turn_seen, geodesic_angle(R, truth), axis)
+
+
+def _some_turns(count: int, device: torch.device) -> Tensor:
+    """Rotation vectors (count, 3): a third small, two fifths middling, the rest up to 60 deg."""
+    kind = torch.rand(count, 1, device=device)
+    normal = torch.randn(count, 1, device=device)
+    angle = torch.where(kind < 0.35, math.radians(6.0) * normal,
+                        torch.where(kind < 0.75, math.radians(18.0) * normal,
+                                    math.radians(60.0) * torch.rand(count, 1, device=device)))
+    return angle * functional.normalize(torch.randn(count, 3, device=device), dim=1)
+
+
+def hypotheses_of(said: Encoding, crops: Crops, free_about_z: bool) -> Hypotheses:
+    """Three hypotheses of each crop (B), in a row: read, read otherwise, beside the truth."""
+    count, device = len(crops.t), crops.t.device
+    read, _ = first_rotations(said, STARTS, free_about_z)
+    other = torch.randint(STARTS, (count,), device=device)
+    rows = torch.arange(count, device=device)
+    R = torch.stack((read[:, 0], read[rows, other],
+                     exp_so3(_some_turns(count, device)) @ crops.R), 1)
+    # Half of what was read is turned a little more, so that the same crop is not the same task.
+    some = (torch.rand(count, HYPOTHESES, 1, device=device) < 0.5).to(R.dtype)
+    some[:, 2] = 0.0
+    about = functional.normalize(torch.randn(count, HYPOTHESES, 3, device=device), dim=2)
+    angle = math.radians(6.0) * torch.randn(count, HYPOTHESES, 1, device=device)
+    R = exp_so3(some * angle * about) @ R
+    t, log_scale = (x.unsqueeze(1).repeat_interleave(HYPOTHESES, 1)
+                    for x in (said.t, said.log_scale))
+    exact = torch.rand(count, device=device) < 0.5
+    t[exact, 2], log_scale[exact, 2] = crops.t[exact], crops.log_scale[exact]
+    t = t + 0.02 * torch.randn_like(t)
+    log_scale = log_scale + 0.03 * torch.randn_like(log_scale)
+    total = count * HYPOTHESES
+    return Hypotheses(rows.repeat_interleave(HYPOTHESES), R.flatten(0, 1), t.flatten(0, 1),
+                      log_scale.flatten(), said.mean.repeat_interleave(HYPOTHESES, 0),
+                      torch.zeros(total, dtype=torch.bool, device=device),
+                      torch.zeros(total, device=device))
+
+
+def losses(said: Comparison, task: Task) -> dict[str, Tensor]:
+    """Terms: the rotation after the move, place and size after it, and the error before it."""
+    before = rotation_errors(task.now.R, task.R, task.turn_seen)
+    after = moved_by(task.now, said, free_about_z=False)
+    axis, front = (torch.linalg.vector_norm(after.R[:, :, k] - task.R[:, :, k] + 1e-6, dim=1)
+                   for k in (2, 0))
+    counts = torch.where(before < NEAR_RAD, 1.0, 0.15)
+    rotation = counts * (1.5 * axis + front * task.turn_seen)
+    # A turn that nobody can tell is not to be told.
+    own_axis = (rotation_z(-in_plane(task.now.R)) @ task.now.R)[:, :, 2]
+    spin = 0.3 * (said.turn * own_axis).sum(1).abs() * ~task.turn_seen
+    place = (after.t - task.t).abs().sum(1) + (after.log_scale - task.log_scale).abs()
+    wanted = torch.bucketize(torch.rad2deg(before), before.new_tensor(EDGES_DEG))
+    return {'rotation': 3.0 * (rotation + spin).mean(), 'place': 2.0 * place.mean(),
+            'class': 0.5 * functional.cross_entropy(said.logits, wanted)}
+
+
+class RefinerTrainer:
+    """The refiner (trained and averaged), its optimiser, and models and data that stay."""
+
+    def __init__(self, config: RefinerTraining, models: Mapping[str, CategoryModel],
+                 data: Mapping[str, TrainingViews], engine: Engine | None = None) -> None:
+        torch.manual_seed(config.seed)
+        self.engine = engine or Engine(config.device, config.precision)
+        self.config, self.data = config, dict(data)
+        self.device = torch.device(self.engine.device)
+        self.models = {name: model.to(self.device) for name, model in models.items()}
+        self.refiner = Refiner(RefinerConfig(tuple(sorted(models)))).to(self.device)
+        begin_with(self.refiner, next(iter(self.models.values())))
+        self.average = copy.deepcopy(self.refiner).requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(self.refiner.parameters(), lr=config.learning_rate,
+                                           betas=(0.9, 0.99), weight_decay=1e-2)
+        self.step = 0
+        if self.engine.rank:  # the same network everywhere, other pictures
+            torch.manual_seed(config.seed + 7919 * self.engine.rank)
+
+    @property
+    def fingerprint(self) -> str:
+        """What the run was trained on: the data's fingerprints by category."""
+        return json.dumps({name: d.fingerprint for name, d in sorted(self.data.items())})
+
+    @property
+    def hypotheses_a_step(self) -> int:
+        """Of all categories and processes."""
+        crops = 2 * max(1, self.config.crops // 2)
+        return crops * HYPOTHESES * len(self.models) * self.engine.world
+
+    @torch.no_grad()
+    def task(self, name: str) -> Task:
+        """Crops of a category with hypotheses, as its own models read and draw them."""
+        model, data = self.models[name], self.data[name]
+        free = model.card.symmetry == 'free_z'
+        instances = max(1, self.config.crops // 2)
+        _, views = data.batch(instances, 2)
+        if self.config.mirror:
+            flip = torch.rand(instances, device=self.device) < 0.5
+            views = mirrored(views, flip.repeat_interleave(2))
+        crops = compose(recolour(views, 2), data.backgrounds)
+        with self.engine.autocast():
+            said = model.encoder(crops.image)
+        said = Encoding(**{f.name: getattr(said, f.name).float() for f in fields(said)})
+        said = replace(said, axis=functional.normalize(said.axis, dim=1))
+        now = hypotheses_of(said, crops, free)
+        seen = Observed(crops.image, torch.sigmoid(said.mask_logits),
+                        torch.ones_like(crops.mask)).pick(now.owner)
+        perspective = views.perspective[now.owner] * torch.exp(
+            0.15 * torch.randn(len(now.owner), device=self.device))
+        with self.engine.autocast():
+            shapes, styles = model.generator.volume(said.mean)
+            volume = shapes.float()[now.owner], styles.float()[now.owner]
+            drawn = draw(model, now, torch.exp(now.log_scale) / perspective, volume,
+                         alone=True)[:, 0].float()
+        visible = crops.front_visible[now.owner] > FRONT_SEEN
+        return Task(pairs(now, seen, drawn), now, crops.R[now.owner], crops.t[now.owner],
+                    crops.log_scale[now.owner], visible & (not free))
+
+    def train_step(self) -> dict[str, float]:
+        """One optimiser step over all categories; returns the terms."""
+        rate = learning_rate(self.step, self.config)
+        for group in self.optimizer.param_groups:
+            group['lr'] = rate
+        task = Task.joined([self.task(name) for name in self.models])
+        self.refiner.train()
+        with self.engine.autocast():
+            said = self.refiner(task.pair)
+        said = Comparison(*(getattr(said, f.name).float() for f in fields(said)))
+        terms = losses(said, task)
+        loss = torch.stack(list(terms.values())).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        parameters = list(self.refiner.parameters())
+        self.engine.average_gradients(parameters)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, 2.0)
+        if torch.isfinite(norm):
+            self.optimizer.step()
+        keep = min(self.config.ema, (1.0 + self.step) / (10.0 + self.step))
+        with torch.no_grad():
+            for mean, now in zip(self.average.state_dict().values(),
+                                 self.refiner.state_dict().values(), strict=True):
+                if mean.is_floating_point():
+                    mean.lerp_(now, 1.0 - keep)
+                else:
+                    mean.copy_(now)
+        self.step += 1
+        return {'loss': float(loss.detach()), **{k: float(v.detach()) for k, v in terms.items()}}
+
+    def save_state(self, path: Path) -> None:
+        """Everything a resumed run needs; atomic. All processes must call it, the first writes."""
+        random = self.engine.gather(torch.get_rng_state())
+        cuda = self.device.type == 'cuda'
+        there = self.engine.gather(torch.cuda.get_rng_state(self.device)) if cuda else None
+        if self.engine.rank:
+            return
+        with written_whole(path) as partial:
+            torch.save({
+                'step': self.step, 'seed': self.config.seed, 'data': self.fingerprint,
+                'refiner': self.refiner.state_dict(), 'average': self.average.state_dict(),
+                'optimizer': self.optimizer.state_dict(), 'random': random,
+                'random_device': there}, partial)
+
+    def load_state(self, path: Path) -> None:
+        """Take up a run; PoseError where it had other data, another seed or other processes."""
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        if (state['data'], state['seed']) != (self.fingerprint, self.config.seed):
+            raise PoseError(f'{path.parent} holds a run with other data or another seed: choose '
+                            'another --run, or remove that folder.')
+        if len(state['random']) != self.engine.world:
+            raise PoseError(f"{path.parent} holds a run on {len(state['random'])} processes: take "
+                            'it up on as many, or choose another --run.')
+        self.refiner.load_state_dict(state['refiner'])
+        self.average.load_state_dict(state['average'])
+        self.optimizer.load_state_dict(state['optimizer'])
+        self.step = state['step']
+        # Cloned: torch reads a state from where its storage begins, whatever the slice.
+        torch.set_rng_state(state['random'][self.engine.rank].cpu().clone())
+        if state['random_device'] is not None and self.device.type == 'cuda':
+            torch.cuda.set_rng_state(state['random_device'][self.engine.rank].cpu().clone(),
+                                     self.device)
+
+
+def begin_with(refiner: Refiner, model: CategoryModel) -> None:
+    """Start from an encoder's way down: what edges and shading are is known there already.
+
+    The drawing's colours come in with the opposite sign, so that differences stand out at once.
+    Where sizes differ, nothing is taken.
+    """
+    known = {k: v for k, v in model.encoder.state_dict().items() if k.startswith('down')}
+    own = refiner.state_dict()
+    if any(k != 'down0.conv.weight' and own[k].shape != v.shape for k, v in known.items()):
+        return
+    first = known.pop('down0.conv.weight')
+    mixed = 0.5 * own['down0.conv.weight']
+    mixed[:, :3], mixed[:, 4:7] = 2.0 * first, -0.5 * first
+    refiner.load_state_dict({**own, **known, 'down0.conv.weight': mixed})
+
+
+@torch.no_grad()
+def validate_refiner(refiner: Refiner, models: Mapping[str, CategoryModel],
+                     data: Mapping[str, TrainingViews]) -> dict[str, dict[str, float]]:
+    """Rotation errors by category, before (the encoder's best reading) and after, degrees.
+
+    After: four readings moved once, the likeliest by the refiner's word. Held-out instances, the
+    same crops every time; the global random state is kept.
+    """
+    refiner = copy.deepcopy(refiner).eval()
+    found: dict[str, dict[str, float]] = {}
+    for name, model in models.items():
+        free = model.card.symmetry == 'free_z'
+        before: list[Tensor] = []
+        after: list[Tensor] = []
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(VALIDATION_SEED)
+            for _ in range(VALIDATION_BATCHES):
+                _, views = data[name].batch(8, 4)
+                crops = compose(views, data[name].backgrounds)
+                said = model.encoder(crops.image)
+                starts = make_starts(said, [None] * len(crops.t), STARTS, 0, free)
+                seen = Observed(crops.image, torch.sigmoid(said.mask_logits),
+                                torch.ones_like(crops.mask)).pick(starts.owner)
+                focal = (torch.exp(crops.log_scale) / views.perspective)[starts.owner]
+                now, worth, _ = refine(model, refiner, starts, seen, focal,
+                                       volumes(model, starts.latent), 1)
+                best = worth.view(-1, STARTS).argmax(1)
+                visible = crops.front_visible > FRONT_SEEN
+                turn_seen = visible & (not free)
+                for kept, R in ((before, starts.R.view(-1, STARTS, 3, 3)[:, 0]),
+                                (after, now.R.view(-1, STARTS, 3, 3)[torch.arange(len(best)),
+                                                                     best])):
+                    kept.append(torch.rad2deg(rotation_errors(R, crops.R, turn_seen))[
+                        visible | free])
+        for label, errors in (('before', torch.cat(before)), ('after', torch.cat(after))):
+            found.setdefault(name, {}).update({
+                f'{label}_median_deg': float(errors.median()),
+                f'{label}_within_10_deg': float((errors <= 10.0).float().mean()),
+                f'{label}_within_20_deg': float((errors <= 20.0).float().mean())})
+    return found
+
+
+def train_refiner(config: RefinerTraining) -> dict[str, dict[str, float]]:
+    """Run (or resume) a training; returns the last validation.
+
+    Ctrl-C saves the state and usable weights before it leaves.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    engine = Engine(config.device, config.precision)
+    clutter = Path(config.backgrounds) if config.backgrounds else None
+    models = {c: load_model(Path(config.models) / f'{c}.safetensors').to(engine.device)
+              for c in config.categories}
+    views, held_out = ({c: TrainingViews.load(Path(config.data) / c, clutter, split,
+                                              engine.device) for c in config.categories}
+                       for split in ('train', 'validation'))
+    trainer = RefinerTrainer(config, models, views, engine)
+    run, first = Path(config.run), engine.rank == 0
+    state = run / 'state.pt'
+    if state.exists():
+        trainer.load_state(state)
+        if first:
+            print(f'Resuming {run} at step {trainer.step} of {config.steps}.')
+    run.mkdir(parents=True, exist_ok=True)
+    stop = {'asked': False}
+
+    def ask_to_stop(number: int, frame: object) -> None:
+        stop['asked'] = True
+
+    previous = [(s, signal.signal(s, ask_to_stop)) for s in (signal.SIGINT, signal.SIGTERM)]
+    figures: dict[str, dict[str, float]] = {}
+
+    def look() -> None:
+        nonlocal figures
+        if first:
+            figures = validate_refiner(trainer.average, models, held_out)
+            record: dict[str, Any] = {**asdict(config), 'step': trainer.step, 'figures': figures,
+                                      'data_hash': json.loads(trainer.fingerprint),
+                                      'hypotheses': trainer.hypotheses_a_step,
+                                      'licence': ' AND '.join(sorted({
+                                          m.card.licence for m in models.values()})),
+                                      'torch': str(torch.__version__)}
+            save_refiner(trainer.average, Path(config.out), record)
+        trainer.save_state(state)
+        engine.barrier()
+
+    recent: list[dict[str, float]] = []
+    progress = tqdm(total=config.steps, initial=trainer.step, unit='step', dynamic_ncols=True,
+                    disable=not first)
+    try:
+        while trainer.step < config.steps and not engine.any(stop['asked']):
+            recent.append(trainer.train_step())
+            progress.update()
+            if trainer.step % 50 == 0:
+                means = {k: sum(r[k] for r in recent) / len(recent) for k in recent[0]}
+                recent.clear()
+                if first:
+                    append_row(run / 'log.csv', {'step': trainer.step, **means})
+                    progress.set_postfix(loss=f'{means["loss"]:.3f}')
+            if trainer.step % config.validate_every == 0 and trainer.step < config.steps:
+                look()
+                for name, row in figures.items():
+                    tqdm.write(f'step {trainer.step} {name}: ' + ', '.join(
+                        f'{k} {v:.3g}' for k, v in row.items()))
+    finally:
+        progress.close()
+        for number, handler in previous:
+            signal.signal(number, handler)
+    look()
+    if first and trainer.step < config.steps:
+        print(f'Stopped at step {trainer.step}; the same command goes on from here.')
+    return figures

@@ -1,0 +1,207 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""The refiner: its views and moves are exact geometry, its weights bring poses nearer."""
+
+import copy
+from dataclasses import replace
+import math
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import pytest
+import torch
+from torch.nn import functional
+
+from ros2_nabs_pose.core.checkpoint import load_model
+from ros2_nabs_pose.core.fit import fit, volumes
+from ros2_nabs_pose.core.generator import FRAME_MARGIN
+from ros2_nabs_pose.core.losses import Observed
+from ros2_nabs_pose.core.pose_steps import draw, in_plane, place, synthesise
+from ros2_nabs_pose.core.presets import PoseStage, Preset, PRESETS, RefineStage
+from ros2_nabs_pose.core.refiner import (
+    Comparison,
+    load_refiner,
+    moved_by,
+    pairs,
+    refine,
+    Refiner,
+    RefinerConfig,
+    save_refiner,
+    upright_view,
+    WORTH,
+)
+from ros2_nabs_pose.core.rotations import exp_so3, geodesic_angle, log_so3, rotation_z
+from ros2_nabs_pose.core.starts import Hypotheses
+from ros2_nabs_pose.core.types import PoseError
+from ros2_nabs_pose.resources import find_model, find_refiner, models_dir
+
+
+@pytest.fixture(scope='module')
+def mug():
+    return load_model(find_model('mug'))
+
+
+@pytest.fixture(scope='module')
+def shipped():
+    return load_refiner(find_refiner(models_dir()))
+
+
+def rows(R, t=(0.0, 0.0), scale=0.6, latent=None):
+    count = len(R)
+    return Hypotheses(torch.arange(count), R, R.new_tensor(t).expand(count, 2),
+                      torch.full((count,), math.log(scale), dtype=R.dtype),
+                      torch.zeros(count, 27) if latent is None else latent.expand(count, -1),
+                      torch.zeros(count, dtype=torch.bool), torch.zeros(count))
+
+
+def looking_down(elevation, azimuth, roll=0.0):
+    look = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+    return (rotation_z(torch.tensor(roll)) @ exp_so3(torch.tensor([elevation, 0.0, 0.0])) @ look
+            @ rotation_z(torch.tensor(azimuth)))[None]
+
+
+def test_an_upright_view_undoes_the_placing(mug):
+    now = rows(looking_down(0.6, -0.5, 0.7), (0.1, -0.05), 0.55)
+    focal = torch.full((1,), 4.0)
+    views = draw(mug, now, focal, volumes(mug, now.latent), alone=True)[:, 0]
+    placed = place(views, now, 128)
+    back = upright_view(torch.cat((placed.rgb, placed.alpha), 1), now, 64)
+    assert float((back - views[:, :4]).abs().mean()) < 0.006
+    # What the test would see if the turn or the place were taken the other way round.
+    for wrong in (replace(now, R=rotation_z(torch.tensor(-1.4)) @ now.R), replace(now, t=-now.t)):
+        other = upright_view(torch.cat((placed.rgb, placed.alpha), 1), wrong, 64)
+        assert float((other - views[:, :4]).abs().mean()) > 0.02
+
+
+angles = st.floats(-3.0, 3.0)
+small = st.floats(-0.4, 0.4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.tuples(angles, st.floats(-1.0, 1.2), angles), st.tuples(small, small, small),
+       st.tuples(small, small), st.floats(-0.3, 0.3))
+def test_the_exact_correction_leads_to_the_truth(view, turn, shift, grow):
+    azimuth, elevation, roll = view
+    now = rows(looking_down(elevation, azimuth, roll).double(), (0.2, -0.1), 0.7)
+    true_R = exp_so3(torch.tensor([turn], dtype=torch.float64)) @ now.R
+    true_t = now.t + torch.tensor([shift], dtype=torch.float64)
+    upright = rotation_z(-in_plane(now.R))
+    said = Comparison(
+        turn=log_so3(upright @ true_R @ now.R.transpose(1, 2) @ upright.transpose(1, 2)),
+        shift=(upright[:, :2, :2] @ (true_t - now.t)[..., None])[..., 0] / (0.7 * FRAME_MARGIN),
+        grow=torch.tensor([grow], dtype=torch.float64), logits=torch.zeros(1, 6))
+    moved = moved_by(now, said, free_about_z=False)
+    torch.testing.assert_close(moved.R, true_R, atol=1e-6, rtol=0)
+    torch.testing.assert_close(moved.t, true_t, atol=1e-9, rtol=0)
+    assert float(moved.log_scale) == pytest.approx(math.log(0.7) + grow)
+
+
+def test_a_free_body_is_tilted_but_not_spun():
+    now = rows(looking_down(0.5, 0.3, 0.2).double())
+    own = (rotation_z(-in_plane(now.R)) @ now.R)[:, :, 2]
+    still = torch.zeros(1, 6, dtype=torch.float64)
+    said = Comparison(0.3 * own, still[:, :2], still[:, 0], still)
+    torch.testing.assert_close(moved_by(now, said, True).R, now.R, atol=1e-7, rtol=0)
+    assert float(geodesic_angle(moved_by(now, said, False).R, now.R)) == pytest.approx(0.3)
+    across = torch.linalg.cross(own, own.new_tensor([[0.0, 0.0, 1.0]]))
+    across = 0.3 * functional.normalize(across, dim=1)
+    tilted = moved_by(now, replace(said, turn=across + 0.2 * own), True)
+    cosine = float((tilted.R[:, :, 2] * now.R[:, :, 2]).sum())
+    assert math.acos(cosine) == pytest.approx(0.3, abs=1e-6)
+
+
+@pytest.mark.parametrize('kind', range(len(WORTH)))
+def test_worth_is_that_of_the_likely_class(kind):
+    logits = torch.full((1, len(WORTH)), -20.0)
+    logits[0, kind] = 20.0
+    said = Comparison(torch.zeros(1, 3), torch.zeros(1, 2), torch.zeros(1), logits)
+    assert float(said.worth) == pytest.approx(WORTH[kind], abs=1e-6)
+
+
+def test_an_untrained_refiner_leaves_poses_as_they_are(mug):
+    torch.manual_seed(0)
+    now = rows(looking_down(0.6, -0.5).expand(2, -1, -1))
+    seen = Observed(torch.rand(2, 3, 64, 64), torch.rand(2, 1, 64, 64), torch.ones(2, 1, 64, 64))
+    moved, worth, views = refine(mug, Refiner().eval(), now, seen, torch.full((2,), 4.0),
+                                 volumes(mug, now.latent), 2)
+    torch.testing.assert_close(moved.R, now.R)
+    torch.testing.assert_close(moved.t, now.t)
+    assert worth.tolist() == pytest.approx([sum(WORTH) / len(WORTH)] * 2)
+    assert views.shape == (2, 5, 64, 64)
+    assert pairs(now, seen, views).shape == (2, 9, 64, 64)
+
+
+def drawn_by_itself(model, R, focal):
+    """A crop that the model draws at a pose, its own colours on grey, and that pose."""
+    now = rows(R, latent=0.5 * torch.ones(1, 27))
+    made = synthesise(model, *volumes(model, now.latent), R, now.t, now.log_scale, focal, 64)
+    return now, Observed(made.rgb + 0.5 * (1.0 - made.alpha), made.alpha,
+                         torch.ones_like(made.alpha))
+
+
+@pytest.mark.parametrize('degrees, left', [(10.0, 7.0), (20.0, 10.0), (30.0, 14.0)])
+def test_the_shipped_refiner_brings_poses_nearer(mug, shipped, degrees, left):
+    generator = torch.Generator().manual_seed(4)
+    focal = torch.full((1,), 5.0)
+    errors, far, near = [], [], []
+    for k in range(12):
+        R = looking_down(0.3 + 0.05 * k, -1.5 + 0.25 * k)  # the handle is seen
+        true, seen = drawn_by_itself(mug, R, focal)
+        axis = functional.normalize(torch.randn(1, 3, generator=generator), dim=1)
+        start = replace(true, R=exp_so3(math.radians(degrees) * axis) @ R)
+        volume = volumes(mug, true.latent)
+        far.append(float(refine(mug, shipped, start, seen, focal, volume, 0)[1]))
+        moved, worth, _ = refine(mug, shipped, start, seen, focal, volume, 2)
+        near.append(float(worth))
+        errors.append(math.degrees(float(geodesic_angle(moved.R, R))))
+    assert sorted(errors)[5] < left, errors
+    assert sorted(near)[5] > sorted(far)[5] + 0.1
+
+
+def test_a_stage_keeps_the_likely_and_is_passed_over_without_a_refiner(mug, shipped):
+    focal = torch.full((1,), 5.0)
+    true, seen = drawn_by_itself(mug, looking_down(0.6, -0.8), focal)
+    turned = torch.cat([rotation_z(torch.tensor(0.0))[None] @ true.R,
+                        true.R @ rotation_z(torch.tensor(math.pi))])
+    both = replace(rows(turned, latent=true.latent[0]), owner=torch.zeros(2, dtype=torch.long))
+    keen = Preset('keen', 2, 0, (RefineStage(1, 1, PoseStage((), 1)), PoseStage((), 1)),
+                  start_prior=0.0)
+    found = fit(mug, both, seen, focal, keen, refiner=shipped)
+    assert float(geodesic_angle(found.best.R, true.R)) < math.radians(8.0)
+    assert found.iterations == 1
+    assert torch.isinf(found.runner_up).all()  # the other side was not drawn to the end
+    plain = replace(keen, stages=(PoseStage((), 1), PoseStage((), 1)))
+    without, same = fit(mug, both, seen, focal, keen), fit(mug, both, seen, focal, plain)
+    assert torch.equal(without.best.R, same.best.R)
+    assert without.iterations == 0
+    stranger = copy.deepcopy(shipped)
+    stranger.config = replace(shipped.config, categories=('can',))
+    unknown = fit(mug, both, seen, focal, keen, refiner=stranger)
+    assert torch.equal(unknown.best.R, same.best.R)
+    late = fit(mug, both, seen, focal, keen, deadline_s=0.0, refiner=shipped)
+    assert torch.equal(late.best.R, same.best.R)
+
+
+def test_weights_come_back_and_wrong_ones_are_named(tmp_path):
+    torch.manual_seed(3)
+    refiner = Refiner(RefinerConfig(('mug', 'toy'), (4, 4, 8, 8), 8))
+    torch.nn.init.normal_(refiner.head.weight)
+    path = tmp_path / 'shared/refiner.safetensors'
+    save_refiner(refiner, path, {'steps': 3})
+    again = load_refiner(path)
+    assert again.config == refiner.config
+    pair = torch.rand(2, 9, 64, 64)
+    torch.testing.assert_close(again(pair).turn, refiner.eval()(pair).turn, atol=2e-3, rtol=1e-2)
+    with pytest.raises(PoseError, match="have format '2'"):
+        load_refiner(find_model('mug'))
+    with pytest.raises(PoseError, match='no weights at'):
+        load_refiner(tmp_path / 'none.safetensors')
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(PoseError, match='are damaged'):
+        load_refiner(path)
+
+
+def test_presets_end_with_a_stage_that_compares():
+    for preset in PRESETS.values():
+        if isinstance(preset, Preset):
+            assert not isinstance(preset.stages[-1], RefineStage), preset.name

@@ -1,0 +1,196 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+from dataclasses import replace
+import math
+import subprocess
+import sys
+
+import pytest
+from test_training import TINY_ENCODER, TINY_GENERATOR, tiny_views
+import torch
+
+from ros2_nabs_pose.cli.main import main
+from ros2_nabs_pose.core.checkpoint import CategoryModel, ModelCard, SizePrior
+from ros2_nabs_pose.core.encoder import Encoder
+from ros2_nabs_pose.core.generator import Generator
+from ros2_nabs_pose.core.refiner import Comparison, EDGES_DEG, load_refiner, Refiner
+from ros2_nabs_pose.core.rotations import geodesic_angle
+from ros2_nabs_pose.core.types import PoseError
+from ros2_nabs_pose.training.compose import compose
+from ros2_nabs_pose.training.engine import Engine
+from ros2_nabs_pose.training.refiner import (
+    begin_with,
+    hypotheses_of,
+    losses,
+    RefinerTrainer,
+    RefinerTraining,
+    Task,
+    validate_refiner,
+)
+
+
+def tiny_model(category='mug', symmetry='none', **sizes):
+    torch.manual_seed(1)
+    card = ModelCard(category, symmetry, 'handle', SizePrior((0.1, 0.1, 0.1), 0.08, 0.01))
+    return CategoryModel(Generator(replace(TINY_GENERATOR, **sizes)),
+                         Encoder(replace(TINY_ENCODER, **sizes)), card).eval()
+
+
+def trainer(run, seed=1):
+    config = RefinerTraining(('mug', 'can'), 'd', 'm', None, str(run), str(run / 'r.safetensors'),
+                             steps=60, warmup=2, seed=seed, learning_rate=2e-3)
+    models = {'mug': tiny_model(), 'can': tiny_model('can', 'free_z', latent_dim=5)}
+    return RefinerTrainer(config, models, {name: tiny_views() for name in models})
+
+
+def test_hypotheses_lie_around_the_truth_and_around_what_was_read():
+    torch.manual_seed(5)
+    _, views = tiny_views(3, 5).batch(3, 5)
+    crops = compose(views, None)
+    model = tiny_model()
+    with torch.no_grad():
+        said = model.encoder(crops.image)
+    off, jitter = [], []
+    for _ in range(40):
+        now = hypotheses_of(said, crops, False)
+        assert now.owner.tolist() == [b for b in range(15) for _ in range(3)]
+        beside = torch.rad2deg(geodesic_angle(now.R[2::3], crops.R))
+        off.append(beside)
+        jitter.append((now.t[0::3] - said.t).flatten())
+    off = torch.cat(off)
+    assert 8.0 < float(off.median()) < 20.0
+    assert float((off > 60.0).float().mean()) < 0.01
+    assert float(torch.cat(jitter).std()) == pytest.approx(0.02, rel=0.1)
+
+
+def exact_task(turn_seen=True, off=0.0):
+    now = RefinerTrainer.task(trainer_of_one(), 'mug').now
+    R = now.R @ torch.linalg.matrix_exp(off * torch.tensor(
+        [[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
+    count = len(now.R)
+    return Task(torch.zeros(count, 9, 64, 64), now, R, now.t, now.log_scale,
+                torch.full((count,), turn_seen))
+
+
+def trainer_of_one():
+    config = RefinerTraining(('mug',), 'd', 'm', None, '', '')
+    return RefinerTrainer(config, {'mug': tiny_model()}, {'mug': tiny_views()})
+
+
+def silent(count, kind):
+    logits = torch.full((count, len(EDGES_DEG) + 1), -30.0)
+    logits[:, kind] = 30.0
+    return Comparison(torch.zeros(count, 3), torch.zeros(count, 2), torch.zeros(count), logits)
+
+
+def test_losses_vanish_at_the_truth_and_tell_what_is_missing():
+    exact = exact_task()
+    terms = losses(silent(len(exact.R), 0), exact)
+    assert all(float(v) < 0.01 for v in terms.values()), terms
+    # Turned by 0.3 rad about the object's axis: the front's column moves by 2 sin 0.15.
+    spun = exact_task(off=0.3)
+    terms = losses(silent(len(spun.R), 2), spun)
+    assert float(terms['rotation']) == pytest.approx(3.0 * 2.0 * math.sin(0.15), rel=0.01)
+    assert float(terms['class']) < 0.01
+    assert float(losses(silent(len(spun.R), 0), spun)['class']) > 10.0
+    # Where the turn cannot be told it costs nothing.
+    hidden = exact_task(turn_seen=False, off=0.3)
+    assert float(losses(silent(len(hidden.R), 0), hidden)['rotation']) < 0.01
+    moved = replace(exact, t=exact.t + 0.1)
+    assert float(losses(silent(len(exact.R), 0), moved)['place']) == pytest.approx(0.4, rel=1e-4)
+
+
+def test_training_lowers_the_loss_on_all_categories_together(tmp_path):
+    runs = trainer(tmp_path)
+    steps = [runs.train_step() for _ in range(40)]
+    first, last = (sum(s['class'] for s in part) / 10 for part in (steps[:10], steps[-10:]))
+    assert last < 0.95 * first
+    figures = validate_refiner(runs.average, runs.models, runs.data)
+    assert set(figures) == {'mug', 'can'}
+    assert all(0.0 <= row['after_within_20_deg'] <= 1.0 for row in figures.values())
+
+
+def test_mixed_precision_shows_the_same_task(tmp_path):
+    pytest.importorskip('lightning_fabric')
+    exact = trainer(tmp_path)
+    mixed = RefinerTrainer(exact.config, exact.models, exact.data, Engine('cpu', 'bf16-mixed'))
+    tasks = []
+    for one in (exact, mixed):
+        torch.manual_seed(8)
+        tasks.append(one.task('mug'))
+    # Crop and mask of hypotheses made from the truth, whose rotations no network touches; then
+    # the drawings, and what is learned from them.
+    assert torch.equal(tasks[1].R, tasks[0].R) and tasks[1].pair.dtype == torch.float32
+    torch.testing.assert_close(tasks[1].now.R[2::3], tasks[0].now.R[2::3], atol=1e-6, rtol=0.0)
+    assert float((tasks[1].pair - tasks[0].pair)[2::3].abs().mean()) < 0.02
+    assert math.isfinite(mixed.train_step()['loss'])
+
+
+def test_a_resumed_training_is_the_uninterrupted_one(tmp_path):
+    whole = trainer(tmp_path)
+    for _ in range(4):
+        whole.train_step()
+    halves = trainer(tmp_path)
+    for _ in range(2):
+        halves.train_step()
+    halves.save_state(tmp_path / 'state.pt')
+    again = trainer(tmp_path)
+    torch.rand(7)  # whatever else draws random numbers in the meantime
+    again.load_state(tmp_path / 'state.pt')
+    for _ in range(2):
+        again.train_step()
+    for name in ('refiner', 'average'):
+        for key, value in getattr(whole, name).state_dict().items():
+            assert torch.equal(getattr(again, name).state_dict()[key], value), key
+    with pytest.raises(PoseError, match='other data or another seed'):
+        trainer(tmp_path, seed=2).load_state(tmp_path / 'state.pt')
+
+
+def test_it_begins_with_an_encoders_trunk_where_sizes_agree():
+    refiner, encoder = Refiner(), Encoder()
+    model = CategoryModel(Generator(), encoder, tiny_model().card)
+    begin_with(refiner, model)
+    assert torch.equal(refiner.down2.conv.weight, encoder.down2.conv.weight)
+    assert torch.equal(refiner.down0.conv.weight[:, :3], 2.0 * encoder.down0.conv.weight)
+    assert torch.equal(refiner.down0.conv.weight[:, 4:7], -0.5 * encoder.down0.conv.weight)
+    before = {k: v.clone() for k, v in refiner.state_dict().items()}
+    begin_with(refiner, tiny_model())
+    assert all(torch.equal(v, before[k]) for k, v in refiner.state_dict().items())
+
+
+def test_the_command_names_what_is_missing(tmp_path, capsys):
+    assert main(['train-refiner', 'mug', '--data', str(tmp_path), '--models', str(tmp_path)]) == 2
+    assert f'no weights at {tmp_path}/mug.safetensors' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_documented_line_for_several_processes_reaches_the_command(tmp_path):
+    pytest.importorskip('lightning_fabric')
+    # torchrun has options of its own that begin with --run: the -- keeps them apart.
+    done = subprocess.run(
+        [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2', '-m', '--',
+         'ros2_nabs_pose.cli.main', 'train-refiner', 'mug', '--data', str(tmp_path), '--models',
+         str(tmp_path), '--run', str(tmp_path / 'run')], capture_output=True, text=True,
+        timeout=120)
+    assert f'no weights at {tmp_path}/mug.safetensors' in done.stderr, done.stderr[-2000:]
+
+
+@pytest.mark.slow
+def test_a_run_from_files_writes_log_and_weights(tmp_path, monkeypatch):
+    from test_training import write_instance_file
+
+    from ros2_nabs_pose.core.checkpoint import save_model
+    data = tmp_path / 'data/mug'
+    data.mkdir(parents=True)
+    for i in range(3):
+        write_instance_file(data, i)
+    (data / 'dataset.json').write_text('{"seed": 1}')
+    save_model(tiny_model(), tmp_path / 'models/mug.safetensors')
+    out = tmp_path / 'models/shared/refiner.safetensors'
+    command = ['train-refiner', 'mug', '--data', str(tmp_path / 'data'), '--models',
+               str(tmp_path / 'models'), '--run', str(tmp_path / 'run'), '--out', str(out),
+               '--crops', '2', '--steps']
+    assert main([*command, '2']) == 0
+    load_refiner(out)
+    assert main([*command, '50']) == 0
+    assert len((tmp_path / 'run/log.csv').read_text().splitlines()) == 2
