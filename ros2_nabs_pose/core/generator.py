@@ -24,6 +24,16 @@ from torch import nn, Tensor
 from torch.nn import functional
 
 from .types import FRAME_MARGIN
+from .volume import (
+    convolved_twice_as_fine,
+    from_slices,
+    normalised,
+    normalised_slices,
+    to_slices,
+)
+
+SLICED_UP_TO = 8
+"""Of larger batches torch convolves volumes as fast as slices."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +93,16 @@ class Modulation(nn.Module):
         self.normalise = normalise
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        if self.normalise:
-            axes = tuple(range(2, x.dim()))
-            x = x - x.mean(axes, keepdim=True)
-            x = x * (x.square().mean(axes, keepdim=True) + 1e-5).rsqrt()
         scale, shift = self.affine(style).chunk(2, 1)
+        if self.normalise:
+            return normalised(x, 1.0 + scale, shift)
         shape = scale.shape + (1,) * (x.dim() - 2)
         return torch.addcmul(shift.view(shape), x, 1.0 + scale.view(shape))
+
+    def of_slices(self, slices: Tensor, style: Tensor) -> Tensor:
+        """The same for volumes as slices (B D, C, H, W); normalised."""
+        scale, shift = self.affine(style).chunk(2, 1)
+        return normalised_slices(slices, 1.0 + scale, shift)
 
 
 def _activate(x: Tensor) -> Tensor:
@@ -101,25 +114,6 @@ def channels_last(module: nn.Module) -> None:
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
             part.weight.data = part.weight.data.contiguous(memory_format=torch.channels_last)
-
-
-def convolve_3d(conv: nn.Conv3d, x: Tensor) -> Tensor:
-    """A 3 x 3 x 3 convolution; alone on a CPU, as 2D ones over three neighbouring slices at once.
-
-    torch has a fast CPU kernel for batches only; a single 16^3 volume takes it four times longer.
-    """
-    batch, channels, depth, height, width = x.shape
-    if x.device.type != 'cpu' or batch > 2 or depth < 8:
-        out: Tensor = conv(x)
-        return out
-    padded = functional.pad(x.transpose(1, 2), (0, 0, 0, 0, 0, 0, 1, 1))
-    slices = torch.cat((padded[:, :-2], padded[:, 1:-1], padded[:, 2:]), 2)
-    weight = conv.weight.transpose(1, 2).reshape(conv.out_channels, 3 * channels, 3, 3)
-    y = functional.conv2d(
-        slices.reshape(batch * depth, 3 * channels, height, width).contiguous(
-            memory_format=torch.channels_last),
-        weight.contiguous(memory_format=torch.channels_last), conv.bias, padding=1)
-    return y.view(batch, depth, conv.out_channels, height, width).transpose(1, 2)
 
 
 class Generator(nn.Module):
@@ -173,11 +167,12 @@ class Generator(nn.Module):
         channels_last(self)
 
     def _register_sampling_grid(self) -> None:
-        """Homogeneous sample points of the view frustum, (D*H*W, 3): x right, y down, z away."""
+        """Sample points of the view frustum, (D*H*W, 5): x right, y down, z away, x z, y z."""
         n = self.config.volume_size
         line = (torch.arange(n, dtype=torch.float32) + 0.5) / n * 2.0 - 1.0
         z, y, x = torch.meshgrid(line, line, line, indexing='ij')
         points = torch.stack((x, y, z), -1).reshape(-1, 3) * FRAME_MARGIN
+        points = torch.cat((points, points[:, :2] * points[:, 2:]), 1)
         self.register_buffer('frustum', points, persistent=False)
 
     def volume(self, latent: Tensor) -> tuple[Tensor, Tensor]:
@@ -189,11 +184,18 @@ class Generator(nn.Module):
         colour = latent[:, :self.config.colour_dims]
         x = self.constant.expand(latent.shape[0], -1, -1, -1, -1)
         x = self.mod_const(x, style)
-        x = _activate(self.mod_v0(convolve_3d(self.conv_v0, x), style))
-        x = functional.interpolate(x, scale_factor=2, mode='nearest')
-        x = _activate(self.mod_v1(convolve_3d(self.conv_v1, x), style))
-        x = functional.interpolate(x, scale_factor=2, mode='nearest')
-        x = _activate(self.mod_v2(convolve_3d(self.conv_v2, x), style))
+        x = _activate(self.mod_v0(self.conv_v0(x), style))
+        finer = ((self.conv_v1, self.mod_v1), (self.conv_v2, self.mod_v2))
+        if x.device.type == 'cpu' and len(latent) <= SLICED_UP_TO:
+            slices = to_slices(x)
+            for conv, mod in finer:
+                slices = convolved_twice_as_fine(conv, slices, len(latent))
+                slices = _activate(mod.of_slices(slices, style))
+            x = from_slices(slices, len(latent))
+        else:
+            for conv, mod in finer:
+                x = functional.interpolate(x, scale_factor=2, mode='nearest')
+                x = _activate(mod(conv(x), style))
         return x, torch.cat((style, colour), 1)
 
     def render(self, volume: Tensor, style: Tensor, R_view: Tensor,
@@ -207,12 +209,12 @@ class Generator(nn.Module):
         batch = R_view.shape[0]
         repeat = batch // volume.shape[0]
         n = self.config.volume_size
-        points = self.frustum.unsqueeze(0)
-        widen = 1.0 + perspective.view(-1, 1, 1) * points[..., 2:]
-        points_cam = torch.cat((points[..., :2] * widen, points[..., 2:].expand(batch, -1, 1)), 2)
+        # Rays converge: x and y grow with the depth, x' = x + perspective x z. So the points are
+        # linear in rows of R_view that are, and are not, multiplied by the perspective.
         # Mixed precision is for the networks: in 16 bits the volume would be sampled beside itself.
         with torch.autocast(R_view.device.type, enabled=False):
-            points_obj = points_cam @ R_view / FRAME_MARGIN
+            rows = torch.cat((R_view, perspective.view(-1, 1, 1) * R_view[:, :2]), 1)
+            points_obj = self.frustum @ (rows / FRAME_MARGIN)
         if repeat > 1:
             # One volume seen from several sides: side by side in one sampling grid, so that the
             # volume is not copied.

@@ -16,11 +16,16 @@ from torch import Tensor
 POLE = 1e-3
 
 
+_IDENTITY = torch.eye(3)
+# Rows x, y, z of what a rotation vector's skew-symmetric matrix is made of.
+_SKEW = torch.tensor([[0.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0, 1.0, 0.0],
+                      [0.0, 0.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0],
+                      [0.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]])
+
+
 def exp_so3(w: Tensor) -> Tensor:
     """Rotation matrices (..., 3, 3) of rotation vectors ``w`` (..., 3), smooth at 0 (Rodrigues)."""
-    x, y, z = w.unbind(-1)
-    o = torch.zeros_like(x)
-    skew = torch.stack([o, -z, y, z, o, -x, -y, x, o], -1).unflatten(-1, (3, 3))
+    skew = (w @ _SKEW.to(w)).unflatten(-1, (3, 3))
     square = (w * w).sum(-1)[..., None, None]
     small = square < 1e-8
     # The unused branch of a `where` still takes part in the gradient, so its input is kept safe.
@@ -29,8 +34,7 @@ def exp_so3(w: Tensor) -> Tensor:
     # (1 - cos) / angle^2 through the half angle, which does not cancel.
     half = torch.sin(0.5 * angle) / angle
     cosine = torch.where(small, 0.5 - square / 24.0, 2.0 * half * half)
-    identity = torch.eye(3, dtype=w.dtype, device=w.device)
-    return identity + sine * skew + cosine * (skew @ skew)
+    return _IDENTITY.to(w) + sine * skew + cosine * (skew @ skew)
 
 
 def quaternion_from_matrix(R: Tensor) -> Tensor:

@@ -5,14 +5,15 @@ import math
 import pytest
 import torch
 
+from ros2_nabs_pose.core import generator as generator_module
 from ros2_nabs_pose.core.generator import (
-    convolve_3d,
     FRAME_MARGIN,
     Generator,
     GeneratorConfig,
     warp_to_crop,
 )
 from ros2_nabs_pose.core.rotations import exp_so3, rotation_z
+from ros2_nabs_pose.core.volume import normalised, normalised_slices
 
 SMALL = GeneratorConfig(latent_dim=4, style_dim=8, volume_channels=(4, 4, 4),
                         image_channels=(6, 5, 4))
@@ -135,11 +136,31 @@ def test_resolution_must_fit_the_volume():
 
 
 @pytest.mark.parametrize('batch', [1, 2, 3])
-def test_the_single_volume_convolution_equals_torchs_own(batch):
+def test_volumes_as_slices_are_the_volumes_that_torch_convolves(batch, monkeypatch):
     torch.manual_seed(0)
-    conv = torch.nn.Conv3d(5, 3, 3, padding=1)
-    x = torch.randn(batch, 5, 8, 8, 8)
-    assert torch.allclose(convolve_3d(conv, x), conv(x), atol=1e-5)
+    generator = Generator(SMALL).double()
+    latent = torch.randn(batch, 4, dtype=torch.float64, requires_grad=True)
+    found = []
+    for sliced_up_to in (0, 8):
+        monkeypatch.setattr(generator_module, 'SLICED_UP_TO', sliced_up_to)
+        volume, _ = generator.volume(latent)
+        weight, code = torch.autograd.grad(volume.square().sum(),
+                                           (generator.conv_v1.weight, latent))
+        found.append((volume.detach(), weight, code))
+    assert found[0][0].shape == (batch, 4, 16, 16, 16)
+    for plain, sliced in zip(*found, strict=True):
+        torch.testing.assert_close(sliced, plain, atol=1e-9, rtol=1e-7)
+
+
+def test_adaptive_instance_normalisation_sets_mean_and_spread_of_each_map():
+    torch.manual_seed(0)
+    x = 3.0 + 5.0 * torch.randn(2, 3, 4, 4, 4)
+    scale, shift = torch.rand(2, 3) + 0.5, torch.randn(2, 3)
+    slices = x.permute(0, 2, 1, 3, 4).flatten(0, 1)
+    for out in (normalised(x, scale, shift),
+                normalised_slices(slices, scale, shift).unflatten(0, (2, 4)).transpose(1, 2)):
+        torch.testing.assert_close(out.mean((2, 3, 4)), shift, atol=1e-5, rtol=0.0)
+        torch.testing.assert_close(out.std((2, 3, 4), correction=0), scale, atol=1e-4, rtol=0.0)
 
 
 def test_a_code_begins_with_the_objects_mean_colour():
