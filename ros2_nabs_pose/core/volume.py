@@ -31,7 +31,10 @@ def normalised_slices(slices: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 
 
 def _batch_norm(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    return functional.batch_norm(x, None, None, scale, shift, training=True, eps=1e-5)
+    # Features may have 16 bits; scale and shift then have to have 32.
+    exact = torch.promote_types(x.dtype, torch.float32)
+    return functional.batch_norm(x, None, None, scale.to(exact), shift.to(exact), training=True,
+                                 eps=1e-5)
 
 
 def to_slices(volume: Tensor) -> Tensor:
