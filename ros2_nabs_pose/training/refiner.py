@@ -383,6 +383,8 @@ def train_refiner(config: RefinerTraining) -> dict[str, dict[str, float]]:
 
     def look() -> None:
         nonlocal figures
+        # First of all: who asked for the end may not wait for a validation (torchrun: 30 s).
+        trainer.save_state(state)
         if first:
             figures = validate_refiner(trainer.average, models, held_out)
             record: dict[str, Any] = {**asdict(config), 'step': trainer.step, 'figures': figures,
@@ -392,7 +394,6 @@ def train_refiner(config: RefinerTraining) -> dict[str, dict[str, float]]:
                                           m.card.licence for m in models.values()})),
                                       'torch': str(torch.__version__)}
             save_refiner(trainer.average, Path(config.out), record)
-        trainer.save_state(state)
         engine.barrier()
 
     recent: list[dict[str, float]] = []
