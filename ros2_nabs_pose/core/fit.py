@@ -21,7 +21,7 @@ from .pose_steps import place, pose_steps, synthesise, Targets
 from .presets import JointStage, PoseStage, Preset, RefineStage
 from .refiner import refine, Refiner
 from .rotations import exp_so3
-from .starts import Hypotheses
+from .starts import Hypotheses, turned_around
 
 START_SHARE = 0.15
 """What the encoder's weight of a start counts beside the refiner's word."""
@@ -156,6 +156,10 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
         where = focal[now.owner]
         if isinstance(stage, RefineStage):
             if refiner is not None and (deadline_s is None or time.perf_counter() < deadline_s):
+                if stage.around_deg:
+                    now, rows = turned_around(now, stage.around_deg)
+                    seen, where = seen.pick(rows), where[rows]
+                    volume = volume[0][rows], volume[1][rows]
                 now, worth, _ = refine(model, refiner, now, seen, where, volume, stage.times)
                 iterations += stage.times
                 likely = torch.log(worth + 1e-3) + START_SHARE * now.log_prior

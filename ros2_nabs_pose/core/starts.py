@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 import math
 
 import torch
@@ -98,6 +98,20 @@ def swept_starts(said: Encoding, rows: Tensor, azimuths: int, free_about_z: bool
     return Hypotheses(owner, R.repeat(len(rows), 1, 1), said.t[owner], said.log_scale[owner],
                       said.mean[owner], torch.zeros_like(owner, dtype=torch.bool),
                       torch.zeros_like(said.log_scale[owner]))
+
+
+def turned_around(now: Hypotheses, angle_deg: float) -> tuple[Hypotheses, Tensor]:
+    """Hypotheses (7 H), each followed by six turned by ``angle_deg``, and the rows (7 H) they had.
+
+    The turns are about the camera's axes, to and fro. None of the six is a track's own pose.
+    """
+    axes = math.radians(angle_deg) * torch.eye(3, dtype=now.R.dtype, device=now.R.device)
+    turns = exp_so3(torch.cat((torch.zeros_like(axes[:1]), axes, -axes)))
+    rows = torch.arange(len(now.R), device=now.R.device).repeat_interleave(len(turns))
+    first = torch.arange(len(rows), device=rows.device) % len(turns) == 0
+    many = now.pick(rows)
+    R = (turns @ now.R[:, None]).flatten(0, 1)
+    return replace(many, R=R, previous=many.previous & first), rows
 
 
 def _apart(R: Tensor, other: Tensor, free_about_z: bool) -> Tensor:

@@ -31,7 +31,7 @@ from ros2_nabs_pose.core.refiner import (
     WORTH,
 )
 from ros2_nabs_pose.core.rotations import exp_so3, geodesic_angle, log_so3, rotation_z
-from ros2_nabs_pose.core.starts import Hypotheses
+from ros2_nabs_pose.core.starts import Hypotheses, turned_around
 from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.resources import find_model, find_refiner, models_dir
 
@@ -205,3 +205,35 @@ def test_presets_end_with_a_stage_that_compares():
     for preset in PRESETS.values():
         if isinstance(preset, Preset):
             assert not isinstance(preset.stages[-1], RefineStage), preset.name
+
+
+def test_turned_around_keeps_each_and_adds_six_about_it():
+    R = exp_so3(torch.tensor([[0.1, -0.4, 0.2], [1.0, 0.3, -0.6]]))
+    now = replace(rows(R), previous=torch.tensor([True, False]))
+    many, kept = turned_around(now, 30.0)
+    assert kept.tolist() == [0] * 7 + [1] * 7
+    assert many.previous.tolist() == [True] + [False] * 13
+    assert torch.equal(many.R[[0, 7]], R) and torch.equal(many.t, now.t[kept])
+    angles = torch.rad2deg(geodesic_angle(many.R, R[kept])).view(2, 7)
+    torch.testing.assert_close(angles[:, 1:], torch.full((2, 6), 30.0), atol=1e-3, rtol=0.0)
+    # To and fro about the same axes: each pair is 60 degrees apart, others are not.
+    pairs_apart = torch.rad2deg(geodesic_angle(many.R[1:4], many.R[4:7]))
+    torch.testing.assert_close(pairs_apart, torch.full((3,), 60.0), atol=1e-3, rtol=0.0)
+
+
+def test_starts_half_a_right_angle_off_converge_where_they_are_turned_around(mug, shipped):
+    generator = torch.Generator().manual_seed(6)
+    focal = torch.full((1,), 5.0)
+    plain = Preset('plain', 1, 0, (RefineStage(4, 1, PoseStage((), 1)), PoseStage((32,), 1)))
+    around = replace(plain, stages=(
+        RefineStage(4, 1, PoseStage((), 1), around_deg=30.0), PoseStage((32,), 1)))
+    within = {'plain': 0, 'around': 0}
+    for k in range(8):
+        R = looking_down(0.3 + 0.05 * k, -1.3 + 0.3 * k)
+        true, seen = drawn_by_itself(mug, R, focal)
+        axis = functional.normalize(torch.randn(1, 3, generator=generator), dim=1)
+        start = replace(true, R=exp_so3(math.radians(45.0) * axis) @ R)
+        for name, preset in (('plain', plain), ('around', around)):
+            found = fit(mug, start, seen, focal, preset, refiner=shipped).best.R
+            within[name] += float(geodesic_angle(found, R)) < math.radians(10.0)
+    assert within['around'] >= 7 and within['around'] >= within['plain']
