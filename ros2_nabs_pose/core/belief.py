@@ -11,7 +11,7 @@ import numpy as np
 MIN_OUTLINE = 0.5
 """Overlap of synthesised outline and mask below which a pose is not believed in."""
 
-CONFIDENCE = (-10.52, 13.21, -1.3)
+CONFIDENCE = (-7.64, 10.39, -1.52)
 """Bias, weight of the outline's overlap, weight of the yaw's spread (1 / rad)."""
 
 # Spread of a good fit on held-out renders; see "nabs-pose benchmark accuracy".

@@ -108,11 +108,13 @@ PRESETS: dict[str, Preset | PaperPreset] = {
         RefineStage(1, 1, instead=PoseStage((16,), 1)), PoseStage((32,), 1)),
         losses={'photometric': 1.0, 'silhouette': 0.5}),
     'cold': Preset('cold', cold_starts=4, warm_starts=2, stages=(
-        RefineStage(1, 1, instead=PoseStage((16, 32), 1)), JointStage(4, 1), PoseStage((32,), 1)),
+        RefineStage(2, 1, instead=PoseStage((16, 32), 1)), JointStage(4, 1), PoseStage((32,), 1)),
         start_prior=0.1, losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
-    'accurate': Preset('accurate', cold_starts=8, warm_starts=4, stages=(
-        PoseStage((16, 16, 32, 32), 4), JointStage(12, 2), PoseStage((32, 32, 64), 2),
-        JointStage(12, 1), PoseStage((32, 64, 64), 1)), sweep=8),
+    'accurate': Preset('accurate', cold_starts=4, warm_starts=4, stages=(
+        RefineStage(1, 4, instead=PoseStage((16, 16, 32, 32), 4), around_deg=30.0),
+        RefineStage(4, 2, instead=PoseStage((), 2)), JointStage(12, 1), PoseStage((32, 64), 1)),
+        start_prior=0.1, sweep=8,
+        losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
     'paper': PaperPreset('paper', {'vgg': 1.0}),
     # The same with our encoder's features, for where VGG's weights cannot be downloaded.
     'paper_offline': PaperPreset('paper_offline', {'features': 1.0}),

@@ -104,7 +104,8 @@ def default_variants() -> tuple[Variant, ...]:
         Variant('encoder and choice', 'steps', stages(end)),
         Variant('refiner alone', 'refiner', stages(refined, end)),
         Variant('no refiner', 'refiner', stages(coarse, joint, fine)),
-        Variant('refiner twice', 'refiner', stages(replace(refined, times=2), joint, fine)),
+        *(Variant(f'refiner {n} times', 'refiner', stages(replace(refined, times=n), joint, fine))
+          for n in (1, 4)),
         Variant('refiner keeps 2', 'refiner', stages(replace(refined, keep=2), joint, fine)),
         *(Variant(f'{n} starts', 'starts', replace(cold, cold_starts=n)) for n in (1, 2, 8)),
         Variant('pose steps only', 'steps', stages(refined, fine)),
