@@ -95,20 +95,23 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         return metadata, {name: file.get_tensor(name) for name in names}
 
 
-def read_weights(path: Path, expected: str) -> tuple[dict[str, str], dict[str, Tensor]]:
+def read_weights(path: Path, expected: str,
+                 command: str = 'train') -> tuple[dict[str, str], dict[str, Tensor]]:
     """Metadata and weights, in float32, of a file whose format must be ``expected``.
+
+    command: of nabs-pose, which makes such files.
 
     Raises PoseError, in one sentence, where the file is missing, damaged or of another format.
     """
     path = Path(path)
     if not path.is_file():
-        raise PoseError(f'There are no weights at {path}: train them with "nabs-pose train" or '
-                        'give another models folder.')
+        raise PoseError(f'There are no weights at {path}: train them with "nabs-pose {command}" '
+                        'or give another models folder.')
     try:
         metadata, tensors = _read(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise PoseError(f'The weights in {path} are damaged ({error}): fetch the file again or '
-                        'train it with "nabs-pose train".') from error
+                        f'train it with "nabs-pose {command}".') from error
     if metadata.get('format') != expected:
         raise PoseError(f'The weights in {path} have format {metadata.get("format")!r}, this '
                         f'version reads {expected!r}: use the models of the same release.')
@@ -133,7 +136,7 @@ def load_model(path: Path) -> CategoryModel:
         model = CategoryModel(generator, encoder, card)
         model.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = ' '.join(str(error).split())[:200]
         raise PoseError(f'The weights in {path} do not fit their own description ({reason}): '
                         'fetch the file again.') from error
     for parameter in model.parameters():

@@ -140,8 +140,9 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
     what stands ``instead`` where there is none, or where it does not know the category.
     """
     terms = build_terms(preset.losses, model.encoder)
-    if refiner is not None and model.card.category not in refiner.config.categories:
+    if refiner is not None and not refiner.knows(model):
         refiner = None
+    free = model.card.symmetry == 'free_z'
     stages = [s.instead if isinstance(s, RefineStage) and refiner is None else s
               for s in preset.stages]
     now, reading = starts, starts
@@ -157,11 +158,12 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
         if isinstance(stage, RefineStage):
             if refiner is not None and (deadline_s is None or time.perf_counter() < deadline_s):
                 if stage.around_deg:
-                    now, rows = turned_around(now, stage.around_deg)
+                    now, rows = turned_around(now, stage.around_deg, free)
                     seen, where = seen.pick(rows), where[rows]
                     volume = volume[0][rows], volume[1][rows]
-                now, worth, _ = refine(model, refiner, now, seen, where, volume, stage.times)
-                iterations += stage.times
+                now, worth, taken = refine(model, refiner, now, seen, where, volume, stage.times,
+                                           deadline_s)
+                iterations += taken
                 likely = torch.log(worth + 1e-3) + START_SHARE * now.log_prior
                 fair = likely + previous_bonus * now.previous
                 kept = _best_rows(-fair, now.owner, stage.keep)

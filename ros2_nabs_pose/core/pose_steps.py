@@ -107,12 +107,12 @@ def draw(model: CategoryModel, now: Hypotheses, focal: Tensor, volume: tuple[Ten
 
     That is all that a step asks of the network.
     """
-    R = now.R if alone else _beside(now.R).flatten(0, 1)
+    # Mixed precision is for the networks: in 16 bits a rotation is off by half a degree.
+    with torch.autocast(now.R.device.type, enabled=False):
+        R = now.R if alone else _beside(now.R).flatten(0, 1)
+        upright = rotation_z(-in_plane(R)) @ R
     kinds = len(R) // len(now.R)
     perspective = (torch.exp(now.log_scale) / focal).clamp_max(0.5).repeat_interleave(kinds)
-    # Mixed precision is for the networks: in 16 bits a rotation is off by half a degree.
-    with torch.autocast(R.device.type, enabled=False):
-        upright = rotation_z(-in_plane(R)) @ R
     views = model.generator.render(*volume, upright, perspective)
     return views.stacked().unflatten(0, (len(now.R), kinds))
 

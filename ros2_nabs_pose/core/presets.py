@@ -61,9 +61,9 @@ class Preset:
     that challenge a track's own pose. stages: see ``RefineStage``, ``PoseStage``, ``JointStage``;
     the last is none of the first kind. rate_*: lengths of joint steps.
     latent_prior: holds codes near what training saw; 0 lets them explain clutter. start_prior:
-    weight of the encoder's word when hypotheses are compared: where views look alike, it decides.
+    weight of the encoder's word when losses are compared: where views look alike, it decides.
     sweep: azimuths swept, each seen from four heights, where the starts explain nothing; 0 none.
-    pull: how strongly pose steps are drawn to the encoder's reading of tilt, place and size; it
+    pull: how strongly pose steps are drawn to tilt, place and size as read, or as refined; it
     steadies shapes that the generator cannot draw. losses: terms of the final comparison and of
     joint steps, by name (see ``losses``); 'features' costs a pass of the encoder's first layers,
     'lpips' and 'vgg' that of an ImageNet network.
@@ -112,7 +112,8 @@ PRESETS: dict[str, Preset | PaperPreset] = {
         start_prior=0.1, losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
     'accurate': Preset('accurate', cold_starts=4, warm_starts=4, stages=(
         RefineStage(1, 4, instead=PoseStage((16, 16, 32, 32), 4), around_deg=30.0),
-        RefineStage(4, 2, instead=PoseStage((), 2)), JointStage(12, 1), PoseStage((32, 64), 1)),
+        RefineStage(4, 2, instead=PoseStage((32, 32, 64), 2)), JointStage(12, 1),
+        PoseStage((32, 64), 1)),
         start_prior=0.1, sweep=8,
         losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
     'paper': PaperPreset('paper', {'vgg': 1.0}),

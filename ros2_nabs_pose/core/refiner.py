@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 import json
 from pathlib import Path
+import time
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ from .encoder import Down
 from .generator import channels_last, FRAME_MARGIN
 from .losses import Observed
 from .pose_steps import draw, in_plane
-from .rotations import exp_so3, rotation_z
+from .rotations import exp_so3, rotation_facing, rotation_z
 from .starts import Hypotheses
 from .types import PoseError
 
@@ -44,10 +45,11 @@ CHANNELS_IN = 9
 class RefinerConfig:
     """Sizes of the refiner; the trunk has the encoder's layout, so it can begin with its weights.
 
-    categories: what it was trained on.
+    categories: what it was trained on. symmetries: of each of them, as its model's card says.
     """
 
     categories: tuple[str, ...] = ()
+    symmetries: tuple[str, ...] = ()
     channels: tuple[int, int, int, int] = (32, 64, 112, 160)
     hidden: int = 256
     resolution: int = 64
@@ -93,6 +95,12 @@ class Refiner(nn.Module):
         nn.init.zeros_(self.head.bias)
         channels_last(self)
 
+    def knows(self, model: CategoryModel) -> bool:
+        """Whether it was trained on such objects, by name and symmetry, in drawings of its size."""
+        kinds = zip(self.config.categories, self.config.symmetries, strict=True)
+        return ((model.card.category, model.card.symmetry) in kinds
+                and model.generator.config.resolution == self.config.resolution)
+
     def forward(self, pair: Tensor) -> Comparison:
         """Compare pairs (H, 9, S, S) of crop and drawing, as ``pairs`` makes them."""
         x = pair.contiguous(memory_format=torch.channels_last)
@@ -134,27 +142,33 @@ def moved_by(now: Hypotheses, said: Comparison, free_about_z: bool) -> Hypothese
         turn = turn - (turn * axis).sum(1, keepdim=True) * axis
     scale = torch.exp(now.log_scale)[:, None] * FRAME_MARGIN
     shift = (to_crop[:, :2, :2] @ said.shift[..., None])[..., 0] * scale
-    return replace(now, R=exp_so3(turn) @ now.R, t=now.t + shift,
-                   log_scale=now.log_scale + said.grow)
+    R = exp_so3(turn) @ now.R
+    # Small turns of the axis add up to a spin; models draw round objects from one side.
+    R = rotation_facing(R[:, :, 2]) if free_about_z else R
+    return replace(now, R=R, t=now.t + shift, log_scale=now.log_scale + said.grow)
 
 
 @torch.no_grad()
 def refine(model: CategoryModel, refiner: Refiner, starts: Hypotheses, seen: Observed,
-           focal: Tensor, volume: tuple[Tensor, Tensor],
-           times: int) -> tuple[Hypotheses, Tensor, Tensor]:
-    """Move hypotheses ``times`` times; then their worth (H,) and upright views (H, 5, S, S).
+           focal: Tensor, volume: tuple[Tensor, Tensor], times: int,
+           deadline_s: float | None = None) -> tuple[Hypotheses, Tensor, int]:
+    """Move hypotheses ``times`` times; them, their worth (H,) and how often they were moved.
 
     seen, focal, volume: rows H, the volume's style with them. Each time costs a view and a pass
-    of the refiner a hypothesis, and so does telling the worth at the end.
+    of the refiner a hypothesis, and so does telling the worth at the end. After ``deadline_s``
+    (``time.perf_counter``) nothing is moved any more.
     """
     now = starts
     free = model.card.symmetry == 'free_z'
-    for left in range(times, -1, -1):
+    taken = 0
+    while True:
         views = draw(model, now, focal, volume, alone=True)[:, 0]
         said = refiner(pairs(now, seen, views))
-        if left:
-            now = moved_by(now, said, free)
-    return now, said.worth, views
+        late = deadline_s is not None and time.perf_counter() >= deadline_s
+        if taken == times or late:
+            return now, said.worth, taken
+        now = moved_by(now, said, free)
+        taken += 1
 
 
 def save_refiner(refiner: Refiner, path: Path, training: dict[str, object]) -> None:
@@ -165,14 +179,17 @@ def save_refiner(refiner: Refiner, path: Path, training: dict[str, object]) -> N
 
 def load_refiner(path: Path) -> Refiner:
     """Read a refiner, in float32 and evaluation mode; PoseError in one sentence where it fails."""
-    metadata, tensors = read_weights(path, FORMAT)
+    metadata, tensors = read_weights(path, FORMAT, 'train-refiner')
     try:
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v
                                   for k, v in json.loads(metadata['refiner']).items()}
-        refiner = Refiner(RefinerConfig(**values))
+        config = RefinerConfig(**values)
+        if len(config.symmetries) != len(config.categories) or isinstance(config.categories, str):
+            raise ValueError('categories and symmetries differ')
+        refiner = Refiner(config)
         refiner.load_state_dict(tensors)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = ' '.join(str(error).split())[:200]
         raise PoseError(f'The weights in {path} do not fit their own description ({reason}): '
                         'fetch the file again.') from error
     return refiner.requires_grad_(False).eval()

@@ -100,17 +100,21 @@ def swept_starts(said: Encoding, rows: Tensor, azimuths: int, free_about_z: bool
                       torch.zeros_like(said.log_scale[owner]))
 
 
-def turned_around(now: Hypotheses, angle_deg: float) -> tuple[Hypotheses, Tensor]:
-    """Hypotheses (7 H), each followed by six turned by ``angle_deg``, and the rows (7 H) they had.
+def turned_around(now: Hypotheses, angle_deg: float,
+                  free_about_z: bool) -> tuple[Hypotheses, Tensor]:
+    """Hypotheses, each followed by six turned by ``angle_deg``, and the rows that they had.
 
-    The turns are about the camera's axes, to and fro. None of the six is a track's own pose.
+    The turns are about the object's axes, to and fro; four about the first two where it may spin.
+    None of them is a track's own pose.
     """
     axes = math.radians(angle_deg) * torch.eye(3, dtype=now.R.dtype, device=now.R.device)
+    axes = axes[:2] if free_about_z else axes
     turns = exp_so3(torch.cat((torch.zeros_like(axes[:1]), axes, -axes)))
     rows = torch.arange(len(now.R), device=now.R.device).repeat_interleave(len(turns))
     first = torch.arange(len(rows), device=rows.device) % len(turns) == 0
     many = now.pick(rows)
-    R = (turns @ now.R[:, None]).flatten(0, 1)
+    R = (now.R[:, None] @ turns).flatten(0, 1)
+    R = rotation_facing(R[:, :, 2]) if free_about_z else R
     return replace(many, R=R, previous=many.previous & first), rows
 
 

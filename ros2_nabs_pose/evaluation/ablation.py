@@ -120,9 +120,9 @@ def default_variants() -> tuple[Variant, ...]:
             name: weight for name, weight in cold.losses.items() if name != 'features'})),
         Variant('no pull', 'pull', replace(cold, pull=0.0)),
         Variant('pull x 5', 'pull', replace(cold, pull=5.0 * cold.pull)),
-        Variant('no start prior', 'start_prior', replace(cold, start_prior=0.0)),
-        Variant('start prior x 3', 'start_prior',
-                replace(cold, start_prior=3.0 * cold.start_prior)),
+        # With a refiner that keeps one hypothesis there is nothing left for the prior to decide.
+        *(Variant(f'no refiner, start prior x {k:g}', 'start_prior', replace(
+            stages(coarse, joint, fine), start_prior=k * cold.start_prior)) for k in (0.0, 3.0)),
         Variant('paper_offline', 'paper', PRESETS['paper_offline']),
         Variant('paper', 'paper', paper),
         Variant(UNTRAINED, 'paper', replace(paper, losses={'vgg-untrained': 1.0}),

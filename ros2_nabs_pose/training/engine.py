@@ -22,6 +22,11 @@ Precision = Literal['32-true', 'bf16-mixed']
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
+def random_devices(device: torch.device | str) -> list[torch.device]:
+    """What ``torch.random.fork_rng`` must keep beside the CPU's state when ``device`` computes."""
+    return [torch.device(device)] if str(device).startswith('cuda') else []
+
+
 class Engine:
     """Processes and precision of a run; one process in 32 bits needs nothing but torch.
 

@@ -25,7 +25,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from .compose import compose, Crops, mirrored, recolour
-from .engine import Engine
+from .engine import Engine, random_devices
 from .instances import TrainingViews
 from .train import append_row, learning_rate
 from ..core.checkpoint import CategoryModel, load_model
@@ -37,6 +37,7 @@ from ..core.pose_steps import draw, in_plane
 from ..core.refiner import (
     Comparison,
     EDGES_DEG,
+    load_refiner,
     moved_by,
     pairs,
     refine,
@@ -180,7 +181,9 @@ class RefinerTrainer:
         self.config, self.data = config, dict(data)
         self.device = torch.device(self.engine.device)
         self.models = {name: model.to(self.device) for name, model in models.items()}
-        self.refiner = Refiner(RefinerConfig(tuple(sorted(models)))).to(self.device)
+        names = tuple(sorted(models))
+        symmetries = tuple(models[name].card.symmetry for name in names)
+        self.refiner = Refiner(RefinerConfig(names, symmetries)).to(self.device)
         begin_with(self.refiner, next(iter(self.models.values())))
         self.average = copy.deepcopy(self.refiner).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(self.refiner.parameters(), lr=config.learning_rate,
@@ -323,7 +326,7 @@ def validate_refiner(refiner: Refiner, models: Mapping[str, CategoryModel],
         free = model.card.symmetry == 'free_z'
         before: list[Tensor] = []
         after: list[Tensor] = []
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=random_devices(data[name].rgba.device)):
             torch.manual_seed(VALIDATION_SEED)
             for _ in range(VALIDATION_BATCHES):
                 _, views = data[name].batch(8, 4)
@@ -368,6 +371,11 @@ def train_refiner(config: RefinerTraining) -> dict[str, dict[str, float]]:
     trainer = RefinerTrainer(config, models, views, engine)
     run, first = Path(config.run), engine.rank == 0
     state = run / 'state.pt'
+    if first and Path(config.out).is_file():
+        lost = set(load_refiner(Path(config.out)).config.categories) - set(config.categories)
+        if lost:
+            print(f'{config.out} knows {", ".join(sorted(lost))}, too: what is trained now will '
+                  'not, and takes its place. Name them as well, or choose another --out.')
     if state.exists():
         trainer.load_state(state)
         if first:

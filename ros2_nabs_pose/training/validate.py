@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .compose import compose, Crops, facing_first, Views
+from .engine import random_devices
 from .instances import TrainingViews
 from ..core.checkpoint import CategoryModel
 from ..core.cuts import limited, tight_zoom, turn_upright
@@ -40,7 +41,7 @@ def _examples(model: CategoryModel, data: TrainingViews, batches: int) -> list[
         tuple[Views, Crops, Encoding, Tensor]]:
     """The same crops every time: the global random state is kept as it was."""
     model.eval()
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=random_devices(data.rgba.device)):
         torch.manual_seed(SEED)
         found = []
         for _ in range(batches):

@@ -269,9 +269,9 @@ def test_an_unknown_yaw_lowers_confidence_and_shows_in_the_covariance_about_the_
     flat, sharp = np.full(24, 1 / 24), np.eye(24)[12]
     assert yaw_spread(flat, centers, 0.3) == pytest.approx(math.pi / math.sqrt(3), rel=0.02)
     assert yaw_spread(sharp, centers, 0.0) == pytest.approx(0.0, abs=1e-9)
-    assert confidence(0.9, 0.1) == pytest.approx(0.775, abs=0.02)
-    assert confidence(0.9, 1.8) == pytest.approx(0.275, abs=0.02)
-    assert confidence(0.6, 0.0) < 0.15 < 0.9 < confidence(1.0, 0.0)
+    assert confidence(0.9, 0.1) == pytest.approx(0.826, abs=0.02)
+    assert confidence(0.9, 1.8) == pytest.approx(0.264, abs=0.02)
+    assert confidence(0.6, 0.0) < 0.25 < 0.9 < confidence(1.0, 0.0)
     T = np.eye(4)
     T[:3, :3] = view_rotation(0.3, 0.0).numpy()
     T[:3, 3] = 0.0, 0.0, 0.5

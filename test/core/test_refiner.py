@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from ros2_nabs_pose.core.checkpoint import load_model
+from ros2_nabs_pose.core import refiner as refiner_module
+from ros2_nabs_pose.core.checkpoint import load_model, write_weights
 from ros2_nabs_pose.core.fit import fit, volumes
 from ros2_nabs_pose.core.generator import FRAME_MARGIN
 from ros2_nabs_pose.core.losses import Observed
@@ -30,7 +31,13 @@ from ros2_nabs_pose.core.refiner import (
     upright_view,
     WORTH,
 )
-from ros2_nabs_pose.core.rotations import exp_so3, geodesic_angle, log_so3, rotation_z
+from ros2_nabs_pose.core.rotations import (
+    exp_so3,
+    geodesic_angle,
+    log_so3,
+    rotation_facing,
+    rotation_z,
+)
 from ros2_nabs_pose.core.starts import Hypotheses, turned_around
 from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.resources import find_model, find_refiner, models_dir
@@ -97,7 +104,7 @@ def test_the_exact_correction_leads_to_the_truth(view, turn, shift, grow):
 
 
 def test_a_free_body_is_tilted_but_not_spun():
-    now = rows(looking_down(0.5, 0.3, 0.2).double())
+    now = rows(rotation_facing(looking_down(0.5, 0.3, 0.2).double()[:, :, 2]))
     own = (rotation_z(-in_plane(now.R)) @ now.R)[:, :, 2]
     still = torch.zeros(1, 6, dtype=torch.float64)
     said = Comparison(0.3 * own, still[:, :2], still[:, 0], still)
@@ -122,12 +129,13 @@ def test_an_untrained_refiner_leaves_poses_as_they_are(mug):
     torch.manual_seed(0)
     now = rows(looking_down(0.6, -0.5).expand(2, -1, -1))
     seen = Observed(torch.rand(2, 3, 64, 64), torch.rand(2, 1, 64, 64), torch.ones(2, 1, 64, 64))
-    moved, worth, views = refine(mug, Refiner().eval(), now, seen, torch.full((2,), 4.0),
-                                 volumes(mug, now.latent), 2)
+    focal, volume = torch.full((2,), 4.0), volumes(mug, now.latent)
+    moved, worth, taken = refine(mug, Refiner().eval(), now, seen, focal, volume, 2)
+    assert taken == 2
     torch.testing.assert_close(moved.R, now.R)
     torch.testing.assert_close(moved.t, now.t)
     assert worth.tolist() == pytest.approx([sum(WORTH) / len(WORTH)] * 2)
-    assert views.shape == (2, 5, 64, 64)
+    views = draw(mug, now, focal, volume, alone=True)[:, 0]
     assert pairs(now, seen, views).shape == (2, 9, 64, 64)
 
 
@@ -175,16 +183,19 @@ def test_a_stage_keeps_the_likely_and_is_passed_over_without_a_refiner(mug, ship
     assert torch.equal(without.best.R, same.best.R)
     assert without.iterations == 0
     stranger = copy.deepcopy(shipped)
-    stranger.config = replace(shipped.config, categories=('can',))
-    unknown = fit(mug, both, seen, focal, keen, refiner=stranger)
-    assert torch.equal(unknown.best.R, same.best.R)
+    for other in (replace(shipped.config, categories=('can',), symmetries=('none',)),
+                  replace(shipped.config, categories=('mug',), symmetries=('free_z',)),
+                  replace(shipped.config, resolution=32)):
+        stranger.config = other
+        unknown = fit(mug, both, seen, focal, keen, refiner=stranger)
+        assert torch.equal(unknown.best.R, same.best.R)
     late = fit(mug, both, seen, focal, keen, deadline_s=0.0, refiner=shipped)
     assert torch.equal(late.best.R, same.best.R)
 
 
 def test_weights_come_back_and_wrong_ones_are_named(tmp_path):
     torch.manual_seed(3)
-    refiner = Refiner(RefinerConfig(('mug', 'toy'), (4, 4, 8, 8), 8))
+    refiner = Refiner(RefinerConfig(('mug', 'toy'), ('none', 'free_z'), (4, 4, 8, 8), 8))
     torch.nn.init.normal_(refiner.head.weight)
     path = tmp_path / 'shared/refiner.safetensors'
     save_refiner(refiner, path, {'steps': 3})
@@ -210,7 +221,7 @@ def test_presets_end_with_a_stage_that_compares():
 def test_turned_around_keeps_each_and_adds_six_about_it():
     R = exp_so3(torch.tensor([[0.1, -0.4, 0.2], [1.0, 0.3, -0.6]]))
     now = replace(rows(R), previous=torch.tensor([True, False]))
-    many, kept = turned_around(now, 30.0)
+    many, kept = turned_around(now, 30.0, free_about_z=False)
     assert kept.tolist() == [0] * 7 + [1] * 7
     assert many.previous.tolist() == [True] + [False] * 13
     assert torch.equal(many.R[[0, 7]], R) and torch.equal(many.t, now.t[kept])
@@ -237,3 +248,36 @@ def test_starts_half_a_right_angle_off_converge_where_they_are_turned_around(mug
             found = fit(mug, start, seen, focal, preset, refiner=shipped).best.R
             within[name] += float(geodesic_angle(found, R)) < math.radians(10.0)
     assert within['around'] >= 7 and within['around'] >= within['plain']
+
+
+def test_round_objects_are_tilted_and_keep_to_one_side():
+    R = rotation_facing(functional.normalize(torch.tensor([[0.1, -0.8, -0.5]]), dim=1))
+    many, kept = turned_around(rows(R), 30.0, free_about_z=True)
+    assert kept.tolist() == [0] * 5
+    axes = torch.rad2deg(torch.arccos((many.R[:, :, 2] @ R[0, :, 2]).clamp(-1.0, 1.0)))
+    torch.testing.assert_close(axes, torch.tensor([0.0, 30.0, 30.0, 30.0, 30.0]), atol=0.05,
+                               rtol=0.0)
+    torch.testing.assert_close(many.R, rotation_facing(many.R[:, :, 2]), atol=1e-6, rtol=0.0)
+    said = Comparison(torch.tensor([[0.3, -0.2, 0.4]]), torch.zeros(1, 2), torch.zeros(1),
+                      torch.zeros(1, len(WORTH)))
+    moved = moved_by(rows(R), said, free_about_z=True).R
+    torch.testing.assert_close(moved, rotation_facing(moved[:, :, 2]), atol=1e-6, rtol=0.0)
+
+
+def test_a_deadline_within_a_stage_ends_the_moves(mug, shipped, monkeypatch):
+    now = rows(looking_down(0.6, -0.5))
+    seen = Observed(torch.rand(1, 3, 64, 64), torch.rand(1, 1, 64, 64), torch.ones(1, 1, 64, 64))
+    clock = iter(range(100))
+    monkeypatch.setattr(refiner_module.time, 'perf_counter', lambda: float(next(clock)))
+    _, _, taken = refine(mug, shipped, now, seen, torch.full((1,), 4.0),
+                         volumes(mug, now.latent), 8, deadline_s=2.5)
+    assert taken == 3  # asked at 0, 1 and 2 s, and not any more at 3
+
+
+@pytest.mark.parametrize('said', ['[1]', '{"categories": "mug", "symmetries": ["none"]}',
+                                  '{"categories": ["mug"], "symmetries": []}'])
+def test_a_refiner_that_does_not_say_what_it_knows_is_refused(tmp_path, said):
+    path = tmp_path / 'refiner.safetensors'
+    write_weights(path, Refiner(), {'format': 'refiner-1', 'refiner': said})
+    with pytest.raises(PoseError, match='do not fit their own description'):
+        load_refiner(path)
