@@ -32,7 +32,12 @@ from .losses import build_terms, Observed
 from .paper import fit_paper
 from .presets import PaperPreset, PoseStage, Preset, PRESETS, RefineStage
 from .refiner import load_refiner, Refiner
-from .rotations import axis_azimuth_from_rotation, rotation_z, spin_nearest
+from .rotations import (
+    axis_azimuth_from_rotation,
+    rotation_from_axis_azimuth,
+    rotation_z,
+    spin_nearest,
+)
 from .starts import Hypotheses, make_starts, Remembered, swept_starts
 from .tracks import Track, Tracks
 from .types import (
@@ -108,6 +113,18 @@ class PosePipeline:
         weights = find_refiner(folder)
         refiner = None if weights is None else load_refiner(weights).to(device)
         return cls(models, preset=preset, device=device, seed=seed, refiner=refiner)
+
+    @torch.no_grad()
+    def drawn_mean(self, category: str) -> np.ndarray:
+        """Picture (S, S, 3) uint8 of a category's mean object on grey, seen from a little above."""
+        generator = self.models[category].generator
+        R = rotation_from_axis_azimuth(self._tensor([np.array([0.0, -0.92, -0.392])]),
+                                       self._tensor([np.array(0.6)]))
+        drawn = generator(torch.zeros(1, generator.config.latent_dim, device=self.device), R,
+                          torch.full((1,), 0.15, device=self.device))
+        picture = (drawn.rgb * drawn.alpha + 0.5 * (1.0 - drawn.alpha))[0].permute(1, 2, 0)
+        painted: np.ndarray = (255.0 * picture).round().byte().cpu().numpy()
+        return painted
 
     def reset(self) -> None:
         """Forget all tracks: the next frame starts cold."""

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from ros2_nabs_pose.bag_types import BagTypes
-from ros2_nabs_pose.core.types import Intrinsics
+from ros2_nabs_pose.core import PosePipeline
+from ros2_nabs_pose.core.types import Box, Intrinsics
 from ros2_nabs_pose.frames import (
     debug_picture,
     FrameInput,
@@ -19,6 +20,7 @@ from ros2_nabs_pose.frames import (
     read_frame,
     RULE_PX,
     solve_frame,
+    warm_up,
     write_frame,
 )
 from ros2_nabs_pose.matching import Match
@@ -54,6 +56,25 @@ def test_nothing_but_other_classes_is_told_with_those_seen():
 def test_frame_and_stamp_are_the_images(image_frame, info_frame, expected):
     made = header_of(MAKE, match(image_frame=image_frame, info_frame=info_frame))
     assert (made.frame_id, made.stamp.sec, made.stamp.nanosec) == (expected, 2, 500_000_000)
+
+
+def test_the_warm_up_fits_every_category_cold_and_tracked_and_leaves_no_track():
+    pipeline = PosePipeline.load(['bowl', 'laptop'])
+    fitted, fit_frame = [], pipeline.estimate_frame
+
+    def noted(*args, **kwargs):
+        found = fit_frame(*args, **{**kwargs, 'max_latency_s': None})
+        fitted.append([(e.category, e.warm) for e in found.estimates])
+        return found
+
+    pipeline.estimate_frame = noted
+    warm_up(pipeline, ['bowl', 'laptop'])
+    assert fitted == [[('bowl', False)] * 2, [('bowl', True)] * 2, [('bowl', False)],
+                      [('bowl', True)], [('laptop', False)], [('laptop', True)]]
+    assert not pipeline._tracks.match([Box(8.0, 8.0, 120.0, 120.0, 'laptop', '0.0')], None)[0]
+    drawing = pipeline.drawn_mean('bowl')
+    assert drawing.shape == (64, 64, 3)
+    assert drawing[0, 0].tolist() == pytest.approx([128] * 3, abs=3)
 
 
 def several(estimate, *named):
