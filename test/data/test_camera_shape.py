@@ -5,7 +5,7 @@ import pytest
 
 from ros2_nabs_pose.data.categories import CATEGORIES
 from ros2_nabs_pose.data.rendering import instance_rng
-from ros2_nabs_pose.data.shapes import camera, sample_object
+from ros2_nabs_pose.data.shapes import camera, camera_parts, sample_object
 
 
 @pytest.fixture(scope='module')
@@ -19,7 +19,10 @@ def test_the_box_is_centred_and_the_lens_looks_along_x(cameras):
         glass, screen = (shape.parts[n].mesh for n in ('glass', 'screen'))
         assert glass.vertices[:, 0].min() > screen.vertices[:, 0].max()
         assert glass.normals[:, 0].mean() > 0.8 and screen.normals[:, 0].mean() < -0.99
-        assert shape.front_point_m[0] == pytest.approx(shape.vertices[:, 0].max(), abs=1e-3)
+        # Grips and film slots may stand out farther than a lens that is drawn in.
+        ends = [shape.parts[n].mesh.vertices[:, 0].max() for n in ('barrel', 'rim', 'hood')
+                if n in shape.parts]
+        assert shape.front_point_m[0] == pytest.approx(max(ends), abs=1e-3)
 
 
 def test_the_glass_is_what_is_seen_in_the_lens(cameras):
@@ -47,6 +50,35 @@ def test_the_name_reads_from_left_to_right_for_who_stands_in_front(cameras):
         assert mesh.vertices[high, 2] > mesh.vertices[low, 2]
         seen += 1
     assert seen == 80
+
+
+def test_wedges_get_thinner_towards_the_top_on_their_side(cameras):
+    backs = set()
+    for shape, _ in cameras:
+        said = shape.parameters
+        if not said['slope']:
+            continue
+        body = shape.parts['body'].mesh.vertices
+        low, high = body[:, 2].min(), body[:, 2].max()
+        lower = body[body[:, 2] < low + 0.1 * said['height_m']]
+        upper = body[body[:, 2] > high - 0.02 * said['height_m']]
+        assert np.ptp(lower[:, 0]) == pytest.approx(said['depth_m'], rel=0.05)
+        assert np.ptp(upper[:, 0]) < (said['thin'] + 0.1) * said['depth_m']
+        straight = lower[:, 0].max() - upper[:, 0].max() if said['slope_back'] else (
+            upper[:, 0].min() - lower[:, 0].min())
+        assert abs(straight) < 0.012  # but for the rounding of the edges
+        backs.add(said['slope_back'])
+    assert backs == {True, False}
+
+
+def test_what_is_wound_by_hand_has_lever_and_crank_and_no_buttons(cameras):
+    for shape, _ in cameras:
+        wound = shape.parameters['kind'] in camera_parts.HANDWOUND
+        assert ('lever' in shape.parts) == ('crank' in shape.parts) == wound
+        assert ('buttons' in shape.parts) == (not wound and shape.parameters['kind'] != 'instant')
+        if wound:  # the crank at the left hand, the lever at the right
+            crank, lever = (shape.parts[n].mesh.vertices[:, 1].mean() for n in ('crank', 'lever'))
+            assert crank > lever
 
 
 def test_every_part_has_its_paint(cameras):
