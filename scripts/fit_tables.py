@@ -29,8 +29,9 @@ def _stage(stage: Any) -> str:
 
     kept = f'keep {stage.keep}'
     if isinstance(stage, RefineStage):
-        around = f' of each turned by {stage.around_deg:g} deg, too' if stage.around_deg else ''
-        return (f'refine {stage.times} x{around}, {kept} '
+        around = (f', below a worth of {stage.doubt:g} also turned by {stage.around_deg:g} deg,'
+                  if stage.around_deg else ',')
+        return (f'refine {stage.times} x{around} {kept} '
                 f'(without a refiner: {_stage(stage.instead)})')
     if isinstance(stage, JointStage):
         return f'{stage.iterations} joint steps, {kept}'

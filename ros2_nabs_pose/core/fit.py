@@ -157,13 +157,21 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
         where = focal[now.owner]
         if isinstance(stage, RefineStage):
             if refiner is not None and (deadline_s is None or time.perf_counter() < deadline_s):
-                if stage.around_deg:
-                    now, rows = turned_around(now, stage.around_deg, free)
-                    seen, where = seen.pick(rows), where[rows]
-                    volume = volume[0][rows], volume[1][rows]
-                now, worth, taken = refine(model, refiner, now, seen, where, volume, stage.times,
+                begun = now
+                now, worth, taken = refine(model, refiner, begun, seen, where, volume, stage.times,
                                            deadline_s)
                 iterations += taken
+                best = worth.new_zeros(len(focal)).scatter_reduce(0, begun.owner, worth, 'amax')
+                lost = torch.nonzero(best[begun.owner] < stage.doubt)[:, 0]
+                if stage.around_deg and len(lost):
+                    turned, of = turned_around(begun.pick(lost), stage.around_deg, free)
+                    rows = lost[of]
+                    again = refine(model, refiner, turned, seen.pick(rows), where[rows],
+                                   (volume[0][rows], volume[1][rows]), stage.times, deadline_s)
+                    now, worth = now.joined(again[0]), torch.cat((worth, again[1]))
+                    rows = torch.cat((torch.arange(len(begun.owner), device=rows.device), rows))
+                    seen, volume = seen.pick(rows), (volume[0][rows], volume[1][rows])
+                    iterations += again[2]
                 likely = torch.log(worth + 1e-3) + START_SHARE * now.log_prior
                 fair = likely + previous_bonus * now.previous
                 kept = _best_rows(-fair, now.owner, stage.keep)

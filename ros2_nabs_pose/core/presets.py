@@ -38,15 +38,17 @@ class RefineStage:
     """Moves by the refiner (``refiner``); afterwards each crop keeps its ``keep`` most likely.
 
     Each time costs a view and a pass of the refiner a hypothesis, telling how likely they are one
-    more. instead: what is done where no refiner knows the category. around_deg: not only the
-    hypotheses are moved, but also each turned by so much about three axes and back, six more
-    each; then starts that are 45 degrees off converge. 0: they alone.
+    more. instead: what is done where no refiner knows the category. around_deg: where even the best
+    hypothesis of a crop is worth less than ``doubt``, each is also turned by so much about three
+    axes and back, and these six are moved as well; then starts that are 45 degrees off converge.
+    0: never.
     """
 
     times: int
     keep: int
     instead: PoseStage
     around_deg: float = 0.0
+    doubt: float = 0.5
 
 
 Stage = RefineStage | PoseStage | JointStage
@@ -111,9 +113,8 @@ PRESETS: dict[str, Preset | PaperPreset] = {
         RefineStage(2, 1, instead=PoseStage((16, 32), 1)), JointStage(4, 1), PoseStage((32,), 1)),
         start_prior=0.1, losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
     'accurate': Preset('accurate', cold_starts=4, warm_starts=4, stages=(
-        RefineStage(1, 4, instead=PoseStage((16, 16, 32, 32), 4), around_deg=30.0),
-        RefineStage(4, 2, instead=PoseStage((32, 32, 64), 2)), JointStage(12, 1),
-        PoseStage((32, 64), 1)),
+        RefineStage(2, 1, instead=PoseStage((16, 16, 32, 32), 2), around_deg=30.0),
+        JointStage(12, 1), PoseStage((32, 64), 1)),
         start_prior=0.1, sweep=8,
         losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
     'paper': PaperPreset('paper', {'vgg': 1.0}),

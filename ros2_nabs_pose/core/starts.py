@@ -36,6 +36,11 @@ class Hypotheses:
         return Hypotheses(self.owner[index], self.R[index], self.t[index], self.log_scale[index],
                           self.latent[index], self.previous[index], self.log_prior[index])
 
+    def joined(self, other: Hypotheses) -> Hypotheses:
+        """Rows of both, the other's last."""
+        return Hypotheses(*(torch.cat((getattr(self, f.name), getattr(other, f.name)))
+                            for f in fields(self)))
+
     def where(self, first: Tensor, other: Hypotheses) -> Hypotheses:
         """Own rows where ``first`` (H,) holds, the other's elsewhere."""
         def choose(a: Tensor, b: Tensor) -> Tensor:
@@ -102,20 +107,19 @@ def swept_starts(said: Encoding, rows: Tensor, azimuths: int, free_about_z: bool
 
 def turned_around(now: Hypotheses, angle_deg: float,
                   free_about_z: bool) -> tuple[Hypotheses, Tensor]:
-    """Hypotheses, each followed by six turned by ``angle_deg``, and the rows that they had.
+    """Six copies of each hypothesis, turned by ``angle_deg``, and the rows that they are of.
 
     The turns are about the object's axes, to and fro; four about the first two where it may spin.
     None of them is a track's own pose.
     """
     axes = math.radians(angle_deg) * torch.eye(3, dtype=now.R.dtype, device=now.R.device)
     axes = axes[:2] if free_about_z else axes
-    turns = exp_so3(torch.cat((torch.zeros_like(axes[:1]), axes, -axes)))
+    turns = exp_so3(torch.cat((axes, -axes)))
     rows = torch.arange(len(now.R), device=now.R.device).repeat_interleave(len(turns))
-    first = torch.arange(len(rows), device=rows.device) % len(turns) == 0
     many = now.pick(rows)
     R = (now.R[:, None] @ turns).flatten(0, 1)
     R = rotation_facing(R[:, :, 2]) if free_about_z else R
-    return replace(many, R=R, previous=many.previous & first), rows
+    return replace(many, R=R, previous=torch.zeros_like(many.previous)), rows
 
 
 def _apart(R: Tensor, other: Tensor, free_about_z: bool) -> Tensor:

@@ -118,8 +118,9 @@ class InformedPipeline(PosePipeline):
             first, device=starts.owner.device)))
         if self.truth == 'start':
             others = [k for k, o in enumerate(starts.owner.tolist()) if o not in told]
-            return _joined(at_truth, starts.pick(torch.tensor(
+            both = at_truth.joined(starts.pick(torch.tensor(
                 others, dtype=torch.long, device=starts.owner.device)))
+            return both.pick(both.owner.argsort(stable=True))  # grouped by owner
         latent = starts.latent.clone()
         codes = fit_codes(model, replace(at_truth, latent=said.mean[at_truth.owner]), seen, focal,
                           preset)
@@ -166,13 +167,6 @@ def fit_codes(model: CategoryModel, at_truth: Hypotheses, seen: Observed, focal:
     held = replace(preset, stages=(JointStage(steps, 1),), rate_rotation=0.0, rate_place=0.0)
     rows = replace(at_truth, owner=torch.arange(len(at_truth.owner), device=focal.device))
     return fit(model, rows, seen.pick(at_truth.owner), focal[at_truth.owner], held).best.latent
-
-
-def _joined(a: Hypotheses, b: Hypotheses) -> Hypotheses:
-    """Rows of both, grouped by owner."""
-    both = Hypotheses(*(torch.cat((getattr(a, name), getattr(b, name)))
-                        for name in Hypotheses.__dataclass_fields__))
-    return both.pick(both.owner.argsort(stable=True))
 
 
 def evaluate_with(truth: str, load: Callable[[type[PosePipeline]], Pipeline],

@@ -218,17 +218,16 @@ def test_presets_end_with_a_stage_that_compares():
             assert not isinstance(preset.stages[-1], RefineStage), preset.name
 
 
-def test_turned_around_keeps_each_and_adds_six_about_it():
+def test_turned_around_are_six_about_each():
     R = exp_so3(torch.tensor([[0.1, -0.4, 0.2], [1.0, 0.3, -0.6]]))
     now = replace(rows(R), previous=torch.tensor([True, False]))
     many, kept = turned_around(now, 30.0, free_about_z=False)
-    assert kept.tolist() == [0] * 7 + [1] * 7
-    assert many.previous.tolist() == [True] + [False] * 13
-    assert torch.equal(many.R[[0, 7]], R) and torch.equal(many.t, now.t[kept])
-    angles = torch.rad2deg(geodesic_angle(many.R, R[kept])).view(2, 7)
-    torch.testing.assert_close(angles[:, 1:], torch.full((2, 6), 30.0), atol=1e-3, rtol=0.0)
+    assert kept.tolist() == [0] * 6 + [1] * 6
+    assert not many.previous.any() and torch.equal(many.t, now.t[kept])
+    angles = torch.rad2deg(geodesic_angle(many.R, R[kept]))
+    torch.testing.assert_close(angles, torch.full((12,), 30.0), atol=1e-3, rtol=0.0)
     # To and fro about the same axes: each pair is 60 degrees apart, others are not.
-    pairs_apart = torch.rad2deg(geodesic_angle(many.R[1:4], many.R[4:7]))
+    pairs_apart = torch.rad2deg(geodesic_angle(many.R[:3], many.R[3:6]))
     torch.testing.assert_close(pairs_apart, torch.full((3,), 60.0), atol=1e-3, rtol=0.0)
 
 
@@ -250,12 +249,27 @@ def test_starts_half_a_right_angle_off_converge_where_they_are_turned_around(mug
     assert within['around'] >= 7 and within['around'] >= within['plain']
 
 
+def test_starts_that_are_not_doubted_are_not_turned_around(mug, shipped):
+    focal = torch.full((1,), 5.0)
+    R = looking_down(0.5, -0.9)
+    true, seen = drawn_by_itself(mug, R, focal)
+    stage = RefineStage(2, 1, PoseStage((), 1), around_deg=30.0)
+
+    def steps(start, stage):
+        return fit(mug, start, seen, focal, Preset('p', 1, 0, (stage, PoseStage((32,), 1))),
+                   refiner=shipped).iterations
+
+    far = replace(true, R=exp_so3(torch.tensor([[0.0, 1.4, 0.0]])) @ R)
+    assert steps(true, stage) == steps(true, replace(stage, around_deg=0.0)) == 3
+    assert steps(far, stage) == 5 and steps(far, replace(stage, doubt=0.0)) == 3
+
+
 def test_round_objects_are_tilted_and_keep_to_one_side():
     R = rotation_facing(functional.normalize(torch.tensor([[0.1, -0.8, -0.5]]), dim=1))
     many, kept = turned_around(rows(R), 30.0, free_about_z=True)
-    assert kept.tolist() == [0] * 5
+    assert kept.tolist() == [0] * 4
     axes = torch.rad2deg(torch.arccos((many.R[:, :, 2] @ R[0, :, 2]).clamp(-1.0, 1.0)))
-    torch.testing.assert_close(axes, torch.tensor([0.0, 30.0, 30.0, 30.0, 30.0]), atol=0.05,
+    torch.testing.assert_close(axes, torch.full((4,), 30.0), atol=0.05,
                                rtol=0.0)
     torch.testing.assert_close(many.R, rotation_facing(many.R[:, :, 2]), atol=1e-6, rtol=0.0)
     said = Comparison(torch.tensor([[0.3, -0.2, 0.4]]), torch.zeros(1, 2), torch.zeros(1),
