@@ -6,8 +6,9 @@
     scripts/env python scripts/calibrate.py data data/backgrounds
 
 Fits instances that training left out, composed into clutter, with the preset ``cold``; then a
-logistic regression of right or wrong on the outline's overlap and the yaw's spread. Prints the
-numbers that stand in core/belief.py, and the calibration error on halves not used for them.
+logistic regression of right or wrong on the outline's overlap, the yaw's spread and the refiner's
+word, and once more without a refiner. Prints the numbers that stand in core/belief.py, and the
+calibration error on halves not used for them.
 """
 
 from __future__ import annotations
@@ -43,15 +44,18 @@ SEED = 5
 
 
 def observe(path: Path, data: Path, backgrounds: Path,
-            refiner: Refiner | None) -> list[tuple[float, float, float]]:
-    """Outline overlap, yaw spread and whether the rotation is right, of one category's crops."""
+            refiner: Refiner | None) -> list[tuple[float, ...]]:
+    """What tells whether the rotation is right, and whether it is, of one category's crops.
+
+    Outline overlap, yaw spread, log odds of the refiner's word where there is one, right or wrong.
+    """
     model = load_model(path)
     views = TrainingViews.load(data / path.stem, backgrounds, 'validation')
     free = model.card.symmetry == 'free_z'
     preset = PRESETS['cold']
     assert isinstance(preset, Preset)
     torch.manual_seed(SEED)
-    rows = []
+    rows: list[tuple[float, ...]] = []
     for _ in range(BATCHES):
         _, v = views.batch(4, 4)
         crops = compose(v, views.backgrounds)
@@ -79,7 +83,9 @@ def observe(path: Path, data: Path, backgrounds: Path,
                                            float(axis_azimuth_from_rotation(R)[1]))
             else:
                 continue
-            rows.append((outline, spread, float(torch.rad2deg(error)) <= CORRECT_DEG))
+            right = float(torch.rad2deg(error)) <= CORRECT_DEG
+            said_of_it = () if refiner is None else (belief.log_odds(float(found.worth[i])),)
+            rows.append((outline, spread, *said_of_it, right))
     return rows
 
 
@@ -95,20 +101,9 @@ def logistic(features: np.ndarray, right: np.ndarray) -> np.ndarray:
     return weights
 
 
-def main() -> int:
-    """Measure and print."""
-    if len(sys.argv) != 3:
-        print('usage: calibrate.py FOLDER_OF_RENDERED_CATEGORIES BACKGROUNDS', file=sys.stderr)
-        return 2
-    data, backgrounds = map(Path, sys.argv[1:])
-    shared = find_refiner(models_dir())
-    refiner = None if shared is None else load_refiner(shared)
-    rows = []
-    for path in sorted(models_dir().glob('*.safetensors')):
-        rows += observe(path, data, backgrounds, refiner)
-        print(f'{path.stem}: {len(rows)} answers so far', file=sys.stderr, flush=True)
-    table = np.array(rows, dtype=float)
-    features, right = table[:, :2], table[:, 2]
+def report(table: np.ndarray, name: str) -> None:
+    """Print the regression of a table's last column on the others, and its error on halves."""
+    features, right = table[:, :-1], table[:, -1]
     errors, rng = [], np.random.default_rng(0)
     for _ in range(20):
         order = rng.permutation(len(table))
@@ -116,9 +111,24 @@ def main() -> int:
         weights = logistic(features[a], right[a])
         p = 1.0 / (1.0 + np.exp(-np.c_[np.ones(len(b)), features[b]] @ weights))
         errors.append(expected_calibration_error(p, right[b] > 0.5))
-    print('bias, outline, yaw spread:', logistic(features, right).round(2))
+    print(f'{name} = {tuple(logistic(features, right).round(2).tolist())}')
     print(f'calibration error on the other half (mean of 20): {np.mean(errors):.3f}, '
           f'{len(table)} answers')
+
+
+def main() -> int:
+    """Measure and print."""
+    if len(sys.argv) != 3:
+        print('usage: calibrate.py FOLDER_OF_RENDERED_CATEGORIES BACKGROUNDS', file=sys.stderr)
+        return 2
+    data, backgrounds = map(Path, sys.argv[1:])
+    shared = find_refiner(models_dir())
+    for refiner in (None,) if shared is None else (load_refiner(shared), None):
+        rows = []
+        for path in sorted(models_dir().glob('*.safetensors')):
+            rows += observe(path, data, backgrounds, refiner)
+            print(f'{path.stem}: {len(rows)} answers so far', file=sys.stderr, flush=True)
+        report(np.array(rows, dtype=float), 'UNREFINED' if refiner is None else 'CONFIDENCE')
     return 0
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-"""How sure a fit is: confidence from the explained outline and the yaw's posterior, covariance."""
+"""How sure a fit is: confidence from outline, the yaw's posterior and refiner; covariance."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import numpy as np
 MIN_OUTLINE = 0.5
 """Overlap of synthesised outline and mask below which a pose is not believed in."""
 
-CONFIDENCE = (-7.64, 10.39, -1.52)
-"""Bias, weight of the outline's overlap, weight of the yaw's spread (1 / rad)."""
+CONFIDENCE = (-4.38, 3.65, -0.84, 1.41)
+"""Bias, weights of the outline's overlap, the yaw's spread (1 / rad), the worth's log odds."""
+UNREFINED = (-7.64, 10.39, -1.52)
+"""The first three where no refiner knows the category."""
 
 # Spread of a good fit on held-out renders; see "nabs-pose benchmark accuracy".
 AXIS_STD_RAD = math.radians(4.0)
@@ -33,14 +35,26 @@ def yaw_spread(probability: np.ndarray, centers_rad: np.ndarray, yaw_rad: float)
     return float(math.sqrt((probability * apart ** 2).sum()))
 
 
-def confidence(outline: float, yaw_std_rad: float) -> float:
+def confidence(outline: float, yaw_std_rad: float, worth: float = math.nan) -> float:
     """How likely the rotation is within 10 degrees (yaw left out where it cannot be seen).
 
-    A logistic of how well the outline is explained and of what is unknown of the yaw; its numbers
+    A logistic of how well the outline is explained, of what is unknown of the yaw, and of what the
+    refiner says of the pose (``Comparison.worth``, NaN where none knows the category); its numbers
     are scripts/calibrate.py's, from rendered instances of six categories that training left out.
     """
-    bias, by_outline, by_yaw = CONFIDENCE
-    return 1.0 / (1.0 + math.exp(-(bias + by_outline * outline + by_yaw * yaw_std_rad)))
+    if math.isnan(worth):
+        bias, by_outline, by_yaw = UNREFINED
+        odds = 0.0
+    else:
+        bias, by_outline, by_yaw, by_worth = CONFIDENCE
+        odds = by_worth * log_odds(worth)
+    return 1.0 / (1.0 + math.exp(-(bias + by_outline * outline + by_yaw * yaw_std_rad + odds)))
+
+
+def log_odds(worth: float) -> float:
+    """Log odds of a worth, held within 0.001 and 0.999."""
+    share = min(max(worth, 1e-3), 1.0 - 1e-3)
+    return math.log(share / (1.0 - share))
 
 
 def pose_covariance(T_cam_obj: np.ndarray, yaw_std_rad: float, radius_std: float) -> np.ndarray:

@@ -19,7 +19,7 @@ from .checkpoint import CategoryModel
 from .losses import build_terms, Observed, Synthesised, Term
 from .pose_steps import place, pose_steps, synthesise, Targets
 from .presets import JointStage, PoseStage, Preset, RefineStage
-from .refiner import refine, Refiner
+from .refiner import pairs, refine, Refiner
 from .rotations import exp_so3
 from .starts import Hypotheses, turned_around
 
@@ -32,15 +32,15 @@ class FitResult:
     """Best hypothesis of each crop (O), and what speaks for it.
 
     loss: (O,) final loss. synthesis: what the best ones draw in their crops, rows O. iterations:
-    steps taken. runner_up: (O,) loss of the best other start when the field was last compared,
-    inf where there was one start only.
+    steps taken. worth: (O,) what the refiner says of them in the end (``Comparison.worth``), NaN
+    where there is none.
     """
 
     best: Hypotheses
     loss: Tensor
     synthesis: Synthesised
     iterations: int
-    runner_up: Tensor
+    worth: Tensor
 
     def with_better(self, rows: Tensor, other: FitResult) -> FitResult:
         """The same with rows ``rows`` (O',) from ``other``, which holds those alone, if better."""
@@ -55,7 +55,7 @@ class FitResult:
         made = Synthesised(*(put(getattr(self.synthesis, f.name), getattr(other.synthesis, f.name))
                              for f in fields(Synthesised)))
         return FitResult(best, put(self.loss, other.loss), made,
-                         self.iterations + other.iterations, put(self.runner_up, other.runner_up))
+                         self.iterations + other.iterations, put(self.worth, other.worth))
 
 
 class _Adam:
@@ -149,7 +149,6 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
     seen = crops.pick(now.owner)
     volume = volumes(model, now.latent)
     iterations = 0
-    runner_up = torch.full((len(focal),), torch.inf, device=focal.device)
     for number, stage in enumerate(stages):
         if (stage == PoseStage((), stage.keep) and len(now.owner) == len(focal)
                 and number < len(stages) - 1):
@@ -197,26 +196,19 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
             loss = _total(terms, made, seen)
             fair = torch.where(now.previous, loss * (1.0 - previous_bonus), loss)
             fair = fair - preset.start_prior * now.log_prior
-            if len(now.owner) > len(focal):
-                _note_runner_up(runner_up, loss, fair, now.owner)
             kept = _best_rows(fair, now.owner, 1 if final else stage.keep)
             now, reading, seen = now.pick(kept), reading.pick(kept), seen.pick(kept)
             volume = volume[0][kept], volume[1][kept]
         if final:
             break
+    worth = torch.full_like(focal, torch.nan)
+    if refiner is not None:
+        with torch.no_grad():
+            worth = refiner(pairs(now, seen, stepped.views[kept])).worth
     return FitResult(best=now, loss=loss[kept], iterations=iterations,
-                     synthesis=made.pick(kept), runner_up=runner_up)
+                     synthesis=made.pick(kept), worth=worth)
 
 
 def _total(terms: list[tuple[float, Term]], made: Synthesised, seen: Observed) -> Tensor:
     loss = torch.stack([weight * term(made, seen) for weight, term in terms]).sum(0)
     return torch.nan_to_num(loss, nan=torch.inf)
-
-
-def _note_runner_up(runner_up: Tensor, loss: Tensor, fair: Tensor, owner: Tensor) -> None:
-    """Write each crop's second best loss (O,) into ``runner_up``."""
-    ranked = _best_rows(fair, owner, 2)
-    for o in owner.unique():
-        members = ranked[owner[ranked] == o]
-        if len(members) > 1:
-            runner_up[o] = loss[members[1]]

@@ -77,7 +77,7 @@ def fit_paper(model: CategoryModel, said: Encoding, crops: Observed, focal: Tens
                          for name in ('rgb', 'alpha', 'depth')))
     return FitResult(best=best, loss=torch.cat([loss for _, _, loss, _ in found]), synthesis=made,
                      iterations=max(steps for _, _, _, steps in found),
-                     runner_up=torch.full_like(focal, math.inf))
+                     worth=torch.full_like(focal, math.nan))
 
 
 def _fit_one(model: CategoryModel, said: Encoding, o: int, seen: Observed, focal: Tensor,

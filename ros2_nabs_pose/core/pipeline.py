@@ -326,7 +326,8 @@ class PosePipeline:
         track_id = cut.box.track_id or (cut.track.track_id if cut.track else self._tracks.new_id())
         return PoseEstimate(
             category=cut.box.category, track_id=track_id, box=cut.box, T_cam_obj=T_cam_obj,
-            size_m=size, box_center_m=center, confidence=belief.confidence(outline, yaw_std),
+            size_m=size, box_center_m=center,
+            confidence=belief.confidence(outline, yaw_std, float(result.worth[i])),
             covariance=belief.pose_covariance(T_cam_obj, yaw_std, radius_std),
             scale_source=source, loss=loss, iterations=result.iterations,
             warm=bool(result.best.previous[i]), seconds=seconds,

@@ -125,7 +125,9 @@ def test_the_best_final_loss_wins(mug):
                       torch.zeros(2))
     result = fit(mug, both, crop, focal, POSE_ONLY)
     assert math.degrees(float(geodesic_angle(result.best.R, R)[0])) < 5.0
-    assert float(result.runner_up[0]) > float(result.loss[0])
+    alone = fit(mug, far, crop, focal, POSE_ONLY)
+    assert float(alone.loss[0]) > float(result.loss[0])
+    assert result.worth.shape == (1,) and result.worth.isnan().all()  # there was no refiner
 
 
 def test_among_equals_the_encoders_word_decides(mug):

@@ -272,6 +272,10 @@ def test_an_unknown_yaw_lowers_confidence_and_shows_in_the_covariance_about_the_
     assert confidence(0.9, 0.1) == pytest.approx(0.826, abs=0.02)
     assert confidence(0.9, 1.8) == pytest.approx(0.264, abs=0.02)
     assert confidence(0.6, 0.0) < 0.25 < 0.9 < confidence(1.0, 0.0)
+    # Where a refiner knows the category, what it says counts beside the outline.
+    assert confidence(0.9, 0.1, 0.5) < 0.5 < confidence(0.9, 0.1, 0.8) < confidence(0.9, 0.1, 0.97)
+    assert confidence(0.9, 1.8, 0.97) < confidence(0.9, 0.1, 0.97)
+    assert confidence(0.9, 0.1, 1.0) == confidence(0.9, 0.1, 0.999) < 1.0
     T = np.eye(4)
     T[:3, :3] = view_rotation(0.3, 0.0).numpy()
     T[:3, 3] = 0.0, 0.0, 0.5

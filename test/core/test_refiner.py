@@ -177,7 +177,7 @@ def test_a_stage_keeps_the_likely_and_is_passed_over_without_a_refiner(mug, ship
     found = fit(mug, both, seen, focal, keen, refiner=shipped)
     assert float(geodesic_angle(found.best.R, true.R)) < math.radians(8.0)
     assert found.iterations == 1
-    assert torch.isinf(found.runner_up).all()  # the other side was not drawn to the end
+    assert 0.5 < float(found.worth) <= 1.0
     plain = replace(keen, stages=(PoseStage((), 1), PoseStage((), 1)))
     without, same = fit(mug, both, seen, focal, keen), fit(mug, both, seen, focal, plain)
     assert torch.equal(without.best.R, same.best.R)
