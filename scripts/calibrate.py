@@ -50,6 +50,8 @@ def observe(path: Path, data: Path, backgrounds: Path,
     Outline overlap, yaw spread, log odds of the refiner's word where there is one, right or wrong.
     """
     model = load_model(path)
+    if refiner is not None and not refiner.knows(model):
+        return []
     views = TrainingViews.load(data / path.stem, backgrounds, 'validation')
     free = model.card.symmetry == 'free_z'
     preset = PRESETS['cold']

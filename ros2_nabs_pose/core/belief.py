@@ -39,7 +39,7 @@ def confidence(outline: float, yaw_std_rad: float, worth: float = math.nan) -> f
     """How likely the rotation is within 10 degrees (yaw left out where it cannot be seen).
 
     A logistic of how well the outline is explained, of what is unknown of the yaw, and of what the
-    refiner says of the pose (``Comparison.worth``, NaN where none knows the category); its numbers
+    refiner says of the pose (``Comparison.worth``, NaN where none was asked); its numbers
     are scripts/calibrate.py's, from rendered instances of six categories that training left out.
     """
     if math.isnan(worth):

@@ -33,7 +33,7 @@ class FitResult:
 
     loss: (O,) final loss. synthesis: what the best ones draw in their crops, rows O. iterations:
     steps taken. worth: (O,) what the refiner says of them in the end (``Comparison.worth``), NaN
-    where there is none.
+    where none was asked.
     """
 
     best: Hypotheses
@@ -162,7 +162,8 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
                 iterations += taken
                 best = worth.new_zeros(len(focal)).scatter_reduce(0, begun.owner, worth, 'amax')
                 lost = torch.nonzero(best[begun.owner] < stage.doubt)[:, 0]
-                if stage.around_deg and len(lost):
+                late = deadline_s is not None and time.perf_counter() >= deadline_s
+                if stage.around_deg and len(lost) and not late:
                     turned, of = turned_around(begun.pick(lost), stage.around_deg, free)
                     rows = lost[of]
                     again = refine(model, refiner, turned, seen.pick(rows), where[rows],

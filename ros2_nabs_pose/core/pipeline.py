@@ -52,8 +52,8 @@ from .types import (
     SCALE_KNOWN_SIZE,
 )
 
-WRAP_UP_S = 0.012
-"""Kept of a time limit for comparing hypotheses and lifting the pose after the last step."""
+WRAP_UP_S = 0.017
+"""Kept of a time limit for comparing hypotheses, asking the refiner and lifting the pose."""
 
 
 class PosePipeline:

@@ -5,6 +5,7 @@
 import copy
 from dataclasses import replace
 import math
+import time
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -262,6 +263,41 @@ def test_starts_that_are_not_doubted_are_not_turned_around(mug, shipped):
     far = replace(true, R=exp_so3(torch.tensor([[0.0, 1.4, 0.0]])) @ R)
     assert steps(true, stage) == steps(true, replace(stage, around_deg=0.0)) == 3
     assert steps(far, stage) == 5 and steps(far, replace(stage, doubt=0.0)) == 3
+
+
+def test_of_several_crops_the_doubted_alone_are_turned_around(mug, shipped):
+    focal = torch.full((1,), 5.0)
+    R = looking_down(0.5, -0.9)
+    true, seen = drawn_by_itself(mug, R, focal)
+    far = replace(true, R=exp_so3(torch.tensor([[0.0, 1.4, 0.0]])) @ R)
+    both = far.joined(replace(true, owner=torch.tensor([1])))
+    preset = Preset('p', 1, 0, (RefineStage(2, 1, PoseStage((), 1), around_deg=30.0),
+                                PoseStage((32,), 1)))
+    found = fit(mug, both, seen.pick(torch.tensor([0, 0])), focal.expand(2), preset,
+                refiner=shipped)
+    alone = [fit(mug, start, seen, focal, preset, refiner=shipped) for start in (far, true)]
+    assert found.best.owner.tolist() == [0, 1]
+    torch.testing.assert_close(found.best.R, torch.cat([a.best.R for a in alone]), atol=1e-4,
+                               rtol=0.0)
+    # What is said in the end is said of the pose that is given.
+    _, worth, _ = refine(mug, shipped, found.best, seen.pick(torch.tensor([0, 0])),
+                         focal.expand(2), volumes(mug, found.best.latent), 0)
+    torch.testing.assert_close(found.worth, worth, atol=2e-3, rtol=0.0)
+
+
+def test_nothing_is_turned_around_after_the_deadline(mug, shipped):
+    focal = torch.full((1,), 5.0)
+    true, seen = drawn_by_itself(mug, looking_down(0.5, -0.9), focal)
+    far = replace(true, R=exp_so3(torch.tensor([[0.0, 1.4, 0.0]])) @ true.R)
+    keen = RefineStage(1, 1, PoseStage((), 1), around_deg=30.0, doubt=2.0)
+    preset = Preset('p', 1, 0, (keen, PoseStage((), 1)))
+
+    def end_in(seconds):
+        return fit(mug, far, seen, focal, preset, refiner=shipped,
+                   deadline_s=time.perf_counter() + seconds)
+
+    assert end_in(60.0).iterations == 2
+    assert end_in(0.002).iterations <= 1  # a move takes longer than that
 
 
 def test_round_objects_are_tilted_and_keep_to_one_side():

@@ -27,13 +27,17 @@ def test_the_box_is_centred_and_the_lens_looks_along_x(cameras):
 
 def test_the_glass_is_what_is_seen_in_the_lens(cameras):
     for shape, _ in cameras:
-        barrel, glass = (shape.parts[n].mesh.vertices for n in ('barrel', 'glass'))
+        barrel = np.concatenate([shape.parts[n].mesh.vertices for n in ('barrel', 'band')])
+        glass = shape.parts['glass'].mesh.vertices
         middle = np.linalg.norm(barrel[:, 1:] - shape.front_point_m[1:], axis=1) < 1e-4
         assert middle.any() and barrel[middle, 0].max() < glass[:, 0].min()
 
 
 def test_the_release_is_on_top_at_the_right_hand(cameras):
     for shape, _ in cameras:
+        assert ('release' in shape.parts) == (not shape.parameters['block_m'])
+        if shape.parameters['block_m']:
+            continue
         release = shape.parts['release'].mesh.vertices.mean(0)
         body = shape.parts['body'].mesh.vertices
         assert release[1] < body[:, 1].mean() and release[2] > body[:, 2].mean()
@@ -69,6 +73,9 @@ def test_wedges_get_thinner_towards_the_top_on_their_side():
             upper[:, 0].min() - lower[:, 0].min())
         assert abs(straight) < 0.012  # but for the rounding of the edges
         backs.add(said['slope_back'])
+        if 'tray' in shape.parts:
+            tray = shape.parts['tray'].mesh.vertices[:, 2].max()
+            assert tray < shape.parts['glass'].mesh.vertices[:, 2].min()
     assert backs == {True, False}
 
 
@@ -80,6 +87,9 @@ def test_what_is_wound_by_hand_has_lever_and_crank_and_no_buttons(cameras):
         if wound:  # the crank at the left hand, the lever at the right
             crank, lever = (shape.parts[n].mesh.vertices[:, 1].mean() for n in ('crank', 'lever'))
             assert crank > lever
+            body = shape.parts['body'].mesh.vertices
+            arm = shape.parts['lever'].mesh.vertices
+            assert (arm[:, :2] > body[:, :2].min(0) - 0.002).all()  # it does not stick out
 
 
 def test_every_part_has_its_paint(cameras):

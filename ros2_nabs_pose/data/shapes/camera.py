@@ -140,7 +140,8 @@ def build(p: CameraParameters) -> Shape:
     meshes: dict[str, tuple[Mesh, str]] = {'body': (_body(p), 'body')}
     if p.plate > 0.0:
         tall = p.plate * h
-        plate = rounded_box(np.array([d + 0.001, w + 0.001, tall]), p.corner_m, p.edge_m)
+        plate = rounded_box(np.array([d + 0.001, w + 0.001, tall]), p.corner_m,
+                            min(p.edge_m, 0.4 * tall))
         meshes['plate'] = (plate.moved(np.array([0.0, 0.0, 0.5 * (h - tall) + 0.0008])), 'plate')
         foot = rounded_box(np.array([d + 0.001, w + 0.001, 0.12 * h]), p.corner_m, 0.001)
         meshes['foot'] = (foot.moved(np.array([0.0, 0.0, -0.44 * h - 0.0008])), 'plate')
@@ -148,8 +149,9 @@ def build(p: CameraParameters) -> Shape:
         outline = superellipse(0.5 * d * 0.6 + p.grip_m, 0.13 * w, 2.6)
         grip = prism(outline, -0.49 * h, 0.44 * h, 0.003)
         meshes['grip'] = (grip.moved(np.array([0.5 * d - 0.3 * d, -0.36 * w, 0.0])), 'grip')
-    if p.tray_m > 0.0:
-        tall = 0.28 * h
+    if p.tray_m > 0.0 and p.lens_z_m - p.lens_radius_m + 0.5 * h > 0.012:
+        # Below lens and flash, which it would hide.
+        tall = min(0.28 * h, p.lens_z_m - p.lens_radius_m + 0.5 * h - 0.002)
         tray = rounded_box(np.array([p.tray_m + 0.02, 0.94 * w, tall]), 0.004, 0.002)
         meshes['tray'] = (tray.moved(np.array([0.5 * (d + p.tray_m) - 0.01, 0.0,
                                                0.5 * (tall - h)])), 'plate')

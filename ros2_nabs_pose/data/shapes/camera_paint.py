@@ -75,7 +75,7 @@ def sample_look(rng: np.random.Generator, shape: Shape) -> Look:
     accent = Paint(accent_color, 'satin', 0.3)
     tint = np.array(((0.01, 0.01, 0.02), (0.03, 0.01, 0.04), (0.01, 0.03, 0.03))[rng.integers(3)])
     screen = _screen(rng)
-    ground = np.asarray(plate.color if shape.parameters['hump_m'] > 0.0 else body.color)
+    under = plate if shape.parameters['hump_m'] > 0.0 or shape.parameters['plate'] > 0.0 else body
     band = (barrel, barrel, silver, accent, leather)[rng.integers(5)]
     paints = {
         'body': body, 'plate': plate, 'grip': leather if body is not color else body,
@@ -85,5 +85,5 @@ def sample_look(rng: np.random.Generator, shape: Shape) -> Look:
         'trim': black if rng.random() < 0.6 else silver, 'metal': silver, 'screen': screen,
         'screen_off': Paint(np.full(3, 0.015), 'glazed', 0.05),
         'flash': Paint(np.array((0.72, 0.72, 0.68)), 'glazed', 0.15),
-        'name': Paint(_name_texture(rng, ground), body.finish, body.roughness)}
+        'name': Paint(_name_texture(rng, np.asarray(under.color)), under.finish, under.roughness)}
     return Look(paints, kind)

@@ -66,8 +66,9 @@ def top(p: CameraParameters) -> dict[str, tuple[Mesh, str]]:
         0.5 * (1.0 if p.slope_back else -1.0) * (1.0 - p.thin) * p.depth_m)
     release = cylinder(0.0055, over - 0.002, over + 0.004, 0.001)
     ahead = 0.1 * p.depth_m * p.thin + 0.5 * p.grip_m
-    parts['release'] = (release.moved(np.array([middle + ahead, right + 0.16 * p.width_m, 0.0])),
-                        'accent')
+    if p.block_m == 0.0:
+        at = np.array([middle + ahead, right + 0.16 * p.width_m, 0.0])
+        parts['release'] = (release.moved(at), 'accent')
     if p.kind in HANDWOUND:
         parts |= _winding(p, over, right)
     elif p.kind != 'instant':
@@ -83,9 +84,14 @@ def top(p: CameraParameters) -> dict[str, tuple[Mesh, str]]:
     if p.block_m > 0.0:
         deep = min(0.026, 0.8 * p.thin * p.depth_m)
         block = rounded_box(np.array([deep, 0.55 * p.width_m, p.block_m + 0.004]), 0.004, 0.002)
-        parts['block'] = (block.moved(np.array([middle, p.flash_y_m, over + 0.5 * p.block_m])),
+        parts['block'] = (block.moved(np.array([middle, _block_y(p), over + 0.5 * p.block_m])),
                           'plate')
     return parts
+
+
+def _block_y(p: CameraParameters) -> float:
+    """The middle of the finder's block, which does not overhang the body."""
+    return float(np.clip(p.flash_y_m, -0.2 * p.width_m, 0.2 * p.width_m))
 
 
 def _winding(p: CameraParameters, over: float, right: float) -> dict[str, tuple[Mesh, str]]:
@@ -95,8 +101,8 @@ def _winding(p: CameraParameters, over: float, right: float) -> dict[str, tuple[
                     cylinder(0.0095, over + 0.003, over + 0.009, 0.001)])
     speeds = cylinder(0.009, over - 0.002, over + 0.007, 0.001)
     lever = merged([cylinder(0.0085, over - 0.002, over + 0.004, 0.001),
-                    rounded_box(np.array([0.007, 0.030, 0.003]), 0.003, 0.0008).moved(
-                        np.array([-0.010, -0.010, over + 0.0035]))])
+                    rounded_box(np.array([0.006, 0.022, 0.003]), 0.0025, 0.0008).moved(
+                        np.array([-0.006, -0.004, over + 0.0035]))])
     return {'crank': (crank.moved(np.array([-0.05 * p.depth_m, -right - 0.13 * wide, 0.0])),
                       'metal'),
             'dial': (speeds.moved(np.array([0.0, right + 0.29 * wide, 0.0])), 'trim'),
@@ -170,7 +176,7 @@ def _instant_faces(p: CameraParameters, front: float,
     if p.block_m > 0.0:
         middle = 0.5 * (1.0 if p.slope_back else -1.0) * (1.0 - p.thin) * p.depth_m
         x = middle + 0.5 * min(0.026, 0.8 * p.thin * p.depth_m) + 0.0006
-        y, z, tall = p.flash_y_m, 0.5 * h + 0.5 * p.block_m, 0.5 * p.block_m
+        y, z, tall = _block_y(p), 0.5 * h + 0.5 * p.block_m, 0.5 * p.block_m
     elif p.slope > 0.0 and not p.slope_back:  # the upright part is the lens's
         x, y, tall = front, 0.0, 0.09 * h
         z = (0.5 - p.slope) * h - 0.6 * tall
