@@ -11,9 +11,9 @@ import numpy as np
 MIN_OUTLINE = 0.5
 """Overlap of synthesised outline and mask below which a pose is not believed in."""
 
-CONFIDENCE = (-4.38, 3.65, -0.84, 1.41)
+CONFIDENCE = (-3.27, 3.23, -0.98, 1.07)
 """Bias, weights of the outline's overlap, the yaw's spread (1 / rad), the worth's log odds."""
-UNREFINED = (-7.64, 10.39, -1.52)
+UNREFINED = (-9.47, 12.15, -1.3)
 """The first three where no refiner knows the category."""
 
 # Spread of a good fit on held-out renders; see "nabs-pose benchmark accuracy".

@@ -46,7 +46,7 @@ CATEGORIES: dict[str, Category] = {
                  ORIGIN_AXIS),
         Category('bowl', SYMMETRY_FREE_Z, (0.167, 0.167, 0.073), (0.038, 0.038, 0.021),
                  ORIGIN_AXIS),
-        Category('camera', SYMMETRY_NONE, (0.094, 0.123, 0.089), (0.039, 0.019, 0.017),
+        Category('camera', SYMMETRY_NONE, (0.094, 0.122, 0.089), (0.039, 0.018, 0.018),
                  ORIGIN_BOX),
         Category('can', SYMMETRY_FREE_Z, (0.075, 0.075, 0.113), (0.014, 0.014, 0.037),
                  ORIGIN_AXIS),
