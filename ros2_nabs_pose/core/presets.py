@@ -40,8 +40,8 @@ class RefineStage:
     Each time costs a view and a pass of the refiner a hypothesis, telling how likely they are one
     more. instead: what is done where no refiner knows the category. around_deg: where even the best
     hypothesis of a crop is worth less than ``doubt``, each is also turned by so much about three
-    axes and back (round objects: two), and these are moved as well; then starts that are 45
-    degrees off converge. 0: never.
+    axes and back (round objects: two), and these are moved as well; then most starts that are
+    45 degrees off converge. 0: never.
     """
 
     times: int
