@@ -48,7 +48,7 @@ class RefineStage:
     keep: int
     instead: PoseStage
     around_deg: float = 0.0
-    doubt: float = 0.5
+    doubt: float = 0.65
 
 
 Stage = RefineStage | PoseStage | JointStage
