@@ -18,7 +18,8 @@ from .core.types import PoseError
 PACKAGE = 'ros2_nabs_pose'
 MODELS_VARIABLE = 'NABS_POSE_MODELS'
 REFINER = 'shared/refiner.safetensors'
-"""Below the folder of the models; it is no category's."""
+SEGMENTER = 'shared/segmenter.safetensors'
+"""Below the folder of the models; they are no category's."""
 
 
 def models_dir() -> Path:
@@ -50,17 +51,17 @@ def find_model(category: str) -> Path:
     return path
 
 
-def find_refiner(folder: Path) -> Path | None:
+def find_shared(folder: Path, name: str) -> Path | None:
     """
-    Return the refiner that all categories share: the folder's own, else the one that is shipped.
+    Return weights that all categories share: the folder's own, else those that are shipped.
 
-    None where there is neither: fits then go without.
+    name: ``REFINER`` or ``SEGMENTER``. None where there is neither: fits then go without.
     """
     try:
-        shipped = find_resource(f'models/{REFINER}')
+        shipped = find_resource(f'models/{name}')
     except PoseError:
         shipped = None
-    return folder / REFINER if (folder / REFINER).is_file() else shipped
+    return folder / name if (folder / name).is_file() else shipped
 
 
 def demo_bag() -> Path:

@@ -14,7 +14,8 @@ import importlib
 import importlib.util
 import sys
 
-SUBCOMMANDS = ('fit', 'benchmark', 'bag', 'render', 'train', 'train-refiner', 'demo')
+SUBCOMMANDS = ('fit', 'benchmark', 'bag', 'render', 'train', 'train-refiner', 'train-segmenter',
+               'demo')
 EXIT_BAD_INPUT = 2
 
 EXAMPLES = """examples:
