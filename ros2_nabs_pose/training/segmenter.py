@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import copy
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -87,6 +88,14 @@ class SegmenterTrainer(SharedTrainer[Segmenter]):
             read = [model.encoder(image).mask_logits.float() for model, image in zip(
                 self.models.values(), crops.image.split(2 * instances), strict=True)]
         return crops, torch.cat(read)
+
+    @property
+    def crops_a_step(self) -> int:
+        """Of all categories and processes."""
+        return 2 * max(1, self.config.crops // 2) * len(self.models) * self.engine.world
+
+    def record(self, figures: Figures) -> dict[str, Any]:
+        return {**super().record(figures), 'crops_a_step': self.crops_a_step}
 
     def terms(self) -> dict[str, Tensor]:
         crops, read = self.crops()
