@@ -36,8 +36,8 @@ from ..core.presets import (
     Stage,
 )
 from ..core.refiner import Refiner
-from ..core.segmenter import read_crops, Segmenter
 from ..core.rotations import exp_so3, geodesic_angle
+from ..core.segmenter import read_crops, Segmenter
 from ..core.starts import make_starts, Remembered
 from ..core.types import PoseError
 from ..training.compose import compose
