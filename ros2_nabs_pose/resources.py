@@ -18,8 +18,7 @@ from .core.types import PoseError
 PACKAGE = 'ros2_nabs_pose'
 MODELS_VARIABLE = 'NABS_POSE_MODELS'
 REFINER = 'shared/refiner.safetensors'
-SEGMENTER = 'shared/segmenter.safetensors'
-"""Below the folder of the models; they are no category's."""
+"""Below the folder of the models; it is no category's."""
 
 
 def models_dir() -> Path:
@@ -51,17 +50,17 @@ def find_model(category: str) -> Path:
     return path
 
 
-def find_shared(folder: Path, name: str) -> Path | None:
+def find_refiner(folder: Path) -> Path | None:
     """
-    Return weights that all categories share: the folder's own, else those that are shipped.
+    Return the refiner that all categories share: the folder's own, else the one that is shipped.
 
-    name: ``REFINER`` or ``SEGMENTER``. None where there is neither: fits then go without.
+    None where there is neither: fits then go without.
     """
     try:
-        shipped = find_resource(f'models/{name}')
+        shipped = find_resource(f'models/{REFINER}')
     except PoseError:
         shipped = None
-    return folder / name if (folder / name).is_file() else shipped
+    return folder / REFINER if (folder / REFINER).is_file() else shipped
 
 
 def demo_bag() -> Path:

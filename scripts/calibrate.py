@@ -31,11 +31,10 @@ from ros2_nabs_pose.core.rotations import (
     geodesic_angle,
     rotation_z,
 )
-from ros2_nabs_pose.core.segmenter import load_segmenter, read_crops, Segmenter
 from ros2_nabs_pose.core.starts import make_starts
 from ros2_nabs_pose.evaluation.accuracy import CORRECT_DEG
 from ros2_nabs_pose.evaluation.metrics import expected_calibration_error
-from ros2_nabs_pose.resources import find_shared, models_dir, REFINER, SEGMENTER
+from ros2_nabs_pose.resources import find_refiner, models_dir
 from ros2_nabs_pose.training.compose import compose
 from ros2_nabs_pose.training.instances import TrainingViews
 from ros2_nabs_pose.training.validate import upright
@@ -44,8 +43,8 @@ BATCHES = 6
 SEED = 5
 
 
-def observe(path: Path, data: Path, backgrounds: Path, refiner: Refiner | None,
-            segmenter: Segmenter | None) -> list[tuple[float, ...]]:
+def observe(path: Path, data: Path, backgrounds: Path,
+            refiner: Refiner | None) -> list[tuple[float, ...]]:
     """What tells whether the rotation is right, and whether it is, of one category's crops.
 
     Outline overlap, yaw spread, log odds of the refiner's word where there is one, right or wrong.
@@ -65,7 +64,7 @@ def observe(path: Path, data: Path, backgrounds: Path, refiner: Refiner | None,
         with torch.no_grad():
             # As in a fit, what leans is turned upright and read a second time.
             image, turn, zoom = upright(crops.image, model.encoder(crops.image))
-            said = read_crops(model, image, segmenter)
+            said = model.encoder(image)
             mask = torch.sigmoid(said.mask_logits)
         count = len(mask)
         R_true = rotation_z(turn) @ crops.R
@@ -125,12 +124,11 @@ def main() -> int:
         print('usage: calibrate.py FOLDER_OF_RENDERED_CATEGORIES BACKGROUNDS', file=sys.stderr)
         return 2
     data, backgrounds = map(Path, sys.argv[1:])
-    weights, masks = (find_shared(models_dir(), name) for name in (REFINER, SEGMENTER))
-    segmenter = None if masks is None else load_segmenter(masks)
-    for refiner in (None,) if weights is None else (load_refiner(weights), None):
+    shared = find_refiner(models_dir())
+    for refiner in (None,) if shared is None else (load_refiner(shared), None):
         rows = []
         for path in sorted(models_dir().glob('*.safetensors')):
-            rows += observe(path, data, backgrounds, refiner, segmenter)
+            rows += observe(path, data, backgrounds, refiner)
             print(f'{path.stem}: {len(rows)} answers so far', file=sys.stderr, flush=True)
         report(np.array(rows, dtype=float), 'UNREFINED' if refiner is None else 'CONFIDENCE')
     return 0

@@ -115,13 +115,13 @@ def generators(folder: Path) -> str:
         [[f'`{name}`', *(number(times[b], 1) for b in batches)] for name, times in found.items()])
 
 
-def _shared(name: str, per_step: str, noun: str) -> tuple[str, dict[str, dict[str, float]]]:
-    """Table of what a network that all categories share was trained from, and its figures."""
-    path = ROOT / 'models' / 'shared' / f'{name}.safetensors'
+def refiner(folder: Path) -> str:
+    """What the shared refiner was trained from, and its figures at the end of that."""
+    path = ROOT / 'models' / 'shared' / 'refiner.safetensors'
     with safe_open(str(path), framework='numpy') as file:
         training = json.loads(file.metadata()['training'])
     rows = [['trained with', f"`{training['command']}`"],
-            [f'steps, {noun} a step, seed', f"{training['step']}, {training[per_step]}, "
+            ['steps, hypotheses a step, seed', f"{training['step']}, {training['hypotheses']}, "
              f"{training['seed']}"],
             ['data hashes', ', '.join(f'{name} `{value}`'
                                       for name, value in sorted(training['data_hash'].items()))],
@@ -129,23 +129,8 @@ def _shared(name: str, per_step: str, noun: str) -> tuple[str, dict[str, dict[st
             ['file', f'shared/{path.name}, {path.stat().st_size / 1e6:.1f} MB, half precision'],
             ['licence', training['licence']],
             *([['note', training['note']]] if 'note' in training else [])]
-    return table(['', ''], rows) + '\n', training['figures']
-
-
-def segmenter(folder: Path) -> str:
-    """What the shared segmenter was trained from, and its figures at the end of that."""
-    rows, found = _shared('segmenter', 'crops_a_step', 'crops')
-    return rows + table(
-        ['category', *(f'IoU, {what}, {when}' for what in ('median', 'lowest tenth')
-                       for when in ('encoder', 'mended'))],
-        [[name, *(number(row[f'{when}_iou_{key}'], 3) for key in ('median', 'lowest_tenth')
-                  for when in ('before', 'after'))] for name, row in sorted(found.items())])
-
-
-def refiner(folder: Path) -> str:
-    """What the shared refiner was trained from, and its figures at the end of that."""
-    rows, found = _shared('refiner', 'hypotheses', 'hypotheses')
-    return rows + table(
+    found = training['figures']
+    return table(['', ''], rows) + '\n' + table(
         ['category', *(f'{what}, {when}' for what in ('rotation median (deg)', 'within 10 deg',
                                                       'within 20 deg')
                        for when in ('encoder', 'refined'))],

@@ -42,9 +42,8 @@ def run(args: argparse.Namespace) -> int:
 
     from ..core.checkpoint import load_model
     from ..core.refiner import load_refiner
-    from ..core.segmenter import load_segmenter
     from ..evaluation.ablation import measure
-    from ..resources import find_model, find_shared, REFINER, SEGMENTER
+    from ..resources import find_model, find_refiner
     from ..training.instances import TrainingViews
 
     if args.threads > 0:
@@ -52,12 +51,11 @@ def run(args: argparse.Namespace) -> int:
     path = (args.models / f'{args.category}.safetensors' if args.models is not None
             else find_model(args.category))
     model = load_model(path)
-    weights, masks = (find_shared(path.parent, name) for name in (REFINER, SEGMENTER))
+    shared = find_refiner(path.parent)
     data = TrainingViews.load(args.data, args.backgrounds, 'validation')
     report = measure(model, data, max(args.crops, 1), args.minutes,
                      progress=lambda line: print(line, file=sys.stderr, flush=True),
-                     refiner=None if weights is None else load_refiner(weights),
-                     segmenter=None if masks is None else load_segmenter(masks))
+                     refiner=None if shared is None else load_refiner(shared))
     print(f'{report["category"]}, {report["crops"]} crops, {report["device"]}')
     print(f'{"variant":<26}{"knob":<13}{"crops":>6}{"rot deg":>9}{"<= 5":>7}{"<= 10":>7}'
           f'{"<= 20":>7}{"ms":>9}  times faster than')

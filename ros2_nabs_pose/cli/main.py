@@ -14,8 +14,7 @@ import importlib
 import importlib.util
 import sys
 
-SUBCOMMANDS = ('fit', 'benchmark', 'bag', 'render', 'train', 'train-refiner', 'train-segmenter',
-               'demo')
+SUBCOMMANDS = ('fit', 'benchmark', 'bag', 'render', 'train', 'train-refiner', 'demo')
 EXIT_BAD_INPUT = 2
 
 EXAMPLES = """examples:

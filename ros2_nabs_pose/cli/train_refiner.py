@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import argparse
-
-from .shared_options import add_options, settings
+from pathlib import Path
+import shlex
+import sys
 
 EXAMPLES = """examples:
   nabs-pose train-refiner mug bottle bowl can camera laptop --data data \\
@@ -25,12 +26,40 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         'train-refiner', help='train the refiner, which corrects poses of all categories',
         epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_options(parser, 'refiner', crops=4, learning_rate=1e-3)
+    parser.add_argument('categories', nargs='+', metavar='CATEGORY')
+    parser.add_argument('--data', required=True, type=Path,
+                        help='folder with a folder of rendered instances for each category')
+    parser.add_argument('--backgrounds', type=Path,
+                        help='folder that "nabs-pose render backgrounds" wrote (default: noise)')
+    parser.add_argument('--models', type=Path, default=Path('models'),
+                        help="folder of the categories' weights (default: models)")
+    parser.add_argument('--run', type=Path, default=Path('runs/refiner'),
+                        help='folder for state and log (default: runs/refiner)')
+    parser.add_argument('--out', type=Path, default=Path('models/shared/refiner.safetensors'),
+                        help='weights to write (default: models/shared/refiner.safetensors)')
+    parser.add_argument('--steps', type=int, default=6000)
+    parser.add_argument('--crops', type=int, default=4, metavar='N',
+                        help='crops of each category in a step (default: 4)')
+    parser.add_argument('--learning-rate', type=float, default=1e-3)
+    parser.add_argument('--no-mirror', action='store_true',
+                        help='do not learn from mirror images of the instances')
+    parser.add_argument('--validate-every', type=int, default=500, metavar='STEPS')
+    parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument('--device', default='cpu', help='cpu or cuda')
+    parser.add_argument('--precision', default='32-true',
+                        help='32-true, or bf16-mixed (needs lightning-fabric; default: 32-true)')
+    parser.add_argument('--threads', type=int, default=0, help='CPU threads (0: all)')
 
 
 def run(args: argparse.Namespace) -> int:
     """Train until done or stopped; returns the exit status."""
     from ..training.refiner import RefinerTraining, train_refiner
 
-    train_refiner(RefinerTraining(**settings(args)))
+    train_refiner(RefinerTraining(
+        categories=tuple(args.categories), data=str(args.data), models=str(args.models),
+        backgrounds=str(args.backgrounds) if args.backgrounds else None, run=str(args.run),
+        out=str(args.out), steps=args.steps, crops=args.crops,
+        learning_rate=args.learning_rate, mirror=not args.no_mirror, seed=args.seed,
+        device=args.device, threads=args.threads, precision=args.precision,
+        validate_every=args.validate_every, command=shlex.join(['nabs-pose', *sys.argv[1:]])))
     return 0

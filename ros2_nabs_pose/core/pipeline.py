@@ -38,7 +38,6 @@ from .rotations import (
     rotation_z,
     spin_nearest,
 )
-from .segmenter import load_segmenter, read_crops, Segmenter
 from .starts import Hypotheses, make_starts, Remembered, swept_starts
 from .tracks import Track, Tracks
 from .types import (
@@ -63,15 +62,13 @@ class PosePipeline:
     def __init__(self, models: Mapping[str, CategoryModel], preset: str = 'cold',
                  device: str = 'cpu', seed: int = 0,
                  known_radius_m: Mapping[str, float] | None = None,
-                 refiner: Refiner | None = None,
-                 segmenter: Segmenter | None = None) -> None:
+                 refiner: Refiner | None = None) -> None:
         if preset not in PRESETS:
             raise PoseError(f'There is no preset "{preset}": choose from {", ".join(PRESETS)}.')
         if isinstance(PRESETS[preset], PaperPreset):
             build_terms(PRESETS[preset].losses, next(iter(models.values())).encoder)
         self.models = dict(models)
         self.refiner = refiner
-        self.segmenter = segmenter
         self.preset = PRESETS[preset]
         self.warm_preset = PRESETS['warm'] if preset == 'cold' else self.preset
         self.device = torch.device(device)
@@ -87,7 +84,7 @@ class PosePipeline:
 
         Raises PoseError where a model is missing or damaged or the device is not there.
         """
-        from ..resources import find_model, find_shared, REFINER, SEGMENTER
+        from ..resources import find_model, find_refiner
         from ..resources import models_dir as default_dir
 
         folder = Path(models_dir) if models_dir is not None else default_dir()
@@ -113,11 +110,9 @@ class PosePipeline:
             path = (folder / f'{category}.safetensors' if models_dir is not None
                     else find_model(category))
             models[category] = load_model(path).to(device)
-        weights, masks = (find_shared(folder, name) for name in (REFINER, SEGMENTER))
+        weights = find_refiner(folder)
         refiner = None if weights is None else load_refiner(weights).to(device)
-        segmenter = None if masks is None else load_segmenter(masks).to(device)
-        return cls(models, preset=preset, device=device, seed=seed, refiner=refiner,
-                   segmenter=segmenter)
+        return cls(models, preset=preset, device=device, seed=seed, refiner=refiner)
 
     @torch.no_grad()
     def drawn_mean(self, category: str) -> np.ndarray:
@@ -202,7 +197,7 @@ class PosePipeline:
     def _read(self, model: CategoryModel, cuts: Sequence[Cut]) -> tuple[Encoding, Observed]:
         rgb = self._tensor([c.rgb for c in cuts]).permute(0, 3, 1, 2)
         valid = self._tensor([c.valid for c in cuts]).unsqueeze(1)
-        said = read_crops(model, rgb, self.segmenter)
+        said = model.encoder(rgb)
         mask = torch.sigmoid(said.mask_logits)
         for i, cut in enumerate(cuts):
             if cut.mask is not None:

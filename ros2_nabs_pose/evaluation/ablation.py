@@ -37,7 +37,6 @@ from ..core.presets import (
 )
 from ..core.refiner import Refiner
 from ..core.rotations import exp_so3, geodesic_angle
-from ..core.segmenter import read_crops, Segmenter
 from ..core.starts import make_starts, Remembered
 from ..core.types import PoseError
 from ..training.compose import compose
@@ -71,7 +70,6 @@ class Variant:
     """A preset with one knob turned; warm: it starts from the remembered pose.
 
     speed_only: its poses mean nothing, its time does; run where ``paper`` itself cannot be.
-    segmented: with masks that the segmenter has mended.
     """
 
     name: str
@@ -79,7 +77,6 @@ class Variant:
     preset: Preset | PaperPreset
     warm: bool = False
     speed_only: bool = False
-    segmented: bool = True
 
 
 UNTRAINED = 'paper, untrained VGG'
@@ -103,8 +100,6 @@ def default_variants() -> tuple[Variant, ...]:
         Variant('warm', 'preset', warm, warm=True),
         Variant('cold effort, tracked', 'preset', cold, warm=True),
         Variant('warm effort, no memory', 'preset', warm),
-        Variant("encoder's masks", 'segmenter', cold, segmented=False),
-        Variant("warm, encoder's masks", 'segmenter', warm, warm=True, segmented=False),
         Variant('encoder alone', 'steps', replace(cold, cold_starts=1, stages=(end,))),
         Variant('encoder and choice', 'steps', stages(end)),
         Variant('refiner alone', 'refiner', stages(refined, end)),
@@ -128,11 +123,10 @@ def default_variants() -> tuple[Variant, ...]:
         # With a refiner that keeps one hypothesis there is nothing left for the prior to decide.
         *(Variant(f'no refiner, start prior x {k:g}', 'start_prior', replace(
             stages(coarse, joint, fine), start_prior=k * cold.start_prior)) for k in (0.0, 3.0)),
-        # As published: it knows no masks.
-        Variant('paper_offline', 'paper', PRESETS['paper_offline'], segmented=False),
-        Variant('paper', 'paper', paper, segmented=False),
+        Variant('paper_offline', 'paper', PRESETS['paper_offline']),
+        Variant('paper', 'paper', paper),
         Variant(UNTRAINED, 'paper', replace(paper, losses={'vgg-untrained': 1.0}),
-                speed_only=True, segmented=False))
+                speed_only=True))
 
 
 @torch.no_grad()
@@ -170,13 +164,12 @@ def rotation_error_deg(R: Tensor, truth: Tensor, free_about_z: bool) -> Tensor:
 
 
 def run_case(model: CategoryModel, case: Case, variant: Variant,
-             refiner: Refiner | None = None,
-             segmenter: Segmenter | None = None) -> tuple[float, float]:
+             refiner: Refiner | None = None) -> tuple[float, float]:
     """Rotation error (deg) and seconds of one fit, encoder included."""
     free = model.card.symmetry == 'free_z'
     began = time.perf_counter()
     with torch.no_grad():
-        said = read_crops(model, case.image, segmenter if variant.segmented else None)
+        said = model.encoder(case.image)
         mask = torch.sigmoid(said.mask_logits)
     seen = Observed(case.image, mask, torch.ones_like(mask))
     if isinstance(variant.preset, PaperPreset):
@@ -231,8 +224,7 @@ def table(variants: Sequence[Variant], runs: Runs) -> list[dict[str, Any]]:
 def measure(model: CategoryModel, data: TrainingViews, crops: int = 200, minutes: float = 10.0,
             variants: Sequence[Variant] | None = None,
             progress: Callable[[str], None] = print,
-            refiner: Refiner | None = None,
-            segmenter: Segmenter | None = None) -> dict[str, Any]:
+            refiner: Refiner | None = None) -> dict[str, Any]:
     """JSON-ready report; fewer crops where the time is short, and ``left_out`` says what."""
     model = model.eval().requires_grad_(False)
     free = model.card.symmetry == 'free_z'
@@ -244,15 +236,14 @@ def measure(model: CategoryModel, data: TrainingViews, crops: int = 200, minutes
 
     ours = [v for v in chosen if isinstance(v.preset, Preset)]
     for variant in ours:
-        # The first call allocates and is not counted.
-        run_case(model, cases[0], variant, refiner, segmenter)
+        run_case(model, cases[0], variant, refiner)  # the first call allocates and is not counted
     until = time.perf_counter() + budget['variants']
     for number, case in enumerate(cases):
         if number and time.perf_counter() > until:
             left_out.append(f'{len(cases) - number} of {len(cases)} crops: no time')
             break
         for variant in ours:
-            runs[variant.name].append(run_case(model, case, variant, refiner, segmenter))
+            runs[variant.name].append(run_case(model, case, variant, refiner))
         progress(f'variants: crop {number + 1} of {len(cases)}')
     counted = max((len(r) for r in runs.values()), default=0) or len(cases)
 
@@ -273,12 +264,12 @@ def measure(model: CategoryModel, data: TrainingViews, crops: int = 200, minutes
             if number and time.perf_counter() + last > until:
                 left_out.append(f'{variant.name}: only {number} of {counted} crops: no time')
                 break
-            runs[variant.name].append(run_case(model, case, variant, refiner, segmenter))
+            runs[variant.name].append(run_case(model, case, variant, refiner))
             last = runs[variant.name][-1][1]
             progress(f'{variant.name}: crop {number + 1}, {last:.1f} s')
 
     basins = basin(model, cases, {name: PRESETS[name] for name in ('cold', 'accurate')},
-                   time.perf_counter() + budget['basin'], SEED, progress, refiner, segmenter)
+                   time.perf_counter() + budget['basin'], SEED, progress, refiner)
     pictures = landscapes(model, cases[:3])
     return {'category': model.card.category, 'device': describe_device('cpu'),
             'data_hash': data.fingerprint, 'seed': SEED, 'warm_start_deg': list(WARM_DEG),

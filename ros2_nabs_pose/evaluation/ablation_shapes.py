@@ -21,7 +21,6 @@ from ..core.pose_steps import synthesise
 from ..core.presets import PaperPreset, Preset
 from ..core.refiner import Refiner
 from ..core.rotations import exp_so3, geodesic_angle, rotation_z
-from ..core.segmenter import read_crops, Segmenter
 from ..core.starts import Hypotheses
 
 if TYPE_CHECKING:
@@ -59,8 +58,7 @@ def turned_starts(R: Tensor, t: Tensor, log_scale: Tensor, latent: Tensor,
 
 def basin(model: CategoryModel, cases: Sequence[Case], presets: Mapping[str, Preset | PaperPreset],
           until_s: float, seed: int, progress: Callable[[str], None],
-          refiner: Refiner | None = None,
-          segmenter: Segmenter | None = None) -> dict[str, Any]:
+          refiner: Refiner | None = None) -> dict[str, Any]:
     """Share of single starts that end within 10 degrees, by how far they began.
 
     'own': the model draws the crop itself, code known; what remains is the optimiser. 'held-out':
@@ -75,7 +73,7 @@ def basin(model: CategoryModel, cases: Sequence[Case], presets: Mapping[str, Pre
         if done and time.perf_counter() > until_s:
             break
         with torch.no_grad():
-            said = read_crops(model, case.image, segmenter)
+            said = model.encoder(case.image)
             mask = torch.sigmoid(said.mask_logits)
             made = synthesise(model, *model.generator.volume(said.mean), case.R, case.t,
                               case.log_scale, case.focal, case.image.shape[-1])

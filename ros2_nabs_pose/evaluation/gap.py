@@ -28,7 +28,7 @@ from ..core import PosePipeline
 from ..core.files import write_text_whole
 from ..core.presets import PRESETS
 from ..core.types import PoseError
-from ..resources import find_shared, REFINER, SEGMENTER
+from ..resources import find_refiner
 
 SETS = ('scans', 'tables', 'ycbv', 'photos', 'mug-sequence')
 DEPTH = 'depth'
@@ -118,11 +118,11 @@ def fingerprint(plan: Plan, part: Part) -> dict[str, Any]:
 
 
 def model_hashes(folder: Path, categories: Iterable[str] | None) -> dict[str, str]:
-    """Hash of every model file that is used, and of the shared networks that go with them."""
+    """Hash of every model file that is used, and of the refiner that goes with them."""
     paths = sorted(folder.glob('*.safetensors')) if categories is None else [
         folder / f'{c}.safetensors' for c in sorted(categories)]
-    shared = (find_shared(folder, name) for name in (REFINER, SEGMENTER))
-    paths += [path for path in shared if path is not None]
+    shared = find_refiner(folder)
+    paths += [] if shared is None else [shared]
     return {p.stem: hashlib.sha256(p.read_bytes()).hexdigest()[:16] for p in paths if p.is_file()}
 
 

@@ -165,28 +165,6 @@ def _occluder(pool: Tensor | None, alpha: Tensor) -> tuple[Tensor, Tensor]:
     return _background(pool, batch, size, alpha), cover
 
 
-def _neighbours(views: Views, alpha: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Other objects of the batch: colour times coverage (B, 3, S, S), coverage (B, 1, S, S), and
-    whether (B,) they stand in front.
-
-    Three fifths of the crops get one, beside the middle. A third of these stand in front, unless
-    they would hide more than 35 % of the object.
-    """
-    batch, _, size, _ = alpha.shape
-    other = views.stacked[:, :4].roll(int(torch.randint(1, max(2, batch), (1,))), 0)
-    angle = _uniform((batch,), -math.pi, math.pi, alpha)
-    away = _uniform((batch,), 0.6, 1.3, alpha)[:, None]
-    placed = warp_to_crop(
-        other, torch.randn(batch, device=alpha.device) * 0.25,
-        away * torch.stack((torch.cos(angle), torch.sin(angle)), 1),
-        _uniform((batch,), 0.4, 1.3, alpha), size)
-    cover = placed[:, 3:].clamp(0.0, 1.0)
-    draw = torch.rand(batch, device=alpha.device)
-    hidden = (cover * alpha).flatten(1).sum(1) / alpha.flatten(1).sum(1).clamp_min(1.0)
-    there = (draw < 0.6).to(cover.dtype).view(-1, 1, 1, 1)
-    return placed[:, :3].clamp(0.0, 1.0) * there, cover * there, (draw < 0.2) & (hidden < 0.35)
-
-
 def _camera_effects(image: Tensor) -> Tensor:
     """Exposure, white balance, contrast, blur, low resolution and sensor noise of a real camera."""
     batch, _, size, _ = image.shape
@@ -207,12 +185,10 @@ def _camera_effects(image: Tensor) -> Tensor:
     return (soft + noise).clamp(0.0, 1.0)
 
 
-def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64,
-            neighbours: bool = False) -> Crops:
+def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64) -> Crops:
     """Crops as a detector would cut them from pictures of the views' objects.
 
-    backgrounds: (N, 3, H, W) uint8 clutter, or None for noise alone. neighbours: objects of the
-    batch also stand beside, behind and in front of each other.
+    backgrounds: (N, 3, H, W) uint8 clutter, or None for noise alone.
     """
     batch = views.stacked.shape[0]
     like = views.stacked
@@ -236,16 +212,9 @@ def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64,
     shadow = functional.pad(shadow, (0, 0, 5, 0))[:, :, :size_px]
     depth_of_shadow = _uniform((batch, 1, 1, 1), -0.5, 0.6, like).clamp_min(0.0)
     background = background * (1.0 - depth_of_shadow * shadow)
-    if neighbours:
-        other, other_cover, in_front = _neighbours(views, alpha)
-        background = background * (1.0 - other_cover) + other
     image = background * (1.0 - alpha) + (placed[:, :3] * exposure).clamp(0.0, 1.0)
     cover_rgb, cover = _occluder(backgrounds, alpha)
     image = image * (1.0 - cover) + cover_rgb * cover
-    if neighbours:
-        front = other_cover * in_front.to(cover.dtype).view(-1, 1, 1, 1)
-        image = image * (1.0 - front) + other * in_front.to(cover.dtype).view(-1, 1, 1, 1)
-        cover = 1.0 - (1.0 - cover) * (1.0 - front)
 
     cos, sin = torch.cos(in_plane), torch.sin(in_plane)
     zero, one = torch.zeros_like(cos), torch.ones_like(cos)

@@ -11,29 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import copy
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
+import json
 import math
 from operator import attrgetter
 from pathlib import Path
+import signal
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from tqdm import tqdm
 
 from .compose import compose, Crops, mirrored, recolour
 from .engine import Engine, random_devices
 from .instances import TrainingViews
-from .shared import (
-    Figures,
-    load_parts,
-    run_training,
-    SharedTrainer,
-    SharedTraining,
-    warn_of_lost,
-)
-from ..core.checkpoint import CategoryModel
+from .train import append_row, learning_rate
+from ..core.checkpoint import CategoryModel, load_model
 from ..core.encoder import Encoding
+from ..core.files import written_whole
 from ..core.fit import volumes
 from ..core.losses import Observed
 from ..core.pose_steps import draw, in_plane
@@ -50,6 +47,7 @@ from ..core.refiner import (
 )
 from ..core.rotations import exp_so3, geodesic_angle, rotation_z
 from ..core.starts import first_rotations, Hypotheses, make_starts
+from ..core.types import PoseError
 
 HYPOTHESES = 3
 STARTS = 4
@@ -61,8 +59,27 @@ VALIDATION_SEED = 23
 
 
 @dataclass(frozen=True)
-class RefinerTraining(SharedTraining):
-    """One run."""
+class RefinerTraining:
+    """One run; data and models are folders with something for each category."""
+
+    categories: tuple[str, ...]
+    data: str
+    models: str
+    backgrounds: str | None
+    run: str
+    out: str
+    steps: int = 6000
+    crops: int = 4
+    learning_rate: float = 1e-3
+    warmup: int = 100
+    ema: float = 0.999
+    mirror: bool = True
+    seed: int = 1
+    device: str = 'cpu'
+    threads: int = 0
+    precision: str = '32-true'
+    validate_every: int = 500
+    command: str = ''
 
 
 @dataclass(frozen=True)
@@ -154,15 +171,31 @@ def losses(said: Comparison, task: Task) -> dict[str, Tensor]:
             'class': 0.5 * functional.cross_entropy(said.logits, wanted)}
 
 
-class RefinerTrainer(SharedTrainer[Refiner]):
+class RefinerTrainer:
     """The refiner (trained and averaged), its optimiser, and models and data that stay."""
 
-    def build(self) -> Refiner:
-        names = tuple(sorted(self.models))
-        symmetries = tuple(self.models[name].card.symmetry for name in names)
-        refiner = Refiner(RefinerConfig(names, symmetries))
-        begin_with(refiner, next(iter(self.models.values())))
-        return refiner
+    def __init__(self, config: RefinerTraining, models: Mapping[str, CategoryModel],
+                 data: Mapping[str, TrainingViews], engine: Engine | None = None) -> None:
+        torch.manual_seed(config.seed)
+        self.engine = engine or Engine(config.device, config.precision)
+        self.config, self.data = config, dict(data)
+        self.device = torch.device(self.engine.device)
+        self.models = {name: model.to(self.device) for name, model in models.items()}
+        names = tuple(sorted(models))
+        symmetries = tuple(models[name].card.symmetry for name in names)
+        self.refiner = Refiner(RefinerConfig(names, symmetries)).to(self.device)
+        begin_with(self.refiner, next(iter(self.models.values())))
+        self.average = copy.deepcopy(self.refiner).requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(self.refiner.parameters(), lr=config.learning_rate,
+                                           betas=(0.9, 0.99), weight_decay=1e-2)
+        self.step = 0
+        if self.engine.rank:  # the same network everywhere, other pictures
+            torch.manual_seed(config.seed + 7919 * self.engine.rank)
+
+    @property
+    def fingerprint(self) -> str:
+        """What the run was trained on: the data's fingerprints by category."""
+        return json.dumps({name: d.fingerprint for name, d in sorted(self.data.items())})
 
     @property
     def hypotheses_a_step(self) -> int:
@@ -199,14 +232,68 @@ class RefinerTrainer(SharedTrainer[Refiner]):
         return Task(pairs(now, seen, drawn), now, crops.R[now.owner], crops.t[now.owner],
                     crops.log_scale[now.owner], visible & (not free))
 
-    def terms(self) -> dict[str, Tensor]:
+    def train_step(self) -> dict[str, float]:
+        """One optimiser step over all categories; returns the terms."""
+        rate = learning_rate(self.step, self.config)
+        for group in self.optimizer.param_groups:
+            group['lr'] = rate
         task = Task.joined([self.task(name) for name in self.models])
+        self.refiner.train()
         with self.engine.autocast():
-            said = self.network(task.pair)
-        return losses(Comparison(*(getattr(said, f.name).float() for f in fields(said))), task)
+            said = self.refiner(task.pair)
+        said = Comparison(*(getattr(said, f.name).float() for f in fields(said)))
+        terms = losses(said, task)
+        loss = torch.stack(list(terms.values())).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        parameters = list(self.refiner.parameters())
+        self.engine.average_gradients(parameters)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, 2.0)
+        if torch.isfinite(norm):
+            self.optimizer.step()
+        keep = min(self.config.ema, (1.0 + self.step) / (10.0 + self.step))
+        with torch.no_grad():
+            for mean, now in zip(self.average.state_dict().values(),
+                                 self.refiner.state_dict().values(), strict=True):
+                if mean.is_floating_point():
+                    mean.lerp_(now, 1.0 - keep)
+                else:
+                    mean.copy_(now)
+        self.step += 1
+        return {'loss': float(loss.detach()), **{k: float(v.detach()) for k, v in terms.items()}}
 
-    def record(self, figures: Figures) -> dict[str, Any]:
-        return {**super().record(figures), 'hypotheses': self.hypotheses_a_step}
+    def save_state(self, path: Path) -> None:
+        """Everything a resumed run needs; atomic. All processes must call it, the first writes."""
+        random = self.engine.gather(torch.get_rng_state())
+        cuda = self.device.type == 'cuda'
+        there = self.engine.gather(torch.cuda.get_rng_state(self.device)) if cuda else None
+        if self.engine.rank:
+            return
+        with written_whole(path) as partial:
+            torch.save({
+                'step': self.step, 'seed': self.config.seed, 'data': self.fingerprint,
+                'refiner': self.refiner.state_dict(), 'average': self.average.state_dict(),
+                'optimizer': self.optimizer.state_dict(), 'random': random,
+                'random_device': there}, partial)
+
+    def load_state(self, path: Path) -> None:
+        """Take up a run; PoseError where it had other data, another seed or other processes."""
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        if (state['data'], state['seed']) != (self.fingerprint, self.config.seed):
+            raise PoseError(f'{path.parent} holds a run with other data or another seed: choose '
+                            'another --run, or remove that folder.')
+        if len(state['random']) != self.engine.world:
+            raise PoseError(f"{path.parent} holds a run on {len(state['random'])} processes: take "
+                            'it up on as many, or choose another --run.')
+        self.refiner.load_state_dict(state['refiner'])
+        self.average.load_state_dict(state['average'])
+        self.optimizer.load_state_dict(state['optimizer'])
+        self.step = state['step']
+        # Cloned: torch reads a state from where its storage begins, whatever the slice.
+        torch.set_rng_state(state['random'][self.engine.rank].cpu().clone())
+        if state['random_device'] is not None and self.device.type == 'cuda':
+            torch.cuda.set_rng_state(state['random_device'][self.engine.rank].cpu().clone(),
+                                     self.device)
 
 
 def begin_with(refiner: Refiner, model: CategoryModel) -> None:
@@ -227,14 +314,14 @@ def begin_with(refiner: Refiner, model: CategoryModel) -> None:
 
 @torch.no_grad()
 def validate_refiner(refiner: Refiner, models: Mapping[str, CategoryModel],
-                     data: Mapping[str, TrainingViews]) -> Figures:
+                     data: Mapping[str, TrainingViews]) -> dict[str, dict[str, float]]:
     """Rotation errors by category, before (the encoder's best reading) and after, degrees.
 
     After: four readings moved once, the likeliest by the refiner's word. Held-out instances, the
     same crops every time; the global random state is kept.
     """
     refiner = copy.deepcopy(refiner).eval()
-    found: Figures = {}
+    found: dict[str, dict[str, float]] = {}
     for name, model in models.items():
         free = model.card.symmetry == 'free_z'
         before: list[Tensor] = []
@@ -267,15 +354,79 @@ def validate_refiner(refiner: Refiner, models: Mapping[str, CategoryModel],
     return found
 
 
-def train_refiner(config: RefinerTraining) -> Figures:
-    """Run (or resume) a training; returns the last validation, see ``run_training``."""
+def train_refiner(config: RefinerTraining) -> dict[str, dict[str, float]]:
+    """Run (or resume) a training; returns the last validation.
+
+    Ctrl-C saves the state and usable weights before it leaves.
+    """
     if config.threads:
         torch.set_num_threads(config.threads)
     engine = Engine(config.device, config.precision)
-    models, views, held_out = load_parts(config, engine)
+    clutter = Path(config.backgrounds) if config.backgrounds else None
+    models = {c: load_model(Path(config.models) / f'{c}.safetensors').to(engine.device)
+              for c in config.categories}
+    views, held_out = ({c: TrainingViews.load(Path(config.data) / c, clutter, split,
+                                              engine.device) for c in config.categories}
+                       for split in ('train', 'validation'))
     trainer = RefinerTrainer(config, models, views, engine)
-    out = Path(config.out)
-    if engine.rank == 0 and out.is_file():
-        warn_of_lost(out, load_refiner(out).config.categories, config.categories)
-    return run_training(trainer, lambda: validate_refiner(trainer.average, models, held_out),
-                        lambda record: save_refiner(trainer.average, out, record))
+    run, first = Path(config.run), engine.rank == 0
+    state = run / 'state.pt'
+    if first and Path(config.out).is_file():
+        lost = set(load_refiner(Path(config.out)).config.categories) - set(config.categories)
+        if lost:
+            print(f'{config.out} knows {", ".join(sorted(lost))}, too: what is trained now will '
+                  'not, and takes its place. Name them as well, or choose another --out.')
+    if state.exists():
+        trainer.load_state(state)
+        if first:
+            print(f'Resuming {run} at step {trainer.step} of {config.steps}.')
+    run.mkdir(parents=True, exist_ok=True)
+    stop = {'asked': False}
+
+    def ask_to_stop(number: int, frame: object) -> None:
+        stop['asked'] = True
+
+    previous = [(s, signal.signal(s, ask_to_stop)) for s in (signal.SIGINT, signal.SIGTERM)]
+    figures: dict[str, dict[str, float]] = {}
+
+    def look() -> None:
+        nonlocal figures
+        # First of all: who asked for the end may not wait for a validation (torchrun: 30 s).
+        trainer.save_state(state)
+        if first:
+            figures = validate_refiner(trainer.average, models, held_out)
+            record: dict[str, Any] = {**asdict(config), 'step': trainer.step, 'figures': figures,
+                                      'data_hash': json.loads(trainer.fingerprint),
+                                      'hypotheses': trainer.hypotheses_a_step,
+                                      'licence': ' AND '.join(sorted({
+                                          m.card.licence for m in models.values()})),
+                                      'torch': str(torch.__version__)}
+            save_refiner(trainer.average, Path(config.out), record)
+        engine.barrier()
+
+    recent: list[dict[str, float]] = []
+    progress = tqdm(total=config.steps, initial=trainer.step, unit='step', dynamic_ncols=True,
+                    disable=not first)
+    try:
+        while trainer.step < config.steps and not engine.any(stop['asked']):
+            recent.append(trainer.train_step())
+            progress.update()
+            if trainer.step % 50 == 0:
+                means = {k: sum(r[k] for r in recent) / len(recent) for k in recent[0]}
+                recent.clear()
+                if first:
+                    append_row(run / 'log.csv', {'step': trainer.step, **means})
+                    progress.set_postfix(loss=f'{means["loss"]:.3f}')
+            if trainer.step % config.validate_every == 0 and trainer.step < config.steps:
+                look()
+                for name, row in figures.items():
+                    tqdm.write(f'step {trainer.step} {name}: ' + ', '.join(
+                        f'{k} {v:.3g}' for k, v in row.items()))
+    finally:
+        progress.close()
+        for number, handler in previous:
+            signal.signal(number, handler)
+    look()
+    if first and trainer.step < config.steps:
+        print(f'Stopped at step {trainer.step}; the same command goes on from here.')
+    return figures

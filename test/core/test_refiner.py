@@ -41,7 +41,7 @@ from ros2_nabs_pose.core.rotations import (
 )
 from ros2_nabs_pose.core.starts import Hypotheses, turned_around
 from ros2_nabs_pose.core.types import PoseError
-from ros2_nabs_pose.resources import find_model, find_shared, models_dir, REFINER
+from ros2_nabs_pose.resources import find_model, find_refiner, models_dir
 
 
 @pytest.fixture(scope='module')
@@ -51,7 +51,7 @@ def mug():
 
 @pytest.fixture(scope='module')
 def shipped():
-    return load_refiner(find_shared(models_dir(), REFINER))
+    return load_refiner(find_refiner(models_dir()))
 
 
 def rows(R, t=(0.0, 0.0), scale=0.6, latent=None):

@@ -139,7 +139,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(tmp_path):
     again.load_state(tmp_path / 'state.pt')
     for _ in range(2):
         again.train_step()
-    for name in ('network', 'average'):
+    for name in ('refiner', 'average'):
         for key, value in getattr(whole, name).state_dict().items():
             assert torch.equal(getattr(again, name).state_dict()[key], value), key
     with pytest.raises(PoseError, match='other data or another seed'):
