@@ -212,7 +212,9 @@ def _peak_resident_mb() -> float:
 
 
 def describe_device(device: str) -> str:
-    """The device in words: a GPU's name, or the processor and the threads in use."""
+    """The device in words: a GPU's name, or the processor, its vector instructions, on which the
+    speed hangs as much, and the threads in use.
+    """
     import torch
 
     if device.startswith('cuda'):
@@ -225,4 +227,5 @@ def describe_device(device: str) -> str:
                 break
     except OSError:
         pass
-    return f'{name}, {torch.get_num_threads()} threads'
+    vectors = torch.backends.cpu.get_cpu_capability()
+    return f'{name}, {vectors}, {torch.get_num_threads()} threads'
