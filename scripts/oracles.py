@@ -33,7 +33,6 @@ from ros2_nabs_pose.core.presets import JointStage, Preset, PRESETS
 from ros2_nabs_pose.core.refiner import Refiner
 from ros2_nabs_pose.core.starts import make_starts
 from ros2_nabs_pose.core.types import PoseError
-from ros2_nabs_pose.data.dataset import DatasetError
 from ros2_nabs_pose.training.compose import compose, Crops, facing_first, Views
 from ros2_nabs_pose.training.instances import TrainingViews
 from ros2_nabs_pose.training.refiner import FRONT_SEEN, rotation_errors
@@ -161,7 +160,7 @@ def main() -> int:
     try:
         pipeline = PosePipeline.load([category])
         data = TrainingViews.load(Path(sys.argv[2]), Path(sys.argv[3]), 'validation')
-    except (PoseError, DatasetError) as error:
+    except PoseError as error:
         print(f'oracles.py: {error}', file=sys.stderr)
         return 2
     model = pipeline.models[category]
