@@ -29,10 +29,11 @@ from ros2_nabs_pose.core.fit import fit, FitResult
 from ros2_nabs_pose.core.losses import build_terms, Observed
 from ros2_nabs_pose.core.pipeline import PosePipeline
 from ros2_nabs_pose.core.pose_steps import synthesise
-from ros2_nabs_pose.core.presets import JointStage, Preset, PRESETS
+from ros2_nabs_pose.core.presets import Preset, PRESETS
 from ros2_nabs_pose.core.refiner import Refiner
-from ros2_nabs_pose.core.starts import make_starts
+from ros2_nabs_pose.core.starts import Hypotheses, make_starts
 from ros2_nabs_pose.core.types import PoseError
+from ros2_nabs_pose.evaluation.truth import fit_codes
 from ros2_nabs_pose.training.compose import compose, Crops, facing_first, Views
 from ros2_nabs_pose.training.instances import TrainingViews
 from ros2_nabs_pose.training.refiner import FRONT_SEEN, rotation_errors
@@ -71,11 +72,10 @@ class Scene:
         errors = rotation_errors(found.best.R, self.crops.R, visible & (not self.free))
         return torch.rad2deg(errors[visible])
 
-    def code_of_crop(self, found: FitResult, mask: Tensor, steps: int) -> Tensor:
-        """Codes (B, D) that explain the crops at given poses."""
-        held = replace(_cold(), stages=(JointStage(steps, 1),), rate_rotation=0.0, rate_place=0.0)
-        begun = replace(found.best, latent=self.said.mean)
-        return fit(self.model, begun, self.seen(mask), self.focal, held).best.latent
+    def code_of_crop(self, at: Hypotheses, mask: Tensor, steps: int) -> Tensor:
+        """Codes (B, D) that explain the crops at given poses, from those read."""
+        return fit_codes(self.model, replace(at, latent=self.said.mean), self.seen(mask),
+                         self.focal, _cold(), steps)
 
     def code_of_views(self, steps: int = 60) -> Tensor:
         """Codes (B, D), one an instance, fitted to its clean views at their true poses."""
@@ -133,8 +133,7 @@ def measure(scene: Scene) -> dict[str, Tensor]:
     """Rotation errors (deg) of every variant."""
     mask, read = torch.sigmoid(scene.said.mask_logits), scene.said.mean
     found = scene.cold(read, mask)
-    truth = replace(found, best=replace(found.best, R=scene.crops.R, t=scene.crops.t,
-                                        log_scale=scene.crops.log_scale))
+    truth = replace(found.best, R=scene.crops.R, t=scene.crops.t, log_scale=scene.crops.log_scale)
     shape = scene.code_of_views()
     answers = {
         'as it is': found,
@@ -143,7 +142,8 @@ def measure(scene: Scene) -> dict[str, Tensor]:
         'code of six clean views': scene.cold(shape, mask),
         'the same, true mask': scene.cold(shape, scene.crops.mask),
         'code of the crop at the truth': scene.cold(scene.code_of_crop(truth, mask, 50), mask),
-        'code of the crop at the answer': scene.cold(scene.code_of_crop(found, mask, 30), mask)}
+        'code of the crop at the answer': scene.cold(
+            scene.code_of_crop(found.best, mask, 30), mask)}
     code = _together(read)
     for round_ in range(1, 4):
         code = scene.code_of_answers(found, mask, code)
