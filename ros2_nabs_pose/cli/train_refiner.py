@@ -13,7 +13,7 @@ EXAMPLES = """examples:
   nabs-pose train-refiner mug bottle bowl can camera laptop --data data \\
       --backgrounds data/backgrounds
   nabs-pose train-refiner mug teapot --data data --models my_models \\
-      --out my_models/shared/refiner.safetensors
+      --init models/shared/refiner.safetensors --out my_models/shared/refiner.safetensors
   torchrun --nproc-per-node 2 -m -- ros2_nabs_pose.cli.main train-refiner mug can --data data
 Every category needs its weights (MODELS/CATEGORY.safetensors, "nabs-pose train") and its rendered
 instances (DATA/CATEGORY, "nabs-pose render"). The same command after a stop goes on (see --run).
@@ -37,6 +37,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                         help='folder for state and log (default: runs/refiner)')
     parser.add_argument('--out', type=Path, default=Path('models/shared/refiner.safetensors'),
                         help='weights to write (default: models/shared/refiner.safetensors)')
+    parser.add_argument('--init', type=Path, metavar='WEIGHTS',
+                        help="trained refiner to begin with (default: an encoder's first layers)")
     parser.add_argument('--steps', type=int, default=6000)
     parser.add_argument('--crops', type=int, default=4, metavar='N',
                         help='crops of each category in a step (default: 4)')
@@ -58,7 +60,8 @@ def run(args: argparse.Namespace) -> int:
     train_refiner(RefinerTraining(
         categories=tuple(args.categories), data=str(args.data), models=str(args.models),
         backgrounds=str(args.backgrounds) if args.backgrounds else None, run=str(args.run),
-        out=str(args.out), steps=args.steps, crops=args.crops,
+        out=str(args.out), init=str(args.init) if args.init else '',
+        steps=args.steps, crops=args.crops,
         learning_rate=args.learning_rate, mirror=not args.no_mirror, seed=args.seed,
         device=args.device, threads=args.threads, precision=args.precision,
         validate_every=args.validate_every, command=shlex.join(['nabs-pose', *sys.argv[1:]])))

@@ -68,6 +68,7 @@ class RefinerTraining:
     backgrounds: str | None
     run: str
     out: str
+    init: str = ''
     steps: int = 6000
     crops: int = 4
     learning_rate: float = 1e-3
@@ -184,7 +185,10 @@ class RefinerTrainer:
         names = tuple(sorted(models))
         symmetries = tuple(models[name].card.symmetry for name in names)
         self.refiner = Refiner(RefinerConfig(names, symmetries)).to(self.device)
-        begin_with(self.refiner, next(iter(self.models.values())))
+        if config.init:
+            go_on_from(self.refiner, load_refiner(Path(config.init)))
+        else:
+            begin_with(self.refiner, next(iter(self.models.values())))
         self.average = copy.deepcopy(self.refiner).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(self.refiner.parameters(), lr=config.learning_rate,
                                            betas=(0.9, 0.99), weight_decay=1e-2)
@@ -310,6 +314,18 @@ def begin_with(refiner: Refiner, model: CategoryModel) -> None:
     mixed = 0.5 * own['down0.conv.weight']
     mixed[:, :3], mixed[:, 4:7] = 2.0 * first, -0.5 * first
     refiner.load_state_dict({**own, **known, 'down0.conv.weight': mixed})
+
+
+def go_on_from(refiner: Refiner, trained: Refiner) -> None:
+    """Begin with the weights of a trained refiner, whatever it was trained on.
+
+    PoseError where its sizes differ.
+    """
+    try:
+        refiner.load_state_dict(trained.state_dict())
+    except RuntimeError as error:
+        raise PoseError('The refiner to begin with has other sizes than the one to be trained: '
+                        'leave --init away.') from error
 
 
 @torch.no_grad()

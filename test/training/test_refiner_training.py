@@ -13,13 +13,21 @@ from ros2_nabs_pose.cli.main import main
 from ros2_nabs_pose.core.checkpoint import CategoryModel, ModelCard, SizePrior
 from ros2_nabs_pose.core.encoder import Encoder
 from ros2_nabs_pose.core.generator import Generator
-from ros2_nabs_pose.core.refiner import Comparison, EDGES_DEG, load_refiner, Refiner
+from ros2_nabs_pose.core.refiner import (
+    Comparison,
+    EDGES_DEG,
+    load_refiner,
+    Refiner,
+    RefinerConfig,
+    save_refiner,
+)
 from ros2_nabs_pose.core.rotations import geodesic_angle
 from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.training.compose import compose
 from ros2_nabs_pose.training.engine import Engine
 from ros2_nabs_pose.training.refiner import (
     begin_with,
+    go_on_from,
     hypotheses_of,
     losses,
     RefinerTrainer,
@@ -156,6 +164,23 @@ def test_it_begins_with_an_encoders_trunk_where_sizes_agree():
     before = {k: v.clone() for k, v in refiner.state_dict().items()}
     begin_with(refiner, tiny_model())
     assert all(torch.equal(v, before[k]) for k, v in refiner.state_dict().items())
+
+
+def test_it_goes_on_from_a_trained_refiner_of_its_size(tmp_path):
+    torch.manual_seed(9)
+    trained = Refiner(RefinerConfig(('cup',), ('none',)))
+    torch.nn.init.normal_(trained.head.weight)
+    path = tmp_path / 'trained.safetensors'
+    save_refiner(trained, path, {})
+    config = replace(trainer_of_one().config, init=str(path))
+    runs = RefinerTrainer(config, {'mug': tiny_model()}, {'mug': tiny_views()})
+    assert runs.refiner.config.categories == ('mug',)
+    for network in (runs.refiner, runs.average):
+        torch.testing.assert_close(network.head.weight, trained.head.weight, atol=2e-3, rtol=1e-3)
+        torch.testing.assert_close(network.down3.conv.weight, trained.down3.conv.weight,
+                                   atol=1e-4, rtol=1e-3)
+    with pytest.raises(PoseError, match='has other sizes .*leave --init away'):
+        go_on_from(runs.refiner, Refiner(RefinerConfig(('cup',), ('none',), (4, 4, 8, 8), 8)))
 
 
 def test_the_command_names_what_is_missing(tmp_path, capsys):
