@@ -3,7 +3,9 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """The mean of two weights files of a category, the second trained on from the first.
 
-    scripts/env python scripts/average_models.py before.safetensors after.safetensors OUT
+    scripts/env python scripts/average_models.py before.safetensors after.safetensors OUT [SHARE]
+
+SHARE: what the second counts, 0 to 1; half if not given.
 
 Long training on procedural shapes makes the reading of such shapes better, and may make that of
 shapes unlike them worse; the mean of the weights before and after keeps most of both (Wortsman et
@@ -16,12 +18,19 @@ from dataclasses import replace
 from pathlib import Path
 import sys
 
+import torch
+
 from ros2_nabs_pose.core.checkpoint import load_model, save_model
 from ros2_nabs_pose.core.types import PoseError
 
 
-def average(before: Path, after: Path, out: Path) -> None:
-    """Write the mean; PoseError where the files are of two categories or other sizes."""
+def average(before: Path, after: Path, out: Path, share: float = 0.5) -> None:
+    """Write the mean, in which ``after`` counts ``share``.
+
+    PoseError where the files are of two categories or other sizes.
+    """
+    if not 0.0 <= share <= 1.0:
+        raise PoseError(f'A share of {share:g} is none: give a number from 0 to 1.')
     first, second = load_model(before), load_model(after)
     if first.card.category != second.card.category:
         raise PoseError(f'{before} is a model of "{first.card.category}", {after} of '
@@ -31,21 +40,27 @@ def average(before: Path, after: Path, out: Path) -> None:
         raise PoseError(f'{before} and {after} have layers of other sizes.')
     for name, value in mine.items():
         if value.is_floating_point():
-            mine[name] = 0.5 * (theirs[name] + value)
+            mine[name] = torch.lerp(theirs[name], value, share)
     second.load_state_dict(mine)
     # The figures of its card were the second file's alone.
     second.card = replace(second.card, figures={}, training={
-        **second.card.training, 'averaged_with': first.card.training.get('command', str(before))})
+        **second.card.training, 'average_share': share,
+        'averaged_with': first.card.training.get('command', str(before))})
     save_model(second, out)
 
 
 def main() -> int:
     """Average, or say in one sentence why not."""
-    if len(sys.argv) != 4:
-        print('usage: average_models.py BEFORE AFTER OUT', file=sys.stderr)
+    if len(sys.argv) not in (4, 5):
+        print('usage: average_models.py BEFORE AFTER OUT [SHARE]', file=sys.stderr)
         return 2
     try:
-        average(*map(Path, sys.argv[1:]))
+        share = float(sys.argv[4]) if len(sys.argv) == 5 else 0.5
+    except ValueError:
+        print(f'average_models.py: "{sys.argv[4]}" is no number', file=sys.stderr)
+        return 2
+    try:
+        average(*map(Path, sys.argv[1:4]), share)
     except PoseError as error:
         print(error, file=sys.stderr)
         return 1

@@ -69,7 +69,7 @@ def observe(path: Path, data: Path, backgrounds: Path,
         count = len(mask)
         R_true = rotation_z(turn) @ crops.R
         starts = make_starts(said, [None] * count, preset.cold_starts, preset.warm_starts, free)
-        found = fit(model, starts, Observed(image, mask, torch.ones_like(mask)),
+        found = fit(model, starts, Observed.of(image, said),
                     zoom * crops.log_scale.exp() / v.perspective, preset, refiner=refiner)
         for i in range(count):
             R, true = found.best.R[i], R_true[i]

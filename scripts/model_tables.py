@@ -155,7 +155,8 @@ def model_cards(folder: Path) -> str:
             ['data hash', f'`{training["data_hash"]}`'],
             ['trained with', f"`{training['command']}`"],
             ['started from', f"`{training['init']}`" if training.get('init') else 'random weights'],
-            *([['averaged with', f"what it started from, `{training['averaged_with']}`"]]
+            *([['averaged with', f"what it started from, `{training['averaged_with']}`; the later "
+                f"weights count {share(training.get('average_share', 0.5))}"]]
               if training.get('averaged_with') else []),
             ['steps, crops a step, seed', f"{training['step']}, "
              f"{training['instances'] * training['views']}, {training['seed']}"],

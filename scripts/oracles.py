@@ -57,7 +57,7 @@ class Scene:
         return self.model.card.symmetry == 'free_z'
 
     def seen(self, mask: Tensor) -> Observed:
-        return Observed(self.crops.image, mask, torch.ones_like(mask))
+        return Observed.of(self.crops.image, self.said, mask)
 
     def cold(self, code: Tensor, mask: Tensor) -> FitResult:
         """Fit every crop with the preset 'cold', the code (B, D) in place of the one read."""

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-import shlex
-import sys
 
 EXAMPLES = """examples:
   nabs-pose train mug --data data/mug --backgrounds data/backgrounds
@@ -35,7 +33,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument('--out', type=Path,
                         help='weights to write (default: models/CATEGORY.safetensors)')
     parser.add_argument('--init', type=Path, metavar='STATE',
-                        help="state.pt of another category's run to start from")
+                        help="state.pt of another category's run to start from, or a model's "
+                        'weights (no clean encoder is in them: --only teacher first)')
     parser.add_argument('--steps', type=int, default=8000)
     parser.add_argument('--instances', type=int, default=8, help='instances in a step')
     parser.add_argument('--views', type=int, default=4, help='views of each instance in a step')
@@ -43,9 +42,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument('--student-from', type=int, default=500, metavar='STEP',
                         help='from here on, and fully from twice here, half of the pictures are '
                         'drawn from the code that the encoder reads off one crop (default: 500)')
-    parser.add_argument('--only', default='', choices=('encoder',),
+    parser.add_argument('--only', default='', choices=('encoder', 'teacher'),
                         help='train the encoder alone, beside a generator that --init brings and '
-                        'that stays as it is: three times the steps in the same time')
+                        'that stays as it is: three times the steps in the same time; or the '
+                        'clean encoder alone, which training needs and models do not hold')
     parser.add_argument('--no-mirror', action='store_true',
                         help='do not learn from mirror images of the instances (left and right '
                         'swapped, front and up kept), for objects whose sides differ')
@@ -63,6 +63,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train until done or stopped; returns the exit status."""
+    from ..training.engine import command_line
     from ..training.train import train, TrainConfig
 
     train(TrainConfig(
@@ -76,5 +77,5 @@ def run(args: argparse.Namespace) -> int:
         learning_rate=args.learning_rate, seed=args.seed, device=args.device,
         threads=args.threads, variant=args.variant, precision=args.precision,
         tensorboard=args.tensorboard, validate_every=args.validate_every,
-        command=shlex.join(['nabs-pose', *sys.argv[1:]])))
+        command=command_line()))
     return 0

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-import shlex
-import sys
 
 EXAMPLES = """examples:
   nabs-pose train-refiner mug bottle bowl can camera laptop --data data \\
@@ -55,6 +53,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train until done or stopped; returns the exit status."""
+    from ..training.engine import command_line
     from ..training.refiner import RefinerTraining, train_refiner
 
     train_refiner(RefinerTraining(
@@ -64,5 +63,5 @@ def run(args: argparse.Namespace) -> int:
         steps=args.steps, crops=args.crops,
         learning_rate=args.learning_rate, mirror=not args.no_mirror, seed=args.seed,
         device=args.device, threads=args.threads, precision=args.precision,
-        validate_every=args.validate_every, command=shlex.join(['nabs-pose', *sys.argv[1:]])))
+        validate_every=args.validate_every, command=command_line()))
     return 0

@@ -20,7 +20,7 @@ from .files import written_whole
 from .generator import Generator, GeneratorConfig
 from .types import PoseError
 
-FORMAT = '2'
+FORMAT = '3'
 
 
 @dataclass(frozen=True)

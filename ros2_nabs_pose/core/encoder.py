@@ -4,6 +4,11 @@
 
 The azimuth about the object's own axis is a histogram, because a hidden handle or a round body
 leaves it undecided; its modes are the proposals. The axis itself is one direction.
+
+On the way to the pose the network tells, pixel by pixel, which point of the object it sees: its
+coordinates in the object's frame, as in Wang et al. (NOCS, CVPR 2019, arXiv 1901.02970), and the
+pose is read off this map, as in Wang et al. (GDR-Net, CVPR 2021, arXiv 2102.12145). Training has a
+target for every pixel then, in place of a few numbers a crop.
 """
 
 from __future__ import annotations
@@ -26,6 +31,8 @@ class EncoderConfig:
     latent_dim: int = 27
     colour_dims: int = 3
     channels: tuple[int, int, int, int] = (32, 64, 112, 160)
+    blocks: tuple[int, int, int, int] = (2, 2, 2, 1)
+    reduced: int = 128
     hidden: int = 256
     azimuth_bins: int = 24
     resolution: int = 64
@@ -39,7 +46,9 @@ class Encoding:
     axis: (B, 3) the object's z axis in the (allocentric) crop camera, unit length.
     azimuth_logits: (B, K); azimuth_offset: (B, K) rad from each bin's centre.
     t: (B, 2), log_scale: (B,) place and apparent radius in the crop, see ``lift``.
-    front_logit: (B,) whether the front part (a mug's handle) is seen.
+    front_logit: (B,) whether the front part (a mug's handle) is seen. points: (B, 3, S/2, S/2) the
+    object's points that the pixels show, in its own frame (facing frame where it may spin freely,
+    see ``rotations.rotation_facing``), radii; of no meaning outside the mask.
     """
 
     mean: Tensor
@@ -51,6 +60,7 @@ class Encoding:
     t: Tensor
     log_scale: Tensor
     front_logit: Tensor
+    points: Tensor
 
     def with_rows(self, index: Tensor, other: Encoding) -> Encoding:
         """The same with rows ``index`` (B',) taken from ``other``, which holds those alone."""
@@ -94,17 +104,13 @@ def bin_centers(bins: int, device: torch.device | None = None) -> Tensor:
     return (torch.arange(bins, device=device) + 0.5) * (2.0 * math.pi / bins) - math.pi
 
 
-def _over_mask(mask_logits: Tensor, crop: Tensor, *features: Tensor) -> list[Tensor]:
-    """Mean and spread of the crop's colours (B, 3), means of feature maps (B, C), over the mask."""
-    mask = torch.sigmoid(mask_logits)
-
-    def mean(x: Tensor) -> Tensor:
+def _over_mask(mask: Tensor, *features: Tensor) -> list[Tensor]:
+    """Means (B, C) of feature maps (B, C, S', S') over a mask (B, 1, S, S)."""
+    means = []
+    for x in features:
         weight = functional.adaptive_avg_pool2d(mask, x.shape[-1])
-        return (x * weight).sum((2, 3)) / weight.sum((2, 3)).clamp_min(1e-3)
-
-    colour = mean(crop)
-    spread = mean((crop - colour[:, :, None, None]).square())
-    return [4.0 * colour - 2.0, 4.0 * torch.sqrt(spread + 1e-6), *(mean(f) for f in features)]
+        means.append((x * weight).sum((2, 3)) / weight.sum((2, 3)).clamp_min(1e-3))
+    return means
 
 
 class ResidualBlock(nn.Module):
@@ -124,16 +130,16 @@ class ResidualBlock(nn.Module):
 
 
 class Down(nn.Module):
-    """Halve the resolution, then one residual block."""
+    """Halve the resolution, then residual blocks."""
 
-    def __init__(self, channels_in: int, channels: int) -> None:
+    def __init__(self, channels_in: int, channels: int, blocks: int = 1) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels_in, channels, 3, stride=2, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(channels)
-        self.block = ResidualBlock(channels)
+        self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.block(functional.relu(self.norm(self.conv(x))))
+        return self.blocks(functional.relu(self.norm(self.conv(x))))
 
 
 class Up(nn.Module):
@@ -151,61 +157,83 @@ class Up(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Residual network over a 64 x 64 crop with a mask decoder and one linear pose head."""
+    """Residual network over a 64 x 64 crop; mask and points are decoded, the pose is read off them.
+    """
 
     def __init__(self, config: EncoderConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or EncoderConfig()
         c0, c1, c2, c3 = config.channels
-        self.down0 = Down(3, c0)
-        self.down1 = Down(c0, c1)
-        self.down2 = Down(c1, c2)
-        self.down3 = Down(c2, c3)
+        b0, b1, b2, b3 = config.blocks
+        cells = (config.resolution // 16) ** 2
+        self.down0 = Down(3, c0, b0)
+        self.down1 = Down(c0, c1, b1)
+        self.down2 = Down(c1, c2, b2)
+        self.down3 = Down(c2, c3, b3)
         self.up2 = Up(c3, c2)
         self.up1 = Up(c2, c1)
         self.up0 = Up(c1, c0)
         self.to_mask = nn.Conv2d(c0, 4, 3, padding=1)
-        cells = (config.resolution // 16) ** 2
-        self.hidden = nn.Sequential(
-            nn.Linear((c3 + c2 // 4 * 4) * cells, config.hidden), nn.LeakyReLU(0.1),
-            nn.Linear(config.hidden, config.hidden), nn.LeakyReLU(0.1))
+        self.to_points = nn.Conv2d(c0, 3, 3, padding=1)
+        # The pose is read off the map of points, with the decoder's features beside it ...
+        self.pose0 = nn.Conv2d(4, c0, 3, stride=2, padding=1)
+        self.pose1 = nn.Conv2d(c0 + c1, c1, 3, stride=2, padding=1)
+        self.pose2 = nn.Conv2d(c1 + c2, 3 * c3 // 10, 3, stride=2, padding=1)
+        self.from_points = nn.Linear(3 * c3 // 10 * cells, config.hidden)
+        # ... and off the coarse features, and, cell by cell, finer ones after the mask decoder has
+        # told object from clutter.
         self.squeeze = nn.Conv2d(c2, c2 // 4, 1)
+        self.reduce = nn.Linear((c3 + c2 // 4 * 4) * cells, config.reduced, bias=False)
+        self.from_features = nn.Linear(config.reduced, config.hidden)
+        self.hidden = nn.Linear(config.hidden, config.hidden)
         self.head = nn.Linear(config.hidden, 7 + 2 * config.azimuth_bins)
         # What the object looks like, clutter left out: features averaged over the mask.
         self.look = nn.Sequential(
-            nn.Linear(config.hidden + 6 + c0 + c1, 160), nn.LeakyReLU(0.1),
+            nn.Linear(config.hidden + 12 + 2 * c0 + 2 * c1, 160), nn.LeakyReLU(0.1),
             nn.Linear(160, 2 * config.latent_dim))
         channels_last(self)
 
-    def features(self, crop: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Feature maps at 1/2, 1/4, 1/8 and 1/16 of the crop's size; crop (B, 3, S, S)."""
+    def features(self, crop: Tensor) -> tuple[Tensor, Tensor]:
+        """Feature maps at 1/2 and 1/4 of the crop's size; crop (B, 3, S, S)."""
         f0 = self.down0((crop * 4.0 - 2.0).contiguous(memory_format=torch.channels_last))
-        f1 = self.down1(f0)
-        f2 = self.down2(f1)
-        return f0, f1, f2, self.down3(f2)
+        return f0, self.down1(f0)
 
     def forward(self, crop: Tensor) -> Encoding:
         """Read crops (B, 3, S, S), RGB in [0, 1]."""
-        f0, f1, f2, f3 = self.features(crop)
+        f0, f1 = self.features(crop)
+        f2 = self.down2(f1)
+        f3 = self.down3(f2)
         g2 = self.up2(f3, f2)
-        mask = self.to_mask(self.up0(self.up1(g2, f1), f0))
-        # The pose head sees the coarse features and, cell by cell, the finer ones after the mask
-        # decoder has told object from clutter.
+        g1 = self.up1(g2, f1)
+        g0 = self.up0(g1, f0)
+        mask_logits = functional.pixel_shuffle(self.to_mask(g0), 2)
+        points = self.to_points(g0)
+        covered = torch.sigmoid(mask_logits)
+        share = functional.avg_pool2d(covered, 2)
+        # Only the object's own points speak.
+        x = functional.relu(self.pose0(torch.cat((points * share, 2.0 * share - 1.0), 1)))
+        x = functional.relu(self.pose1(torch.cat((x, g1), 1)))
+        x = functional.relu(self.pose2(torch.cat((x, g2), 1)))
         fine = functional.pixel_unshuffle(self.squeeze(g2), 2)
-        joint = torch.cat((f3, fine), 1).flatten(1)
-        hidden = self.hidden(joint)
-        mask_logits = functional.pixel_shuffle(mask, 2)
-        seen = _over_mask(mask_logits.detach(), crop, f0, f1)
-        look = self.look(torch.cat((hidden, *seen), 1))
-        k = self.config.azimuth_bins
-        mean, logvar = look.chunk(2, 1)
+        read = self.from_points(x.flatten(1)) + self.from_features(
+            self.reduce(torch.cat((f3, fine), 1).flatten(1)))
+        hidden = functional.leaky_relu(self.hidden(functional.leaky_relu(read, 0.1)), 0.1)
+
+        covered = covered.detach()
+        colour, point = _over_mask(covered, crop, points)
+        spread, extent = _over_mask(covered, (crop - colour[:, :, None, None]).square(),
+                                    (points - point[:, :, None, None]).square())
+        mean_colour = 4.0 * colour - 2.0
+        mean, logvar = self.look(torch.cat((
+            hidden, mean_colour, 4.0 * torch.sqrt(spread + 1e-6),
+            *_over_mask(covered, f0, f1, g0, g1), point, torch.sqrt(extent + 1e-6)), 1)).chunk(2, 1)
         if self.config.colour_dims:
-            mean = torch.cat((mean[:, :3] + seen[0], mean[:, 3:]), 1)
+            mean = torch.cat((mean[:, :3] + mean_colour, mean[:, 3:]), 1)
+        k = self.config.azimuth_bins
         axis, place, front, logits, offset = self.head(hidden).split((3, 3, 1, k, k), 1)
-        half_bin = math.pi / k
         return Encoding(
-            mean=mean, logvar=logvar.clamp(-8.0, 4.0),
-            mask_logits=mask_logits,
+            mean=mean, logvar=logvar.clamp(-8.0, 4.0), mask_logits=mask_logits,
             axis=functional.normalize(axis + axis.new_tensor((0.0, -0.7, -0.7)), dim=1),
-            azimuth_logits=logits, azimuth_offset=1.5 * half_bin * torch.tanh(offset),
-            t=0.5 * place[:, :2], log_scale=place[:, 2] - 0.5, front_logit=front[:, 0])
+            azimuth_logits=logits, azimuth_offset=1.5 * math.pi / k * torch.tanh(offset),
+            t=0.5 * place[:, :2], log_scale=place[:, 2] - 0.5, front_logit=front[:, 0],
+            points=points)

@@ -205,7 +205,7 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
     worth = torch.full_like(focal, torch.nan)
     if refiner is not None:
         with torch.no_grad():
-            worth = refiner(pairs(now, seen, stepped.views[kept])).worth
+            worth = refiner(pairs(now, seen, stepped.views[kept], focal[now.owner])).worth
     return FitResult(best=now, loss=loss[kept], iterations=iterations,
                      synthesis=made.pick(kept), worth=worth)
 

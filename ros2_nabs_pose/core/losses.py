@@ -17,7 +17,7 @@ import torch
 from torch import nn, Tensor
 from torch.nn import functional
 
-from .encoder import Encoder
+from .encoder import Encoder, Encoding
 from .types import PoseError
 
 
@@ -26,16 +26,32 @@ class Observed:
     """Crops to explain, one row a hypothesis (H).
 
     rgb: (H, 3, S, S) in [0, 1]. mask: (H, 1, S, S) probability that a pixel shows the object.
-    valid: (H, 1, S, S) 0 where the crop reaches beyond the image.
+    valid: (H, 1, S, S) 0 where the crop reaches beyond the image. points: (H, 3, S/2, S/2) what the
+    pixels show of the object (see ``Encoding``), all 0 where nobody told.
     """
 
     rgb: Tensor
     mask: Tensor
     valid: Tensor
+    points: Tensor
+
+    @classmethod
+    def of(cls, rgb: Tensor, said: Encoding, mask: Tensor | None = None,
+           valid: Tensor | None = None) -> Observed:
+        """Crops (H, 3, S, S) as an encoder read them; a better mask and where to look, if known."""
+        read = torch.sigmoid(said.mask_logits) if mask is None else mask
+        return cls(rgb, read, torch.ones_like(read) if valid is None else valid, said.points)
+
+    @classmethod
+    def unread(cls, rgb: Tensor, mask: Tensor, valid: Tensor | None = None) -> Observed:
+        """Crops (H, 3, S, S) with masks (H, 1, S, S) that no encoder has read."""
+        half = rgb.shape[-1] // 2
+        return cls(rgb, mask, torch.ones_like(mask) if valid is None else valid,
+                   rgb.new_zeros(len(rgb), 3, half, half))
 
     def pick(self, index: Tensor) -> Observed:
         """Rows ``index`` (H',)."""
-        return Observed(self.rgb[index], self.mask[index], self.valid[index])
+        return Observed(self.rgb[index], self.mask[index], self.valid[index], self.points[index])
 
     def with_rows(self, index: Tensor, other: Observed) -> Observed:
         """The same with rows ``index`` (H',) taken from ``other``, which holds those alone."""

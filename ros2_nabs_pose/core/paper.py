@@ -47,7 +47,7 @@ def rotation_from_angles(azimuth: Tensor, elevation: Tensor, in_plane: Tensor) -
 def on_white(seen: Observed) -> Observed:
     """The masked object on white, which is all that the protocol looks at."""
     mask = seen.mask * seen.valid
-    return Observed(seen.rgb * mask + 1.0 - mask, mask, torch.ones_like(mask))
+    return Observed(seen.rgb * mask + 1.0 - mask, mask, torch.ones_like(mask), seen.points)
 
 
 def _white(made: Synthesised) -> Synthesised:

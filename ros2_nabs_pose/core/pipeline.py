@@ -27,6 +27,7 @@ from .cuts import (
 )
 from .encoder import bin_centers, Encoding
 from .fit import fit, FitResult
+from .folding import fold_norms
 from .lift import lift, scale_from_depth
 from .losses import build_terms, Observed
 from .paper import fit_paper
@@ -110,8 +111,11 @@ class PosePipeline:
             path = (folder / f'{category}.safetensors' if models_dir is not None
                     else find_model(category))
             models[category] = load_model(path).to(device)
+            fold_norms(models[category].encoder)
         weights = find_refiner(folder)
         refiner = None if weights is None else load_refiner(weights).to(device)
+        if refiner is not None:
+            fold_norms(refiner)
         return cls(models, preset=preset, device=device, seed=seed, refiner=refiner)
 
     @torch.no_grad()
@@ -202,7 +206,7 @@ class PosePipeline:
         for i, cut in enumerate(cuts):
             if cut.mask is not None:
                 mask[i, 0] = self._tensor(cut.mask)
-        return said, Observed(rgb, mask, valid)
+        return said, Observed.of(rgb, said, mask, valid)
 
     def _look_again(self, model: CategoryModel, frame: Frame, cuts: list[Cut], said: Encoding,
                     seen: Observed) -> tuple[list[Cut], Encoding, Observed]:

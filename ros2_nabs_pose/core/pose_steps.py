@@ -91,7 +91,7 @@ def shrink(seen: Observed, size_px: int) -> Observed:
     if seen.rgb.shape[-1] == size_px:
         return seen
     return Observed(*(functional.adaptive_avg_pool2d(x, size_px)
-                      for x in (seen.rgb, seen.mask, seen.valid)))
+                      for x in (seen.rgb, seen.mask, seen.valid)), seen.points)
 
 
 def _beside(R: Tensor) -> Tensor:

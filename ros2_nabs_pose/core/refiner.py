@@ -33,12 +33,12 @@ from .rotations import exp_so3, rotation_facing, rotation_z
 from .starts import Hypotheses
 from .types import PoseError
 
-FORMAT = 'refiner-1'
+FORMAT = 'refiner-2'
 EDGES_DEG = (5.0, 10.0, 20.0, 40.0, 90.0)
 """Between these lie the classes of rotation errors that the network tells apart."""
 WORTH = (1.0, 0.8, 0.5, 0.2, 0.05, 0.0)
 """What a rotation error of each class is worth when hypotheses are compared."""
-CHANNELS_IN = 9
+CHANNELS_IN = 12
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class RefinerConfig:
     categories: tuple[str, ...] = ()
     symmetries: tuple[str, ...] = ()
     channels: tuple[int, int, int, int] = (32, 64, 112, 160)
+    blocks: tuple[int, int, int, int] = (1, 1, 1, 1)
     hidden: int = 256
     resolution: int = 64
 
@@ -76,16 +77,17 @@ class Comparison:
 
 
 class Refiner(nn.Module):
-    """Residual network over crop, mask and drawing; see ``compare`` for its input."""
+    """Residual network over crop, mask, drawing and points; see ``pairs`` for its input."""
 
     def __init__(self, config: RefinerConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or RefinerConfig()
         c0, c1, c2, c3 = config.channels
-        self.down0 = Down(CHANNELS_IN, c0)
-        self.down1 = Down(c0, c1)
-        self.down2 = Down(c1, c2)
-        self.down3 = Down(c2, c3)
+        b0, b1, b2, b3 = config.blocks
+        self.down0 = Down(CHANNELS_IN, c0, b0)
+        self.down1 = Down(c0, c1, b1)
+        self.down2 = Down(c1, c2, b2)
+        self.down3 = Down(c2, c3, b3)
         self.hidden = nn.Sequential(
             nn.Linear(c3 * (config.resolution // 16) ** 2, config.hidden), nn.LeakyReLU(0.1),
             nn.Linear(config.hidden, config.hidden), nn.LeakyReLU(0.1))
@@ -102,7 +104,7 @@ class Refiner(nn.Module):
                 and model.generator.config.resolution == self.config.resolution)
 
     def forward(self, pair: Tensor) -> Comparison:
-        """Compare pairs (H, 9, S, S) of crop and drawing, as ``pairs`` makes them."""
+        """Compare pairs (H, 12, S, S) of crop and drawing, as ``pairs`` makes them."""
         x = pair.contiguous(memory_format=torch.channels_last)
         x = self.down3(self.down2(self.down1(self.down0(x)))).flatten(1)
         out = self.head(self.hidden(x))
@@ -124,13 +126,26 @@ def upright_view(crops: Tensor, now: Hypotheses, size_px: int) -> Tensor:
                                   align_corners=False)
 
 
-def pairs(now: Hypotheses, seen: Observed, views: Tensor) -> Tensor:
-    """The network's input (H, 9, S, S): crop and mask, and the drawing's colour, alpha, depth.
+def pairs(now: Hypotheses, seen: Observed, views: Tensor, focal: Tensor) -> Tensor:
+    """The network's input (H, 12, S, S): crop and mask, the drawing's colour, alpha and depth, and
+    where the points that the encoder read lie under the hypothesis.
 
-    views: (H, 5, S, S) upright views as the hypotheses draw them (``UprightViews.stacked``).
+    views: (H, 5, S, S) upright views as the hypotheses draw them (``UprightViews.stacked``). focal:
+    (H,) of the crops, half widths. The last three channels are, in radii, how far right and below
+    its pixel a point lies, and how far behind the origin: under the right pose the first two are 0.
     """
-    crop = upright_view(torch.cat((seen.rgb * 2.0 - 1.0, seen.mask), 1), now, views.shape[-1])
-    return torch.cat((crop, views[:, :3] * 2.0 - 1.0, views[:, 3:]), 1)
+    size = views.shape[-1]
+    crop = upright_view(torch.cat((seen.rgb * 2.0 - 1.0, seen.mask), 1), now, size)
+    upright = rotation_z(-in_plane(now.R)) @ now.R
+    points = torch.einsum('bij,bjhw->bihw', upright, upright_view(seen.points, now, size))
+    told = (seen.points != 0.0).flatten(1).any(1).to(points.dtype).view(-1, 1, 1, 1)
+    line = ((torch.arange(size, device=points.device) + 0.5) / size * 2.0 - 1.0) * FRAME_MARGIN
+    perspective = (torch.exp(now.log_scale) / focal).clamp_max(0.5).view(-1, 1, 1, 1)
+    wider = 1.0 + perspective * points[:, 2:]
+    missed = torch.cat((points[:, :1] - line.view(1, 1, 1, -1) * wider,
+                        points[:, 1:2] - line.view(1, 1, -1, 1) * wider, points[:, 2:]), 1)
+    return torch.cat((crop, views[:, :3] * 2.0 - 1.0, views[:, 3:],
+                      told * crop[:, 3:4] * missed), 1)
 
 
 def moved_by(now: Hypotheses, said: Comparison, free_about_z: bool) -> Hypotheses:
@@ -163,7 +178,7 @@ def refine(model: CategoryModel, refiner: Refiner, starts: Hypotheses, seen: Obs
     taken = 0
     while True:
         views = draw(model, now, focal, volume, alone=True)[:, 0]
-        said = refiner(pairs(now, seen, views))
+        said = refiner(pairs(now, seen, views, focal))
         late = deadline_s is not None and time.perf_counter() >= deadline_s
         if taken == times or late:
             return now, said.worth, taken

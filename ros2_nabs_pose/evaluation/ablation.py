@@ -170,8 +170,7 @@ def run_case(model: CategoryModel, case: Case, variant: Variant,
     began = time.perf_counter()
     with torch.no_grad():
         said = model.encoder(case.image)
-        mask = torch.sigmoid(said.mask_logits)
-    seen = Observed(case.image, mask, torch.ones_like(mask))
+    seen = Observed.of(case.image, said)
     if isinstance(variant.preset, PaperPreset):
         result = fit_paper(model, said, seen, case.focal, variant.preset, SEED)
     else:

@@ -31,9 +31,10 @@ CONVERGED_DEG = 10.0
 TERMS = ('photometric', 'silhouette', 'features')
 
 
-def _own_crop(made: Synthesised) -> Observed:
-    """A crop that the model drew itself, on grey."""
-    return Observed(made.rgb + 0.5 * (1.0 - made.alpha), made.alpha, torch.ones_like(made.alpha))
+def _own_crop(model: CategoryModel, made: Synthesised) -> Observed:
+    """A crop that the model drew itself, on grey; its outline is known, its points are read."""
+    rgb = made.rgb + 0.5 * (1.0 - made.alpha)
+    return Observed.of(rgb, model.encoder(rgb), made.alpha)
 
 
 def turned_starts(R: Tensor, t: Tensor, log_scale: Tensor, latent: Tensor,
@@ -74,12 +75,10 @@ def basin(model: CategoryModel, cases: Sequence[Case], presets: Mapping[str, Pre
             break
         with torch.no_grad():
             said = model.encoder(case.image)
-            mask = torch.sigmoid(said.mask_logits)
             made = synthesise(model, *model.generator.volume(said.mean), case.R, case.t,
                               case.log_scale, case.focal, case.image.shape[-1])
-        crops = {'own': (_own_crop(made), case.t, case.log_scale),
-                 'held-out': (Observed(case.image, mask, torch.ones_like(mask)), said.t,
-                              said.log_scale)}
+            crops = {'own': (_own_crop(model, made), case.t, case.log_scale),
+                     'held-out': (Observed.of(case.image, said), said.t, said.log_scale)}
         index = torch.zeros(len(ANGLES_DEG), dtype=torch.long)
         for kind, (seen, t, log_scale) in crops.items():
             starts = turned_starts(case.R, t, log_scale, said.mean, ANGLES_DEG, free, generator)
@@ -121,7 +120,6 @@ def landscapes(model: CategoryModel, cases: Sequence[Case], count: int = 15) -> 
     found = []
     for case in cases:
         said = model.encoder(case.image)
-        mask = torch.sigmoid(said.mask_logits)
         volume = model.generator.volume(said.mean)
         tilt = functional.pad(torch.deg2rad(elevation[rows])[:, None], (0, 2))
         R = exp_so3(tilt) @ case.R @ rotation_z(torch.deg2rad(azimuth[columns]))
@@ -133,7 +131,7 @@ def landscapes(model: CategoryModel, cases: Sequence[Case], count: int = 15) -> 
             parts: list[list[list[float]]] = [[] for _ in terms]
             for k in range(0, len(t), count):
                 one = torch.zeros(count, dtype=torch.long)
-                seen = Observed(case.image[one], mask[one], torch.ones_like(mask)[one])
+                seen = Observed.of(case.image, said).pick(one)
                 made = synthesise(model, *volume, turn[k:k + count], place[k:k + count],
                                   case.log_scale[one], case.focal[one], case.image.shape[-1])
                 for part, (_, term) in zip(parts, terms, strict=True):

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..core.generator import FRAME_MARGIN, warp_to_crop
-from ..core.rotations import rotation_z
+from ..core.rotations import rotation_facing, rotation_z
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,9 @@ class Views:
 class Crops:
     """What the encoder gets and should say; names as in Encoding.
 
-    image: (B, 3, S, S). mask: (B, 1, S, S) visible object. R: (B, 3, 3) full rotation.
+    image: (B, 3, S, S). mask: (B, 1, S, S) visible object. R: (B, 3, 3) full rotation. points:
+    (B, 3, S/2, S/2) what the pixels show of the object, in its own frame, radii, times the share
+    of the pixel that shows it. front: (B, 1, S/2, S/2) coverage of the visible front part.
     """
 
     image: Tensor
@@ -48,6 +50,13 @@ class Crops:
     t: Tensor
     log_scale: Tensor
     front_visible: Tensor
+    points: Tensor
+    front: Tensor
+
+    def facing(self) -> Tensor:
+        """``points`` told in the facing frame, as objects that may spin freely are described."""
+        to_facing = rotation_facing(self.R[:, :, 2]).transpose(1, 2) @ self.R
+        return torch.einsum('bij,bjhw->bihw', to_facing, self.points)
 
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, like: Tensor) -> Tensor:
@@ -100,6 +109,21 @@ def facing_first(R_view: Tensor, group: int) -> Tensor:
     away = torch.hypot(right, across).clamp_min(1e-6)
     return (R_view.view(-1, group, 3, 3)
             @ rotation_z(torch.atan2(across / away, right / away))).flatten(0, 1)
+
+
+def visible_points(views: Views) -> Tensor:
+    """Points (B, 3, S, S) of the object that the pixels show, in its own frame, radii.
+
+    Times alpha, as colours are. Rays converge: what the view shows at x lies at x (1 + p z), with
+    the perspective p and the depth z behind the origin (see ``Generator.render``).
+    """
+    alpha, size = views.stacked[:, 3:4], views.stacked.shape[-1]
+    depth = views.stacked[:, 4:5] / alpha.clamp_min(1e-3)
+    line = ((torch.arange(size, device=alpha.device) + 0.5) / size * 2.0 - 1.0) * FRAME_MARGIN
+    wider = 1.0 + views.perspective.view(-1, 1, 1, 1) * depth
+    across, down = line.view(1, 1, 1, -1) * wider, line.view(1, 1, -1, 1) * wider
+    in_camera = torch.cat((across, down, depth), 1)
+    return alpha * torch.einsum('bji,bjhw->bihw', views.R_view, in_camera)
 
 
 def _bounds(alpha: Tensor, in_plane: Tensor) -> tuple[Tensor, Tensor]:
@@ -203,7 +227,8 @@ def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64) -> Crop
 
     # Each picture has its own exposure of the object; the generator does not see it.
     exposure = _uniform((batch, 1, 1, 1), 0.8, 1.15, like)
-    placed = warp_to_crop(views.stacked[:, :4], in_plane, t, scale, size_px)
+    placed = warp_to_crop(torch.cat((views.stacked[:, :4], visible_points(views), views.front), 1),
+                          in_plane, t, scale, size_px)
     alpha = placed[:, 3:4].clamp(0.0, 1.0)
     background = _background(backgrounds, batch, size_px, like)
     # A soft dark shape under the object stands for its contact shadow.
@@ -215,9 +240,11 @@ def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64) -> Crop
     image = background * (1.0 - alpha) + (placed[:, :3] * exposure).clamp(0.0, 1.0)
     cover_rgb, cover = _occluder(backgrounds, alpha)
     image = image * (1.0 - cover) + cover_rgb * cover
+    told = functional.avg_pool2d(placed[:, 4:] * (1.0 - cover), 2)
 
     cos, sin = torch.cos(in_plane), torch.sin(in_plane)
     zero, one = torch.zeros_like(cos), torch.ones_like(cos)
     turn = torch.stack((cos, -sin, zero, sin, cos, zero, zero, zero, one), 1).view(-1, 3, 3)
     return Crops(image=_camera_effects(image), mask=alpha * (1.0 - cover), R=turn @ views.R_view,
-                 t=t, log_scale=torch.log(scale), front_visible=views.front_visible)
+                 t=t, log_scale=torch.log(scale), front_visible=views.front_visible,
+                 points=told[:, :3], front=told[:, 3:])

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 import os
+import shlex
+import sys
 from typing import Any, get_args, Literal
 
 import torch
@@ -25,6 +27,15 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 def random_devices(device: torch.device | str) -> list[torch.device]:
     """What ``torch.random.fork_rng`` must keep beside the CPU's state when ``device`` computes."""
     return [torch.device(device)] if str(device).startswith('cuda') else []
+
+
+def command_line() -> str:
+    """What was typed to start this process, for a model's card."""
+    words, processes = sys.argv[1:], int(os.environ.get('WORLD_SIZE', '1'))
+    if processes == 1:
+        return shlex.join(['nabs-pose', *words])
+    return shlex.join(['torchrun', '--nproc-per-node', os.environ.get('LOCAL_WORLD_SIZE', '1'),
+                       '-m', '--', 'ros2_nabs_pose.cli.main', *words])
 
 
 class Engine:

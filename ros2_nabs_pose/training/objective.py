@@ -28,10 +28,11 @@ class Weights:
     front: float = 5.0
     kl: float = 1e-4
     code: float = 2.5
-    mask: float = 1.0
+    mask: float = 2.0
     axis: float = 3.0
     azimuth: float = 0.5
     place: float = 2.0
+    points: float = 1.0
     front_seen: float = 0.2
     proportions: float = 1.0
 
@@ -74,9 +75,18 @@ def soft_bins(azimuth: Tensor, bins: int) -> Tensor:
     return target.scatter_add(1, (index + 1) % bins, share)
 
 
+def _missed_points(said: Encoding, crops: Crops, weights: Weights, free_about_z: bool) -> Tensor:
+    """Mean distance (L1, radii) of the points told from those seen; the front part counts more."""
+    share = functional.avg_pool2d(crops.mask, 2)
+    true = crops.facing() if free_about_z else crops.points
+    weight = 1.0 + weights.front * crops.front
+    missed = (said.points * share - true).abs().sum(1, keepdim=True) * weight
+    return (missed.sum((1, 2, 3)) / (share * weight).sum((1, 2, 3)).clamp_min(1.0)).mean()
+
+
 def readings(said: Encoding, crops: Crops, weights: Weights,
              free_about_z: bool = False) -> dict[str, Tensor]:
-    """Terms of the encoder: mask, axis, azimuth, place, and whether the front is seen."""
+    """Terms of the encoder: mask, points, axis, azimuth, place, and whether the front is seen."""
     axis, azimuth = axis_azimuth_from_rotation(crops.R)
     mask = functional.binary_cross_entropy_with_logits(said.mask_logits, crops.mask)
     seen = torch.sigmoid(said.mask_logits)
@@ -87,6 +97,7 @@ def readings(said: Encoding, crops: Crops, weights: Weights,
         'axis': weights.axis * torch.linalg.vector_norm(said.axis - axis, dim=1).mean(),
         'place': weights.place * ((said.t - crops.t).abs().sum(1).mean()
                                   + (said.log_scale - crops.log_scale).abs().mean()),
+        'points': weights.points * _missed_points(said, crops, weights, free_about_z),
     }
     if free_about_z:
         return terms
@@ -103,17 +114,19 @@ def readings(said: Encoding, crops: Crops, weights: Weights,
     return terms
 
 
-def codes(mean: Tensor, logvar: Tensor, said: Encoding, target: Tensor,
-          weights: Weights) -> dict[str, Tensor]:
-    """Terms of the code.
+def kl(mean: Tensor, logvar: Tensor, weights: Weights) -> Tensor:
+    """From the clean views' posterior (B, D) to the unit normal."""
+    return weights.kl * 0.5 * (mean.square() + logvar.exp() - 1.0 - logvar).sum(1).mean()
 
-    kl: the clean views' posterior (B, D) to the unit normal. code: how likely the cluttered crops'
-    posterior makes the instance's code ``target`` (B, D), with the spread held above 0.1.
+
+def code_term(said: Encoding, target: Tensor, weights: Weights) -> Tensor:
+    """How unlikely the cluttered crops' posterior makes the instance's code ``target`` (B, D).
+
+    The spread is held above 0.1.
     """
-    kl = 0.5 * (mean.square() + logvar.exp() - 1.0 - logvar).sum(1).mean()
     spread = said.logvar.clamp_min(-4.6)
     unlikely = 0.5 * (spread + (said.mean - target).square() * torch.exp(-spread))
-    return {'kl': weights.kl * kl, 'code': weights.code * unlikely.mean()}
+    return weights.code * unlikely.mean()
 
 
 def proportions(read: Proportions, size: Tensor, center: Tensor, log_radius: Tensor,

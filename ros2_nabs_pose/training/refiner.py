@@ -16,7 +16,6 @@ import json
 import math
 from operator import attrgetter
 from pathlib import Path
-import signal
 from typing import Any
 
 import torch
@@ -27,7 +26,7 @@ from tqdm import tqdm
 from .compose import compose, Crops, mirrored, recolour
 from .engine import Engine, random_devices
 from .instances import TrainingViews
-from .train import append_row, learning_rate
+from .loop import learning_rate, train_until
 from ..core.checkpoint import CategoryModel, load_model
 from ..core.encoder import Encoding
 from ..core.files import written_whole
@@ -52,6 +51,8 @@ from ..core.types import PoseError
 HYPOTHESES = 3
 STARTS = 4
 FRONT_SEEN = 0.15
+UNTOLD = 0.1
+"""Share of hypotheses beside which the refiner is not shown what points the encoder read."""
 NEAR_RAD = math.radians(70.0)
 """Farther off, there is more than one way back, and the correction counts little."""
 VALIDATION_BATCHES = 4
@@ -223,17 +224,18 @@ class RefinerTrainer:
         said = Encoding(**{f.name: getattr(said, f.name).float() for f in fields(said)})
         said = replace(said, axis=functional.normalize(said.axis, dim=1))
         now = hypotheses_of(said, crops, free)
-        seen = Observed(crops.image, torch.sigmoid(said.mask_logits),
-                        torch.ones_like(crops.mask)).pick(now.owner)
+        seen = Observed.of(crops.image, said).pick(now.owner)
+        untold = torch.rand(len(now.owner), 1, 1, 1, device=self.device) < UNTOLD
+        seen = replace(seen, points=torch.where(untold, 0.0, seen.points))
         perspective = views.perspective[now.owner] * torch.exp(
             0.15 * torch.randn(len(now.owner), device=self.device))
         with self.engine.autocast():
             shapes, styles = model.generator.volume(said.mean)
             volume = shapes.float()[now.owner], styles.float()[now.owner]
-            drawn = draw(model, now, torch.exp(now.log_scale) / perspective, volume,
-                         alone=True)[:, 0].float()
+            focal = torch.exp(now.log_scale) / perspective
+            drawn = draw(model, now, focal, volume, alone=True)[:, 0].float()
         visible = crops.front_visible[now.owner] > FRONT_SEEN
-        return Task(pairs(now, seen, drawn), now, crops.R[now.owner], crops.t[now.owner],
+        return Task(pairs(now, seen, drawn, focal), now, crops.R[now.owner], crops.t[now.owner],
                     crops.log_scale[now.owner], visible & (not free))
 
     def train_step(self) -> dict[str, float]:
@@ -304,10 +306,11 @@ def begin_with(refiner: Refiner, model: CategoryModel) -> None:
     """Start from an encoder's way down: what edges and shading are is known there already.
 
     The drawing's colours come in with the opposite sign, so that differences stand out at once.
-    Where sizes differ, nothing is taken.
+    Blocks that only one of them has are left out; where sizes differ, nothing is taken.
     """
-    known = {k: v for k, v in model.encoder.state_dict().items() if k.startswith('down')}
     own = refiner.state_dict()
+    known = {k: v for k, v in model.encoder.state_dict().items()
+             if k.startswith('down') and k in own}
     if any(k != 'down0.conv.weight' and own[k].shape != v.shape for k, v in known.items()):
         return
     first = known.pop('down0.conv.weight')
@@ -349,8 +352,7 @@ def validate_refiner(refiner: Refiner, models: Mapping[str, CategoryModel],
                 crops = compose(views, data[name].backgrounds)
                 said = model.encoder(crops.image)
                 starts = make_starts(said, [None] * len(crops.t), STARTS, 0, free)
-                seen = Observed(crops.image, torch.sigmoid(said.mask_logits),
-                                torch.ones_like(crops.mask)).pick(starts.owner)
+                seen = Observed.of(crops.image, said).pick(starts.owner)
                 focal = (torch.exp(crops.log_scale) / views.perspective)[starts.owner]
                 now, worth, _ = refine(model, refiner, starts, seen, focal,
                                        volumes(model, starts.latent), 1)
@@ -397,17 +399,10 @@ def train_refiner(config: RefinerTraining) -> dict[str, dict[str, float]]:
         if first:
             print(f'Resuming {run} at step {trainer.step} of {config.steps}.')
     run.mkdir(parents=True, exist_ok=True)
-    stop = {'asked': False}
-
-    def ask_to_stop(number: int, frame: object) -> None:
-        stop['asked'] = True
-
-    previous = [(s, signal.signal(s, ask_to_stop)) for s in (signal.SIGINT, signal.SIGTERM)]
     figures: dict[str, dict[str, float]] = {}
 
     def look() -> None:
         nonlocal figures
-        # First of all: who asked for the end may not wait for a validation (torchrun: 30 s).
         trainer.save_state(state)
         if first:
             figures = validate_refiner(trainer.average, models, held_out)
@@ -418,31 +413,10 @@ def train_refiner(config: RefinerTraining) -> dict[str, dict[str, float]]:
                                           m.card.licence for m in models.values()})),
                                       'torch': str(torch.__version__)}
             save_refiner(trainer.average, Path(config.out), record)
+            for name, row in figures.items():
+                tqdm.write(f'step {trainer.step} {name}: ' + ', '.join(
+                    f'{k} {v:.3g}' for k, v in row.items()))
         engine.barrier()
 
-    recent: list[dict[str, float]] = []
-    progress = tqdm(total=config.steps, initial=trainer.step, unit='step', dynamic_ncols=True,
-                    disable=not first)
-    try:
-        while trainer.step < config.steps and not engine.any(stop['asked']):
-            recent.append(trainer.train_step())
-            progress.update()
-            if trainer.step % 50 == 0:
-                means = {k: sum(r[k] for r in recent) / len(recent) for k in recent[0]}
-                recent.clear()
-                if first:
-                    append_row(run / 'log.csv', {'step': trainer.step, **means})
-                    progress.set_postfix(loss=f'{means["loss"]:.3f}')
-            if trainer.step % config.validate_every == 0 and trainer.step < config.steps:
-                look()
-                for name, row in figures.items():
-                    tqdm.write(f'step {trainer.step} {name}: ' + ', '.join(
-                        f'{k} {v:.3g}' for k, v in row.items()))
-    finally:
-        progress.close()
-        for number, handler in previous:
-            signal.signal(number, handler)
-    look()
-    if first and trainer.step < config.steps:
-        print(f'Stopped at step {trainer.step}; the same command goes on from here.')
+    train_until(trainer, config.steps, run, engine, look, config.validate_every)
     return figures

@@ -14,30 +14,26 @@ A run is a folder: ``state.pt`` (everything a resume needs), ``log.csv``, ``samp
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from dataclasses import dataclass, replace
 import json
-import math
 from pathlib import Path
-import signal
-import time
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from .compose import compose, facing_first, mirrored, recolour, Views
+from .compose import compose, Crops, facing_first, mirrored, recolour, Views
 from .curves import Curves
 from .engine import Engine
 from .instances import TrainingViews
-from .objective import codes, proportions, readings, reconstruction, Weights
+from .loop import append_row, learning_rate, train_until
+from .objective import code_term, kl, proportions, readings, reconstruction, Weights
 from .teacher import CleanEncoder
 from .validate import sample_sheet, validate
-from ..core.checkpoint import CategoryModel, ModelCard, save_model
-from ..core.encoder import Encoder, EncoderConfig
+from ..core.checkpoint import CategoryModel, load_model, ModelCard, save_model
+from ..core.encoder import Encoder, EncoderConfig, Encoding
 from ..core.files import written_whole
 from ..core.generator import Generator, GeneratorConfig
 from ..core.types import PoseError
@@ -74,25 +70,6 @@ class TrainConfig:
     tensorboard: bool = False
 
 
-class Schedule(Protocol):
-    """What the learning rate is made of."""
-
-    @property
-    def learning_rate(self) -> float: ...
-    @property
-    def warmup(self) -> int: ...
-    @property
-    def steps(self) -> int: ...
-
-
-def learning_rate(step: int, config: Schedule) -> float:
-    """Linear warm-up, then half a cosine down to 2 % of the peak."""
-    if step < config.warmup:
-        return config.learning_rate * (step + 1) / config.warmup
-    done = (step - config.warmup) / max(1, config.steps - config.warmup)
-    return config.learning_rate * (0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done))))
-
-
 class Trainer:
     """Holds the two models (trained and averaged), the optimiser and the data of one run."""
 
@@ -113,10 +90,13 @@ class Trainer:
         self.teacher = CleanEncoder(sizes.latent_dim,
                                     colour_dims=sizes.colour_dims).to(self.device)
         self.encoder_only = config.only == 'encoder'
+        if config.only:
+            self.model.generator.requires_grad_(False)
         if self.encoder_only:
             # What crops are read for is fixed then: the teacher's codes, drawn by the generator.
-            self.model.generator.requires_grad_(False)
             self.trained = list(self.model.encoder.parameters())
+        elif config.only == 'teacher':
+            self.trained = list(self.teacher.parameters())
         else:
             self.trained = [*self.model.parameters(), *self.teacher.parameters()]
         self.optimizer = torch.optim.Adam(self.trained, lr=config.learning_rate,
@@ -137,8 +117,11 @@ class Trainer:
         done = (self.step - config.student_from) / max(1, config.student_from)
         return config.student_share * min(1.0, max(0.0, done))
 
-    def losses(self, index: Tensor, views: Views) -> dict[str, Tensor]:
-        """All weighted terms for instances ``index`` (I,) and their views (I * V)."""
+    def augmented(self, index: Tensor, views: Views) -> tuple[Views, Tensor]:
+        """The views, some instances mirrored and all recoloured, and box centres (I, 3) to match.
+
+        index: (I,) the instances; their views (I * V).
+        """
         count, group = len(index), len(views.R_view) // len(index)
         center = self.data.center[index]
         if self.config.mirror:
@@ -146,16 +129,32 @@ class Trainer:
             views = mirrored(views, flip.repeat_interleave(group))
             across = center.new_tensor((1.0, -1.0, 1.0))
             center = torch.where(flip[:, None], center * across, center)
-        views = recolour(views, group)
-        crops = compose(views, self.data.backgrounds)
-        with self.engine.autocast():
-            said = _full_precision(self.model.encoder(crops.image))
-            with torch.set_grad_enabled(not self.encoder_only):
-                mean, logvar = (x.float() for x in self.teacher(views.stacked[:, :4]))
-        if self.encoder_only:
-            return {**readings(said, crops, self.weights, self.free_about_z),
-                    'code': codes(mean, logvar, said, self._together(mean, group),
-                                  self.weights)['code']}
+        return recolour(views, group), center
+
+    def taught(self, views: Views, learning: bool) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance (B, D) of the teacher's codes of clean views."""
+        with self.engine.autocast(), torch.set_grad_enabled(learning):
+            mean, logvar = self.teacher(views.stacked[:, :4])
+        return mean.float(), logvar.float()
+
+    def reading_terms(self, said: Encoding, crops: Crops, mean: Tensor,
+                      group: int) -> dict[str, Tensor]:
+        """Terms of an encoder alone, whose codes are to be the teacher's (``taught``)."""
+        return {**readings(said, crops, self.weights, self.free_about_z),
+                'code': code_term(said, self._together(mean, group), self.weights)}
+
+    def losses(self, index: Tensor, views: Views) -> dict[str, Tensor]:
+        """All weighted terms for instances ``index`` (I,) and their views (I * V)."""
+        count, group = len(index), len(views.R_view) // len(index)
+        views, center = self.augmented(index, views)
+        mean, logvar = self.taught(views, not self.encoder_only)
+        said = crops = None
+        if self.config.only != 'teacher':
+            crops = compose(views, self.data.backgrounds)
+            with self.engine.autocast():
+                said = full_precision(self.model.encoder(crops.image))
+            if self.encoder_only:
+                return self.reading_terms(said, crops, mean, group)
         means, spreads = (x.view(count, group, -1) for x in (mean, (0.5 * logvar).exp()))
         if self.free_about_z:
             # Which side of a round body is its front is agreed on by looking: the one that the
@@ -169,22 +168,23 @@ class Trainer:
             use = (use / use.sum(1, keepdim=True)).unsqueeze(-1)
             code, spread = (use * means).sum(1), (use * spreads).sum(1)
         code = code + spread * torch.randn_like(code)
-        read = said.mean.view(count, group, -1)[:, 0]
-        by_student = torch.rand(count, 1, device=self.device) < self.student_share
-        code = torch.where(by_student, read, code)
+        if said is not None:
+            read = said.mean.view(count, group, -1)[:, 0]
+            by_student = torch.rand(count, 1, device=self.device) < self.student_share
+            code = torch.where(by_student, read, code)
 
         with self.engine.autocast():
             volume, style = self.model.generator.volume(code)
-            drawn = _full_precision(self.model.generator.render(
+            drawn = full_precision(self.model.generator.render(
                 volume, style, views.R_view, views.perspective))
         style = style.float()
-        return {
-            **reconstruction(drawn, views, self.weights),
-            **readings(said, crops, self.weights, self.free_about_z),
-            **codes(mean, logvar, said, self._together(mean, group), self.weights),
-            **proportions(self.model.generator.proportions(style), self.data.size[index],
-                          center, self.data.log_radius[index], self.weights),
-        }
+        terms = {**reconstruction(drawn, views, self.weights),
+                 **proportions(self.model.generator.proportions(style), self.data.size[index],
+                               center, self.data.log_radius[index], self.weights)}
+        if said is None or crops is None:
+            return {**terms, 'kl': kl(mean, logvar, self.weights)}
+        return {**terms, 'kl': kl(mean, logvar, self.weights),
+                **self.reading_terms(said, crops, mean, group)}
 
     def _together(self, mean: Tensor, group: int) -> Tensor:
         """What a crop's code should be (B, D): its instance's mean over the ``group`` views.
@@ -290,11 +290,18 @@ class Trainer:
     def begin_from(self, path: Path) -> None:
         """Start with another run's models (its ``state.pt``): what they share is learned already.
 
-        Raises PoseError where the file is missing or its layers have other sizes.
+        Or with a model's .safetensors, which has no teacher: that one begins anew, so train it
+        alone first (``only='teacher'``). Raises PoseError where the file is missing or its layers
+        have other sizes.
         """
         if not path.is_file():
-            raise PoseError(f'There is no training state at {path}: give the state.pt of a run.')
-        state = torch.load(path, map_location=self.device, weights_only=True)
+            raise PoseError(f'There is no training state at {path}: give the state.pt of a run, or '
+                            'a model.')
+        if path.suffix == '.safetensors':
+            trained = load_model(path).state_dict()
+            state: dict[str, Any] = {'average': trained, 'teacher': self.teacher.state_dict()}
+        else:
+            state = torch.load(path, map_location=self.device, weights_only=True)
         try:
             for part, name in ((self.model, 'average'), (self.average, 'average'),
                                (self.teacher, 'teacher')):
@@ -315,7 +322,7 @@ class Trainer:
         save_model(self.average, Path(self.config.out))
 
 
-def _full_precision(said: Any) -> Any:
+def full_precision(said: Any) -> Any:
     """A dataclass of tensors with all of them in 32 bits."""
     return replace(said, **{f.name: getattr(said, f.name).float()
                             for f in dataclasses.fields(said)})
@@ -345,57 +352,32 @@ def train(config: TrainConfig) -> dict[str, Any]:
     elif config.init:
         trainer.begin_from(Path(config.init))
     elif config.only:
-        raise PoseError('Training the encoder alone needs a trained generator beside it: give '
-                        '--init the state.pt of a run.')
+        raise PoseError(f'Training the {config.only} alone needs a trained generator beside it: '
+                        'give --init the state.pt of a run, or a model.')
     run.mkdir(parents=True, exist_ok=True)
     curves = Curves(run / 'tensorboard', trainer.step) if config.tensorboard and first else None
     if first:
         (run / 'config.json').write_text(json.dumps(dataclasses.asdict(config), indent=2))
 
-    stop = {'asked': False}
-
-    def ask_to_stop(number: int, frame: object) -> None:
-        stop['asked'] = True
-
-    previous = [(s, signal.signal(s, ask_to_stop)) for s in (signal.SIGINT, signal.SIGTERM)]
     figures: dict[str, Any] = {}
-    recent: list[dict[str, float]] = []
-    progress = tqdm(total=config.steps, initial=trainer.step, unit='step', dynamic_ncols=True,
-                    disable=not first)
+
+    def look() -> None:
+        nonlocal figures
+        trainer.save_state(state)
+        if first and config.only != 'teacher':  # which is in no model
+            figures = _look_at(trainer, held_out, run, curves)
+            trainer.finish(figures)
+        engine.barrier()
+
+    def told(means: dict[str, float]) -> None:
+        if curves:
+            curves.scalars('training', trainer.step, means)
+
     try:
-        while trainer.step < config.steps and not engine.any(stop['asked']):
-            recent.append(trainer.train_step())
-            progress.update()
-            if trainer.step % 50 == 0:
-                means = {k: float(np.mean([r[k] for r in recent])) for k in recent[0]}
-                recent.clear()
-                if first:
-                    append_row(run / 'log.csv',
-                               {'step': trainer.step, 'time': round(time.time()), **means})
-                    progress.set_postfix(loss=f'{means["loss"]:.3f}')
-                if curves:
-                    curves.scalars('training', trainer.step, means)
-            if trainer.step % config.validate_every == 0 or trainer.step == config.steps:
-                if first:
-                    figures = _look_at(trainer, held_out, run, curves)
-                trainer.save_state(state)
-                if first:
-                    trainer.finish(figures)
-                engine.barrier()
+        train_until(trainer, config.steps, run, engine, look, config.validate_every, told)
     finally:
-        progress.close()
         if curves:
             curves.close()
-        for number, handler in previous:
-            signal.signal(number, handler)
-    trainer.save_state(state)
-    if first:
-        if not figures:
-            figures = validate(trainer.average, held_out, trainer.free_about_z)
-        trainer.finish(figures)
-        if trainer.step < config.steps:
-            print(f'Stopped at step {trainer.step}; the same command goes on from here.')
-    engine.barrier()
     return figures
 
 
@@ -411,13 +393,3 @@ def _look_at(trainer: Trainer, held_out: TrainingViews, run: Path,
         curves.scalars('validation', trainer.step, figures)
         curves.picture('samples', trainer.step, sheet)
     return figures
-
-
-def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Add a row to a CSV file; the first one writes the header."""
-    new = not path.exists()
-    with path.open('a', newline='') as file:
-        writer = csv.DictWriter(file, fieldnames=list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(row)

@@ -42,7 +42,7 @@ def test_gradients_agree_with_finite_differences_in_every_dimension(name, elevat
     generator = torch.Generator().manual_seed(2)
     rgb = torch.rand(1, 3, 64, 64, generator=generator, dtype=torch.float64)
     mask = torch.rand(1, 1, 64, 64, generator=generator, dtype=torch.float64)
-    seen = Observed(rgb, mask, torch.ones_like(mask))
+    seen = Observed.unread(rgb, mask)
     R0 = view_rotation(0.7, elevation, 0.2).double()
     focal = torch.tensor([3.0], dtype=torch.float64)
 
@@ -93,7 +93,7 @@ def explained_by_itself(model, R, off_deg, seed=0):
     focal = torch.tensor([4.0])
     t, log_scale = torch.zeros(1, 2), torch.tensor([math.log(0.65)])
     made = synthesise(model, *model.generator.volume(latent), R, t, log_scale, focal, 64)
-    crop = Observed(made.rgb + 0.5 * (1.0 - made.alpha), made.alpha, torch.ones_like(made.alpha))
+    crop = Observed.unread(made.rgb + 0.5 * (1.0 - made.alpha), made.alpha)
     axis = torch.nn.functional.normalize(torch.randn(1, 3, generator=generator), dim=1)
     start = Hypotheses(torch.tensor([0]), exp_so3(math.radians(off_deg) * axis) @ R, t + 0.03,
                        log_scale + 0.05, latent, torch.tensor([False]), torch.zeros(1))

@@ -45,8 +45,8 @@ def test_a_flat_source_does_not_become_another_gain():
 
 def test_a_darker_room_costs_less_than_other_texture():
     rgb, alpha = picture(), disc(6.0)
-    seen = Observed(0.8 * rgb, alpha, torch.ones_like(alpha))
-    other = Observed(picture(1), alpha, torch.ones_like(alpha))
+    seen = Observed.unread(0.8 * rgb, alpha)
+    other = Observed.unread(picture(1), alpha)
     assert float(photometric(made(rgb, alpha), seen)) < 0.06
     assert float(photometric(made(rgb, alpha), other)) > 0.15
 
@@ -54,25 +54,24 @@ def test_a_darker_room_costs_less_than_other_texture():
 def test_background_does_not_count():
     rgb, alpha = picture(), disc(6.0)
     changed = rgb * alpha + picture(2) * (1.0 - alpha)
-    ones = torch.ones_like(alpha)
-    a = photometric(made(rgb, alpha), Observed(rgb, alpha, ones))
-    b = photometric(made(rgb, alpha), Observed(changed, alpha, ones))
+    a = photometric(made(rgb, alpha), Observed.unread(rgb, alpha))
+    b = photometric(made(rgb, alpha), Observed.unread(changed, alpha))
     torch.testing.assert_close(a, b)
 
 
 def test_silhouette_is_the_share_of_wrong_area():
     small, large = disc(4.0), disc(6.0)
-    ones = torch.ones_like(small)
     expected = float((large - small).sum() / large.sum())
-    assert float(silhouette(made(picture(), small), Observed(picture(), large, ones))
+    assert float(silhouette(made(picture(), small), Observed.unread(picture(), large))
                  ) == pytest.approx(expected, rel=1e-5)
-    assert float(silhouette(made(picture(), large), Observed(picture(), large, ones))) == 0.0
+    assert float(silhouette(made(picture(), large), Observed.unread(picture(), large))) == 0.0
 
 
 def test_pixels_outside_the_image_do_not_count():
     small, large = disc(4.0), disc(6.0)
     valid = 1.0 - (large - small)
-    assert float(silhouette(made(picture(), small), Observed(picture(), large, valid))) == 0.0
+    unseen = Observed.unread(picture(), large, valid)
+    assert float(silhouette(made(picture(), small), unseen)) == 0.0
 
 
 def test_encoder_features_are_zero_for_the_same_picture_and_grow_with_difference():
@@ -80,8 +79,8 @@ def test_encoder_features_are_zero_for_the_same_picture_and_grow_with_difference
     encoder = Encoder(EncoderConfig(latent_dim=4, channels=(8, 8, 8, 8), hidden=8)).eval()
     term = EncoderFeatures(encoder)
     rgb = torch.rand(1, 3, 64, 64)
-    alpha, ones = disc(20.0, 64), torch.ones(1, 1, 64, 64)
-    seen = Observed(rgb, alpha, ones)
+    alpha = disc(20.0, 64)
+    seen = Observed.unread(rgb, alpha)
     same = float(term(made(rgb, alpha), seen).detach())
     near = float(term(made((rgb + 0.05).clamp(0, 1), alpha), seen).detach())
     far = float(term(made(1.0 - rgb, alpha), seen).detach())
@@ -112,6 +111,6 @@ def test_untrained_vgg_is_a_loss_by_name_and_equal_pictures_cost_nothing():
     rgb, ones = picture(), torch.ones(1, 1, 16, 16)
     ((weight, term),) = build_terms({'vgg-untrained': 0.5}, None)
     assert weight == 0.5
-    seen = Observed(rgb, ones, ones)
+    seen = Observed.unread(rgb, ones)
     assert float(term(made(rgb, ones), seen)) == 0.0
     assert float(term(made(picture(1), ones), seen)) > 0.0

@@ -46,7 +46,7 @@ def test_the_largest_cluster_wins_by_its_lowest_member():
 def test_the_background_is_white():
     rgb = torch.full((1, 3, 2, 2), 0.4)
     mask = torch.tensor([[[[1.0, 0.0], [0.5, 1.0]]]])
-    seen = on_white(Observed(rgb, mask, torch.ones_like(mask)))
+    seen = on_white(Observed.unread(rgb, mask))
     assert seen.rgb[0, 0].flatten().tolist() == pytest.approx([0.4, 1.0, 0.7, 0.4])
 
 
@@ -69,7 +69,7 @@ def test_a_short_run_lowers_the_loss_and_is_the_same_for_a_seed():
     rgb = torch.rand(2, 3, 64, 64)
     mask = torch.zeros(2, 1, 64, 64)
     mask[:, :, 16:48, 16:48] = 1.0
-    crops, focal = Observed(rgb, mask, torch.ones_like(mask)), torch.tensor([4.0, 4.0])
+    crops, focal = Observed.unread(rgb, mask), torch.tensor([4.0, 4.0])
     said = model.encoder(rgb)
     short = replace(PRESETS['paper_offline'], starts=4, iterations=6, losses={'silhouette': 1.0})
     results = [fit_paper(model, said, crops, focal, preset, 3)

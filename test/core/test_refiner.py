@@ -22,6 +22,7 @@ from ros2_nabs_pose.core.pose_steps import draw, in_plane, place, synthesise
 from ros2_nabs_pose.core.presets import PoseStage, Preset, PRESETS, RefineStage
 from ros2_nabs_pose.core.refiner import (
     Comparison,
+    FORMAT,
     load_refiner,
     moved_by,
     pairs,
@@ -129,7 +130,7 @@ def test_worth_is_that_of_the_likely_class(kind):
 def test_an_untrained_refiner_leaves_poses_as_they_are(mug):
     torch.manual_seed(0)
     now = rows(looking_down(0.6, -0.5).expand(2, -1, -1))
-    seen = Observed(torch.rand(2, 3, 64, 64), torch.rand(2, 1, 64, 64), torch.ones(2, 1, 64, 64))
+    seen = Observed.unread(torch.rand(2, 3, 64, 64), torch.rand(2, 1, 64, 64))
     focal, volume = torch.full((2,), 4.0), volumes(mug, now.latent)
     moved, worth, taken = refine(mug, Refiner().eval(), now, seen, focal, volume, 2)
     assert taken == 2
@@ -137,15 +138,40 @@ def test_an_untrained_refiner_leaves_poses_as_they_are(mug):
     torch.testing.assert_close(moved.t, now.t)
     assert worth.tolist() == pytest.approx([sum(WORTH) / len(WORTH)] * 2)
     views = draw(mug, now, focal, volume, alone=True)[:, 0]
-    assert pairs(now, seen, views).shape == (2, 9, 64, 64)
+    assert pairs(now, seen, views, focal).shape == (2, 12, 64, 64)
+
+
+def test_the_points_that_were_read_lie_on_their_pixels_under_the_true_pose_alone(mug):
+    """A plane through the origin, told exactly: right pose 0, a turn moves them by what it does."""
+    R = looking_down(0.6, -0.5)
+    now = replace(rows(R), t=torch.tensor([[0.1, -0.2]]), log_scale=torch.tensor([math.log(0.6)]))
+    focal = torch.full((1,), 4.0)
+    line = (torch.arange(32) + 0.5) / 16.0 - 1.0
+    # Where the crop's pixels lie beside the origin, in radii, on a plane across the view.
+    u, v = ((line - t) / 0.6 for t in (0.1, -0.2))
+    in_crop = torch.stack((u.expand(32, 32), v[:, None].expand(32, 32), torch.zeros(32, 32)))
+    points = torch.einsum('ji,jhw->ihw', R[0], in_crop)[None]
+    seen = replace(Observed.unread(torch.rand(1, 3, 64, 64), torch.ones(1, 1, 64, 64)),
+                   points=points)
+    views = torch.rand(1, 5, 64, 64)
+    inside = slice(16, 48)
+    missed = pairs(now, seen, views, focal)[:, 9:, inside, inside]
+    assert float(missed.abs().max()) < 1e-3
+    turn = torch.tensor([[0.0, 0.2, 0.0]])  # about the image's downward axis: right goes away
+    turned = replace(now, R=exp_so3(turn) @ now.R)
+    moved = pairs(turned, seen, views, focal)[0, 9:, inside, inside]
+    right = (torch.arange(16, 48) + 0.5) / 32.0 * FRAME_MARGIN - FRAME_MARGIN
+    torch.testing.assert_close(moved[2], (-math.sin(0.2) * right).expand(32, 32), atol=0.03,
+                               rtol=0.0)
+    unread = replace(seen, points=torch.zeros_like(points))
+    assert float(pairs(turned, unread, views, focal)[:, 9:].abs().max()) == 0.0
 
 
 def drawn_by_itself(model, R, focal):
     """A crop that the model draws at a pose, its own colours on grey, and that pose."""
     now = rows(R, latent=0.5 * torch.ones(1, 27))
     made = synthesise(model, *volumes(model, now.latent), R, now.t, now.log_scale, focal, 64)
-    return now, Observed(made.rgb + 0.5 * (1.0 - made.alpha), made.alpha,
-                         torch.ones_like(made.alpha))
+    return now, Observed.unread(made.rgb + 0.5 * (1.0 - made.alpha), made.alpha)
 
 
 @pytest.mark.parametrize('degrees, left', [(10.0, 7.0), (20.0, 10.0), (30.0, 14.0)])
@@ -196,15 +222,16 @@ def test_a_stage_keeps_the_likely_and_is_passed_over_without_a_refiner(mug, ship
 
 def test_weights_come_back_and_wrong_ones_are_named(tmp_path):
     torch.manual_seed(3)
-    refiner = Refiner(RefinerConfig(('mug', 'toy'), ('none', 'free_z'), (4, 4, 8, 8), 8))
+    refiner = Refiner(RefinerConfig(('mug', 'toy'), ('none', 'free_z'), channels=(4, 4, 8, 8),
+                                    hidden=8))
     torch.nn.init.normal_(refiner.head.weight)
     path = tmp_path / 'shared/refiner.safetensors'
     save_refiner(refiner, path, {'steps': 3})
     again = load_refiner(path)
     assert again.config == refiner.config
-    pair = torch.rand(2, 9, 64, 64)
+    pair = torch.rand(2, 12, 64, 64)
     torch.testing.assert_close(again(pair).turn, refiner.eval()(pair).turn, atol=2e-3, rtol=1e-2)
-    with pytest.raises(PoseError, match="have format '2'"):
+    with pytest.raises(PoseError, match="have format '3'"):
         load_refiner(find_model('mug'))
     with pytest.raises(PoseError, match='no weights at'):
         load_refiner(tmp_path / 'none.safetensors')
@@ -316,7 +343,7 @@ def test_round_objects_are_tilted_and_keep_to_one_side():
 
 def test_a_deadline_within_a_stage_ends_the_moves(mug, shipped, monkeypatch):
     now = rows(looking_down(0.6, -0.5))
-    seen = Observed(torch.rand(1, 3, 64, 64), torch.rand(1, 1, 64, 64), torch.ones(1, 1, 64, 64))
+    seen = Observed.unread(torch.rand(1, 3, 64, 64), torch.rand(1, 1, 64, 64))
     clock = iter(range(100))
     monkeypatch.setattr(refiner_module.time, 'perf_counter', lambda: float(next(clock)))
     _, _, taken = refine(mug, shipped, now, seen, torch.full((1,), 4.0),
@@ -328,6 +355,6 @@ def test_a_deadline_within_a_stage_ends_the_moves(mug, shipped, monkeypatch):
                                   '{"categories": ["mug"], "symmetries": []}'])
 def test_a_refiner_that_does_not_say_what_it_knows_is_refused(tmp_path, said):
     path = tmp_path / 'refiner.safetensors'
-    write_weights(path, Refiner(), {'format': 'refiner-1', 'refiner': said})
+    write_weights(path, Refiner(), {'format': FORMAT, 'refiner': said})
     with pytest.raises(PoseError, match='do not fit their own description'):
         load_refiner(path)

@@ -102,8 +102,7 @@ def test_codes_are_fitted_at_poses_that_stay(models):
     model = models['mug']
     rows = torch.linspace(-1, 1, 64)
     disc = (rows[:, None] ** 2 + rows ** 2 < 0.4).float()[None, None]
-    seen = Observed(disc * torch.tensor([0.9, 0.1, 0.1]).view(1, 3, 1, 1), disc,
-                    torch.ones_like(disc))
+    seen = Observed.unread(disc * torch.tensor([0.9, 0.1, 0.1]).view(1, 3, 1, 1), disc)
     start = Hypotheses(torch.zeros(1, dtype=torch.long), torch.eye(3)[None], torch.zeros(1, 2),
                        torch.tensor([-0.4]), torch.zeros(1, model.generator.config.latent_dim),
                        torch.tensor([False]), torch.zeros(1))

@@ -47,8 +47,19 @@ def test_weights_are_the_mean_and_the_card_says_of_what(average, tmp_path):
     for name, value in model.state_dict().items():
         wanted = 1.5 if value.is_floating_point() else 2
         assert torch.equal(value, torch.full_like(value, wanted)), name
-    assert model.card.training == {'command': 'second', 'averaged_with': 'first'}
+    assert model.card.training == {'command': 'second', 'averaged_with': 'first',
+                                   'average_share': 0.5}
     assert model.card.figures == {}
+
+
+def test_the_later_weights_may_count_more(average, tmp_path):
+    a, b = weights(tmp_path / 'a', 1.0), weights(tmp_path / 'b', 2.0)
+    average(a, b, tmp_path / 'c', 0.75)
+    model = load_model(tmp_path / 'c')
+    assert float(model.encoder.head.weight[0, 0]) == 1.75
+    assert model.card.training['average_share'] == 0.75
+    with pytest.raises(PoseError, match='share of 1.5 is none'):
+        average(a, b, tmp_path / 'd', 1.5)
 
 
 def test_models_of_two_categories_have_no_mean(average, tmp_path):

@@ -21,7 +21,7 @@ from ros2_nabs_pose.core.generator import Generator
 from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.core.variants import get_variant, VARIANTS
 from ros2_nabs_pose.training.curves import Curves
-from ros2_nabs_pose.training.engine import Engine
+from ros2_nabs_pose.training.engine import command_line, Engine
 
 
 def without(monkeypatch, *names):
@@ -115,7 +115,7 @@ import sys
 from pathlib import Path
 import torch
 from test_training import Trainer, TrainConfig, tiny_views, TINY_ENCODER, TINY_GENERATOR
-from ros2_nabs_pose.training.engine import Engine
+from ros2_nabs_pose.training.engine import command_line, Engine
 engine = Engine()
 def begin():
     views = tiny_views()
@@ -160,3 +160,13 @@ def test_two_processes_keep_the_same_weights_and_resume_exactly(tmp_path):
         text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / 'done-0').exists() and (tmp_path / 'done-1').exists()
+
+
+def test_a_card_tells_the_whole_command(monkeypatch):
+    monkeypatch.setattr(sys, 'argv', ['/usr/bin/nabs-pose', 'train', 'mug', '--data', 'my data'])
+    monkeypatch.delenv('WORLD_SIZE', raising=False)
+    assert command_line() == "nabs-pose train mug --data 'my data'"
+    monkeypatch.setenv('WORLD_SIZE', '2')
+    monkeypatch.setenv('LOCAL_WORLD_SIZE', '2')
+    assert command_line() == ('torchrun --nproc-per-node 2 -m -- ros2_nabs_pose.cli.main train mug '
+                              "--data 'my data'")

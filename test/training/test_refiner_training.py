@@ -180,7 +180,7 @@ def test_it_goes_on_from_a_trained_refiner_of_its_size(tmp_path):
         torch.testing.assert_close(network.down3.conv.weight, trained.down3.conv.weight,
                                    atol=1e-4, rtol=1e-3)
     with pytest.raises(PoseError, match='has other sizes .*leave --init away'):
-        go_on_from(runs.refiner, Refiner(RefinerConfig(('cup',), ('none',), (4, 4, 8, 8), 8)))
+        go_on_from(runs.refiner, Refiner(RefinerConfig(('cup',), ('none',), hidden=8)))
 
 
 def test_the_command_names_what_is_missing(tmp_path, capsys):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ros2_nabs_pose.core.checkpoint import load_model
+from ros2_nabs_pose.core.checkpoint import load_model, save_model
 from ros2_nabs_pose.core.encoder import bin_centers, EncoderConfig
 from ros2_nabs_pose.core.generator import FRAME_MARGIN, GeneratorConfig
 from ros2_nabs_pose.core.rotations import axis_azimuth_from_rotation, exp_so3, rotation_z
@@ -20,7 +20,7 @@ from ros2_nabs_pose.training.train import learning_rate, train, TrainConfig, Tra
 
 TINY_GENERATOR = GeneratorConfig(latent_dim=4, style_dim=8, volume_channels=(4, 4, 4),
                                  image_channels=(6, 5, 4))
-TINY_ENCODER = EncoderConfig(latent_dim=4, channels=(4, 4, 8, 8), hidden=8)
+TINY_ENCODER = EncoderConfig(latent_dim=4, channels=(8, 8, 12, 12), blocks=(1, 1, 1, 1), hidden=8)
 
 
 def tiny_views(instances=3, views=5, size=64):
@@ -78,6 +78,33 @@ def test_crops_keep_the_object_in_the_picture_and_the_occluder_in_bounds():
         assert float(visible.max()) < 1.05
 
 
+@pytest.mark.parametrize('flipped', [False, True])
+def test_points_lie_where_the_pose_puts_them_in_the_crop(flipped):
+    """Projected by the crop's pose, each point must land on its own pixel."""
+    torch.manual_seed(3)
+    _, views = tiny_views(3, 5).batch(3, 5)
+    line = ((torch.arange(64) + 0.5) / 64 * 2.0 - 1.0) * FRAME_MARGIN
+    slope = (0.3 * line.view(1, 1, -1, 1) - 0.2 * line).expand(15, 1, -1, -1)
+    alpha = views.stacked[:, 3:4]
+    views = replace(views, stacked=torch.cat((views.stacked[:, :4], slope * alpha), 1))
+    views = mirrored(views, torch.full((15,), flipped))
+    crops = compose(views, None)
+    share = torch.nn.functional.avg_pool2d(crops.mask, 2)
+    inside = share[:, 0] > 0.999
+    in_camera = torch.einsum('bij,bjhw->bihw', crops.R, crops.points / share.clamp_min(1e-6))
+    away = 1.0 + views.perspective.view(-1, 1, 1) * in_camera[:, 2]
+    at = (torch.arange(32) + 0.5) / 16.0 - 1.0
+    scale = torch.exp(crops.log_scale).view(-1, 1, 1)
+    u, v = (crops.t[:, k].view(-1, 1, 1) + scale * in_camera[:, k] / away for k in (0, 1))
+    assert float((u - at)[inside].abs().max()) < 0.003
+    assert float((v - at[:, None])[inside].abs().max()) < 0.003
+    # The facing frame differs by a spin alone: heights and distances from the axis stay.
+    facing = crops.facing()
+    torch.testing.assert_close(facing[:, 2], crops.points[:, 2], atol=1e-5, rtol=0.0)
+    torch.testing.assert_close(facing[:, :2].square().sum(1), crops.points[:, :2].square().sum(1),
+                               atol=1e-5, rtol=0.0)
+
+
 def test_a_mirrored_view_shows_the_front_where_its_pose_says_and_only_flagged_ones_change():
     _, views = tiny_views(2, 8).batch(2, 8)
     flip = torch.arange(16) % 2 == 0
@@ -117,12 +144,38 @@ def test_training_the_encoder_alone_leaves_the_generator_and_its_codes_as_they_a
     before = states()
     terms = [child.train_step() for _ in range(3)]
     after = states()
-    assert set(terms[0]) == {'loss', 'mask', 'axis', 'place', 'azimuth', 'offset', 'front', 'code'}
+    assert set(terms[0]) == {'loss', 'mask', 'axis', 'place', 'points', 'azimuth', 'offset',
+                             'front', 'code'}
     for was, now in zip(before[:3], after[:3], strict=True):
         for name in was:
             torch.testing.assert_close(now[name], was[name], atol=1e-6, rtol=0.0)
     moved = [name for name in before[3] if not torch.equal(before[3][name], after[3][name])]
     assert 'head.weight' in moved and 'down0.conv.weight' in moved and 'look.0.weight' in moved
+
+
+def test_the_teacher_alone_learns_from_what_a_models_generator_draws(tmp_path, monkeypatch):
+    views = tiny_views(4, 6)
+    monkeypatch.setattr(TrainingViews, 'load', classmethod(lambda cls, *a: views))
+    monkeypatch.setattr('ros2_nabs_pose.training.train.get_variant',
+                        lambda name: (TINY_GENERATOR, TINY_ENCODER))
+    config = TrainConfig('mug', 'd', None, str(tmp_path / 'r'), str(tmp_path / 'o'), steps=4,
+                         instances=2, views=3, warmup=1, only='teacher',
+                         init=str(tmp_path / 'mug.safetensors'))
+    parent = Trainer(replace(config, only=''), views, views.card('mug'), TINY_GENERATOR,
+                     TINY_ENCODER)
+    save_model(parent.model, tmp_path / 'mug.safetensors')
+    shipped = load_model(tmp_path / 'mug.safetensors').state_dict()
+    train(config)
+    assert not (tmp_path / 'o').exists()  # a model has no teacher, so there is none to write
+    state = torch.load(tmp_path / 'r/state.pt', weights_only=True)
+    assert all(torch.equal(v, shipped[k]) for k, v in state['model'].items())
+    fresh = Trainer(config, views, views.card('mug'), TINY_GENERATOR, TINY_ENCODER).teacher
+    assert not torch.equal(state['teacher']['layers.0.weight'], fresh.layers[0].weight)
+    # The encoder's training takes it up from there.
+    child = Trainer(replace(config, only='encoder'), views, views.card('mug'), TINY_GENERATOR,
+                    TINY_ENCODER)
+    child.begin_from(tmp_path / 'r/state.pt')
+    assert torch.equal(child.teacher.layers[0].weight, state['teacher']['layers.0.weight'])
 
 
 def test_the_encoder_alone_needs_a_generator_to_begin_with(tmp_path, monkeypatch):
@@ -164,16 +217,22 @@ def test_an_encoder_that_says_the_truth_pays_little():
     axis, azimuth = axis_azimuth_from_rotation(crops.R)
     logits = torch.log(soft_bins(azimuth, 24) + 1e-6)
     offset = torch.remainder(azimuth[:, None] - bin_centers(24) + math.pi, 2 * math.pi) - math.pi
+    share = torch.nn.functional.avg_pool2d(crops.mask, 2)
     said = Encoding(mean=torch.zeros(15, 4), logvar=torch.zeros(15, 4),
                     mask_logits=40.0 * (crops.mask - 0.5), axis=axis, azimuth_logits=logits,
                     azimuth_offset=offset, t=crops.t, log_scale=crops.log_scale,
-                    front_logit=torch.full((15,), 9.0))
+                    front_logit=torch.full((15,), 9.0),
+                    points=crops.points / share.clamp_min(1e-6))
     terms = readings(said, crops, Weights())
+    assert float(terms['points']) == pytest.approx(0.0, abs=1e-4)
     assert float(terms['axis']) == pytest.approx(0.0, abs=1e-5)
     assert float(terms['place']) == 0.0
     assert float(terms['offset']) == pytest.approx(0.0, abs=1e-4)
     assert float(terms['azimuth']) < 0.5
-    assert 'azimuth' not in readings(said, crops, Weights(), free_about_z=True)
+    round_terms = readings(said, crops, Weights(), free_about_z=True)
+    assert 'azimuth' not in round_terms
+    # A round object's points are told in its facing frame, so here they are turned.
+    assert float(round_terms['points']) > 0.5
 
 
 def test_learning_rate_warms_up_and_comes_down():

@@ -36,7 +36,8 @@ class NeedleReader(torch.nn.Module):
         logits = torch.zeros(len(crop), 24)
         logits[:, 12] = 9.0
         return Encoding(zero[:, None], zero[:, None], (crop[:, :1] - 0.5) * 9.0, axis, logits,
-                        torch.zeros(len(crop), 24), torch.zeros(len(crop), 2), zero, zero)
+                        torch.zeros(len(crop), 24), torch.zeros(len(crop), 2), zero, zero,
+                        torch.zeros(len(crop), 3, 32, 32))
 
 
 def test_what_leans_is_shown_again_upright_and_turned_back_in_the_answer():

@@ -1,0 +1,101 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""The loop that every training goes through: steps, a log, a look now and then, a safe end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import csv
+import math
+from pathlib import Path
+import signal
+import time
+from typing import Any, Protocol
+
+from tqdm import tqdm
+
+from .engine import Engine
+
+LOG_EVERY = 50
+
+
+class Schedule(Protocol):
+    """What the learning rate is made of."""
+
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def warmup(self) -> int: ...
+    @property
+    def steps(self) -> int: ...
+
+
+class Stepping(Protocol):
+    """A trainer as the loop sees it: steps taken so far, and one more."""
+
+    step: int
+
+    def train_step(self) -> dict[str, float]: ...
+
+
+def learning_rate(step: int, config: Schedule) -> float:
+    """Linear warm-up, then half a cosine down to 2 % of the peak."""
+    if step < config.warmup:
+        return config.learning_rate * (step + 1) / config.warmup
+    done = (step - config.warmup) / max(1, config.steps - config.warmup)
+    return config.learning_rate * (0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done))))
+
+
+def append_row(path: Path, row: dict[str, Any]) -> None:
+    """Add a row to a CSV file; the first one writes the header."""
+    new = not path.exists()
+    with path.open('a', newline='') as file:
+        writer = csv.DictWriter(file, fieldnames=list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def train_until(trainer: Stepping, steps: int, run: Path, engine: Engine,
+                look: Callable[[], None], every: int,
+                told: Callable[[dict[str, float]], None] | None = None) -> None:
+    """Take steps up to ``steps``, or until Ctrl-C (SIGINT, SIGTERM) asks for the end.
+
+    look: called every ``every`` steps and at the end; it must save the state first of all, for
+    who asked for the end may not wait for what follows (torchrun: 30 s). told: gets the mean terms
+    of the last ``LOG_EVERY`` steps, which also go to ``run``/log.csv. All processes must call this;
+    the first one writes.
+    """
+    first = engine.rank == 0
+    stop = {'asked': False}
+
+    def ask_to_stop(number: int, frame: object) -> None:
+        stop['asked'] = True
+
+    previous = [(s, signal.signal(s, ask_to_stop)) for s in (signal.SIGINT, signal.SIGTERM)]
+    recent: list[dict[str, float]] = []
+    progress = tqdm(total=steps, initial=trainer.step, unit='step', dynamic_ncols=True,
+                    disable=not first)
+    try:
+        while trainer.step < steps and not engine.any(stop['asked']):
+            recent.append(trainer.train_step())
+            progress.update()
+            if trainer.step % LOG_EVERY == 0:
+                means = {k: sum(r[k] for r in recent) / len(recent) for k in recent[0]}
+                recent.clear()
+                if first:
+                    append_row(run / 'log.csv',
+                               {'step': trainer.step, 'time': round(time.time()), **means})
+                    progress.set_postfix(loss=f'{means["loss"]:.3f}')
+                if told is not None:
+                    told(means)
+            if trainer.step % every == 0 and trainer.step < steps:
+                look()
+    finally:
+        progress.close()
+        for number, handler in previous:
+            signal.signal(number, handler)
+    look()
+    if first and trainer.step < steps:
+        print(f'Stopped at step {trainer.step}; the same command goes on from here.')
+    engine.barrier()
