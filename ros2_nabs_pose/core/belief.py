@@ -11,9 +11,9 @@ import numpy as np
 MIN_OUTLINE = 0.5
 """Overlap of synthesised outline and mask below which a pose is not believed in."""
 
-CONFIDENCE = (-3.27, 3.23, -0.98, 1.07)
+CONFIDENCE = (-3.98, 4.06, -1.05, 1.13)
 """Bias, weights of the outline's overlap, the yaw's spread (1 / rad), the worth's log odds."""
-UNREFINED = (-9.47, 12.15, -1.3)
+UNREFINED = (-9.86, 12.7, -1.57)
 """The first three where no refiner knows the category."""
 
 # Spread of a good fit on held-out renders; see "nabs-pose benchmark accuracy".

@@ -25,6 +25,8 @@ from .starts import Hypotheses, turned_around
 
 START_SHARE = 0.15
 """What the encoder's weight of a start counts beside the refiner's word."""
+TRACK_SHARE = 0.25
+"""By how much (log) a challenger must be worth more to the refiner than a track's own pose."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
     """Fit all hypotheses; rows of ``crops`` and ``focal`` (O,) are the crops' own.
 
     previous_bonus: share of the loss by which a new start must beat the track's own, so that a
-    track does not jump between equals. deadline_s: time of ``time.perf_counter`` after which no
+    track does not jump between equals (by the refiner's word: ``TRACK_SHARE``). deadline_s: time of ``time.perf_counter`` after which no
     further step is begun: the best pose so far is the answer. refiner: its stages do
     what stands ``instead`` where there is none, or where it does not know the category.
     """
@@ -173,7 +175,7 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
                     seen, volume = seen.pick(rows), (volume[0][rows], volume[1][rows])
                     iterations += again[2]
                 likely = torch.log(worth + 1e-3) + START_SHARE * now.log_prior
-                fair = likely + previous_bonus * now.previous
+                fair = likely + TRACK_SHARE * now.previous
                 kept = _best_rows(-fair, now.owner, stage.keep)
                 now = replace(now, log_prior=likely).pick(kept)
                 reading, seen = now, seen.pick(kept)

@@ -107,7 +107,7 @@ class PaperPreset:
 
 PRESETS: dict[str, Preset | PaperPreset] = {
     'warm': Preset('warm', cold_starts=2, warm_starts=1, stages=(
-        RefineStage(1, 1, instead=PoseStage((16,), 1)), PoseStage((32,), 1)),
+        RefineStage(2, 1, instead=PoseStage((16,), 1)), PoseStage((32,), 1)),
         losses={'photometric': 1.0, 'silhouette': 0.5}),
     'cold': Preset('cold', cold_starts=4, warm_starts=2, stages=(
         RefineStage(2, 1, instead=PoseStage((16, 32), 1)), JointStage(4, 1), PoseStage((32,), 1)),
