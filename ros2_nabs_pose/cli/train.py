@@ -10,6 +10,7 @@ from pathlib import Path
 EXAMPLES = """examples:
   nabs-pose train mug --data data/mug --backgrounds data/backgrounds
   nabs-pose train can --data data/can --init runs/mug/state.pt --steps 2000
+  nabs-pose train mug --data data/mug --only teacher --init models/mug.safetensors --run runs/t
   nabs-pose train mug --data data/mug --steps 40000 --device cuda --instances 64
   nabs-pose train mug --data data/mug --variant large --device cuda --precision bf16-mixed
   torchrun --nproc-per-node 4 -m -- ros2_nabs_pose.cli.main train mug --data data/mug --device cuda
@@ -32,9 +33,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                         help='folder for state, log and samples (default: runs/CATEGORY)')
     parser.add_argument('--out', type=Path,
                         help='weights to write (default: models/CATEGORY.safetensors)')
-    parser.add_argument('--init', type=Path, metavar='STATE',
-                        help="state.pt of another category's run to start from, or a model's "
-                        'weights (no clean encoder is in them: --only teacher first)')
+    parser.add_argument('--init', type=Path, metavar='FILE',
+                        help="state.pt of another category's run to start from; with --only "
+                        'teacher a model, too')
     parser.add_argument('--steps', type=int, default=8000)
     parser.add_argument('--instances', type=int, default=8, help='instances in a step')
     parser.add_argument('--views', type=int, default=4, help='views of each instance in a step')

@@ -19,7 +19,7 @@ from .checkpoint import CategoryModel
 from .losses import build_terms, Observed, Synthesised, Term
 from .pose_steps import place, pose_steps, synthesise, Targets
 from .presets import JointStage, PoseStage, Preset, RefineStage
-from .refiner import pairs, refine, Refiner
+from .refiner import facing, pairs, refine, Refiner
 from .rotations import exp_so3
 from .starts import Hypotheses, turned_around
 
@@ -137,9 +137,10 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
     """Fit all hypotheses; rows of ``crops`` and ``focal`` (O,) are the crops' own.
 
     previous_bonus: share of the loss by which a new start must beat the track's own, so that a
-    track does not jump between equals (by the refiner's word: ``TRACK_SHARE``). deadline_s: time of ``time.perf_counter`` after which no
-    further step is begun: the best pose so far is the answer. refiner: its stages do
-    what stands ``instead`` where there is none, or where it does not know the category.
+    track does not jump between equals (by the refiner's word: ``TRACK_SHARE``). deadline_s: time of
+    ``time.perf_counter`` after which no further step is begun: the best pose so far is the answer.
+    refiner: its stages do what stands ``instead`` where there is none, or where it does not know
+    the category.
     """
     terms = build_terms(preset.losses, model.encoder)
     if refiner is not None and not refiner.knows(model):
@@ -207,7 +208,8 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
     worth = torch.full_like(focal, torch.nan)
     if refiner is not None:
         with torch.no_grad():
-            worth = refiner(pairs(now, seen, stepped.views[kept], focal[now.owner])).worth
+            shown = facing(now) if free else now
+            worth = refiner(pairs(shown, seen, stepped.views[kept], focal[now.owner])).worth
     return FitResult(best=now, loss=loss[kept], iterations=iterations,
                      synthesis=made.pick(kept), worth=worth)
 

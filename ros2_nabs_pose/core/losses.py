@@ -44,7 +44,10 @@ class Observed:
 
     @classmethod
     def unread(cls, rgb: Tensor, mask: Tensor, valid: Tensor | None = None) -> Observed:
-        """Crops (H, 3, S, S) with masks (H, 1, S, S) that no encoder has read."""
+        """Crops (H, 3, S, S) with masks (H, 1, S, S) that no encoder has read.
+
+        The refiner has learned to do without points, too.
+        """
         half = rgb.shape[-1] // 2
         return cls(rgb, mask, torch.ones_like(mask) if valid is None else valid,
                    rgb.new_zeros(len(rgb), 3, half, half))

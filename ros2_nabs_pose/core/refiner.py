@@ -4,8 +4,9 @@
 
 It tells how to move the pose so that both agree, and how far off the rotation is now. An encoder
 that is unsure reads what is usual; a refiner that is unsure leaves the pose as it is, so it takes
-away errors that all readings of a crop share. It looks at pictures alone, never at a code, so one
-network serves all categories that it was trained on; others go without. Comparing an observed with
+away errors that all readings of a crop share. It looks at pictures and at the points that were
+read, never at a code, so one network serves all categories that it was trained on; others go
+without. Comparing an observed with
 a rendered view to correct a pose is Li et al.'s idea (DeepIM, ECCV 2018, arXiv 1804.00175).
 
 The crop is resampled to the hypothesis' own upright view, where the drawing needs no warp: turn
@@ -43,7 +44,8 @@ CHANNELS_IN = 12
 
 @dataclass(frozen=True)
 class RefinerConfig:
-    """Sizes of the refiner; the trunk has the encoder's layout, so it can begin with its weights.
+    """Sizes of the refiner; the trunk has the encoder's layout, but for fewer blocks, so that it
+    can begin with its weights.
 
     categories: what it was trained on. symmetries: of each of them, as its model's card says.
     """
@@ -148,6 +150,14 @@ def pairs(now: Hypotheses, seen: Observed, views: Tensor, focal: Tensor) -> Tens
                       told * crop[:, 3:4] * missed), 1)
 
 
+def facing(now: Hypotheses) -> Hypotheses:
+    """Hypotheses of bodies that may spin freely, each described by what the camera sees of it.
+
+    So are the points that an encoder reads of them (``Encoding.points``).
+    """
+    return replace(now, R=rotation_facing(now.R[:, :, 2]))
+
+
 def moved_by(now: Hypotheses, said: Comparison, free_about_z: bool) -> Hypotheses:
     """Hypotheses after what the refiner says; a body that may spin freely is not spun."""
     to_crop = rotation_z(in_plane(now.R))
@@ -173,8 +183,8 @@ def refine(model: CategoryModel, refiner: Refiner, starts: Hypotheses, seen: Obs
     of the refiner a hypothesis, and so does telling the worth at the end. After ``deadline_s``
     (``time.perf_counter``) nothing is moved any more.
     """
-    now = starts
     free = model.card.symmetry == 'free_z'
+    now = facing(starts) if free else starts
     taken = 0
     while True:
         views = draw(model, now, focal, volume, alone=True)[:, 0]

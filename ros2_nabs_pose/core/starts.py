@@ -11,7 +11,13 @@ import torch
 from torch import Tensor
 
 from .encoder import Encoding
-from .rotations import exp_so3, geodesic_angle, rotation_facing, rotation_from_axis_azimuth
+from .rotations import (
+    exp_so3,
+    geodesic_angle,
+    log_so3,
+    rotation_facing,
+    rotation_from_axis_azimuth,
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,10 @@ SWEEP_RAD = (0.1, 0.5, 0.9, 1.3)
 """Heights over the object of the views of a coarse sweep."""
 AGREE_RAD = 0.35
 """Nearer to the track's rotation than this, a proposal is no challenger: the steps bridge it."""
+
+
+READ_SHARE = 0.3
+"""How far a track's start moves towards a proposal that agrees with it."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +139,17 @@ def _apart(R: Tensor, other: Tensor, free_about_z: bool) -> Tensor:
     return torch.arccos((R[..., 2] * other[..., 2]).sum(-1).clamp(-1.0, 1.0))
 
 
+def _towards(before: Tensor, rotations: Tensor, agree: Tensor, free_about_z: bool) -> Tensor:
+    """Rotations (B, 3, 3) moved ``READ_SHARE`` of the way to the likeliest proposal that agrees.
+
+    rotations: (B, K, 3, 3), agree: (B, K). Without this nothing new would oppose a track's drift.
+    """
+    likeliest = agree.to(torch.int).argmax(1)
+    read = rotations[torch.arange(len(before), device=before.device), likeliest]
+    moved = exp_so3(READ_SHARE * log_so3(read @ before.transpose(1, 2))) @ before
+    return rotation_facing(moved[:, :, 2]) if free_about_z else moved
+
+
 def make_starts(said: Encoding, remembered: list[Remembered | None],
                 cold_count: int, warm_count: int, free_about_z: bool = False) -> Hypotheses:
     """Hypotheses of all crops, grouped by owner.
@@ -151,6 +172,9 @@ def make_starts(said: Encoding, remembered: list[Remembered | None],
                               for i, m in enumerate(remembered)])
         kept = torch.log(said.weight_at(before) + 1e-3)
     agree = _apart(rotations, before[:, None], free_about_z) < AGREE_RAD
+    tracked = torch.tensor([m is not None for m in remembered], device=agree.device)
+    before = torch.where((agree.any(1) & tracked)[:, None, None],
+                         _towards(before, rotations, agree, free_about_z), before)
     owner, R, latent, previous, log_prior = [], [], [], [], []
     for i, memory in enumerate(remembered):
         if memory is not None:

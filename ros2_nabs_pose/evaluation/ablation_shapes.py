@@ -120,6 +120,7 @@ def landscapes(model: CategoryModel, cases: Sequence[Case], count: int = 15) -> 
     found = []
     for case in cases:
         said = model.encoder(case.image)
+        crop = Observed.of(case.image, said)
         volume = model.generator.volume(said.mean)
         tilt = functional.pad(torch.deg2rad(elevation[rows])[:, None], (0, 2))
         R = exp_so3(tilt) @ case.R @ rotation_z(torch.deg2rad(azimuth[columns]))
@@ -131,7 +132,7 @@ def landscapes(model: CategoryModel, cases: Sequence[Case], count: int = 15) -> 
             parts: list[list[list[float]]] = [[] for _ in terms]
             for k in range(0, len(t), count):
                 one = torch.zeros(count, dtype=torch.long)
-                seen = Observed.of(case.image, said).pick(one)
+                seen = crop.pick(one)
                 made = synthesise(model, *volume, turn[k:k + count], place[k:k + count],
                                   case.log_scale[one], case.focal[one], case.image.shape[-1])
                 for part, (_, term) in zip(parts, terms, strict=True):

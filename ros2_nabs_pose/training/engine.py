@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+import dataclasses
 import os
 import shlex
 import sys
@@ -34,8 +35,16 @@ def command_line() -> str:
     words, processes = sys.argv[1:], int(os.environ.get('WORLD_SIZE', '1'))
     if processes == 1:
         return shlex.join(['nabs-pose', *words])
-    return shlex.join(['torchrun', '--nproc-per-node', os.environ.get('LOCAL_WORLD_SIZE', '1'),
+    here = int(os.environ.get('LOCAL_WORLD_SIZE', '1'))
+    machines = ['--nnodes', str(processes // here)] if processes != here else []
+    return shlex.join(['torchrun', *machines, '--nproc-per-node', str(here),
                        '-m', '--', 'ros2_nabs_pose.cli.main', *words])
+
+
+def full_precision(said: Any) -> Any:
+    """A dataclass of tensors with all of them in 32 bits."""
+    return dataclasses.replace(said, **{f.name: getattr(said, f.name).float()
+                            for f in dataclasses.fields(said)})
 
 
 class Engine:

@@ -74,6 +74,7 @@ def train_until(trainer: Stepping, steps: int, run: Path, engine: Engine,
 
     previous = [(s, signal.signal(s, ask_to_stop)) for s in (signal.SIGINT, signal.SIGTERM)]
     recent: list[dict[str, float]] = []
+    looked_at = -1
     progress = tqdm(total=steps, initial=trainer.step, unit='step', dynamic_ncols=True,
                     disable=not first)
     try:
@@ -91,11 +92,13 @@ def train_until(trainer: Stepping, steps: int, run: Path, engine: Engine,
                     told(means)
             if trainer.step % every == 0 and trainer.step < steps:
                 look()
+                looked_at = trainer.step
     finally:
         progress.close()
         for number, handler in previous:
             signal.signal(number, handler)
-    look()
+    if looked_at != trainer.step:
+        look()
     if first and trainer.step < steps:
         print(f'Stopped at step {trainer.step}; the same command goes on from here.')
     engine.barrier()

@@ -24,7 +24,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from .compose import compose, Crops, mirrored, recolour
-from .engine import Engine, random_devices
+from .engine import Engine, full_precision, random_devices
 from .instances import TrainingViews
 from .loop import learning_rate, train_until
 from ..core.checkpoint import CategoryModel, load_model
@@ -44,7 +44,7 @@ from ..core.refiner import (
     RefinerConfig,
     save_refiner,
 )
-from ..core.rotations import exp_so3, geodesic_angle, rotation_z
+from ..core.rotations import exp_so3, geodesic_angle, rotation_facing, rotation_z
 from ..core.starts import first_rotations, Hypotheses, make_starts
 from ..core.types import PoseError
 
@@ -143,6 +143,8 @@ def hypotheses_of(said: Encoding, crops: Crops, free_about_z: bool) -> Hypothese
     about = functional.normalize(torch.randn(count, HYPOTHESES, 3, device=device), dim=2)
     angle = math.radians(6.0) * torch.randn(count, HYPOTHESES, 1, device=device)
     R = exp_so3(some * angle * about) @ R
+    if free_about_z:  # as a fit's hypotheses are told, and the points that the encoder reads
+        R = rotation_facing(R[..., 2])
     t, log_scale = (x.unsqueeze(1).repeat_interleave(HYPOTHESES, 1)
                     for x in (said.t, said.log_scale))
     exact = torch.rand(count, device=device) < 0.5
@@ -221,7 +223,7 @@ class RefinerTrainer:
         crops = compose(recolour(views, 2), data.backgrounds)
         with self.engine.autocast():
             said = model.encoder(crops.image)
-        said = Encoding(**{f.name: getattr(said, f.name).float() for f in fields(said)})
+        said = full_precision(said)
         said = replace(said, axis=functional.normalize(said.axis, dim=1))
         now = hypotheses_of(said, crops, free)
         seen = Observed.of(crops.image, said).pick(now.owner)
@@ -291,9 +293,13 @@ class RefinerTrainer:
         if len(state['random']) != self.engine.world:
             raise PoseError(f"{path.parent} holds a run on {len(state['random'])} processes: take "
                             'it up on as many, or choose another --run.')
-        self.refiner.load_state_dict(state['refiner'])
-        self.average.load_state_dict(state['average'])
-        self.optimizer.load_state_dict(state['optimizer'])
+        try:
+            self.refiner.load_state_dict(state['refiner'])
+            self.average.load_state_dict(state['average'])
+            self.optimizer.load_state_dict(state['optimizer'])
+        except (RuntimeError, ValueError) as error:
+            raise PoseError(f'{path.parent} holds a run of a version with another network: choose '
+                            'another --run, or remove that folder.') from error
         self.step = state['step']
         # Cloned: torch reads a state from where its storage begins, whatever the slice.
         torch.set_rng_state(state['random'][self.engine.rank].cpu().clone())

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from .compose import compose, Crops, facing_first, mirrored, recolour, Views
 from .curves import Curves
-from .engine import Engine
+from .engine import Engine, full_precision
 from .instances import TrainingViews
 from .loop import append_row, learning_rate, train_until
 from .objective import code_term, kl, proportions, readings, reconstruction, Weights
@@ -273,10 +273,14 @@ class Trainer:
         if state.get('processes', 1) != self.engine.world:
             raise PoseError(f"{path.parent} holds a run on {state.get('processes', 1)} processes: "
                             'take it up on as many, or choose another --run.')
-        self.model.load_state_dict(state['model'])
-        self.average.load_state_dict(state['average'])
-        self.teacher.load_state_dict(state['teacher'])
-        self.optimizer.load_state_dict(state['optimizer'])
+        try:
+            self.model.load_state_dict(state['model'])
+            self.average.load_state_dict(state['average'])
+            self.teacher.load_state_dict(state['teacher'])
+            self.optimizer.load_state_dict(state['optimizer'])
+        except (RuntimeError, ValueError) as error:
+            raise PoseError(f'{path.parent} holds a run of a version with other networks: choose '
+                            'another --run, or remove that folder.') from error
         self.step = state['step']
         rank = self.engine.rank
         random = state['random'] if rank == 0 else state['random_others'][rank - 1]
@@ -290,16 +294,19 @@ class Trainer:
     def begin_from(self, path: Path) -> None:
         """Start with another run's models (its ``state.pt``): what they share is learned already.
 
-        Or with a model's .safetensors, which has no teacher: that one begins anew, so train it
-        alone first (``only='teacher'``). Raises PoseError where the file is missing or its layers
-        have other sizes.
+        Or, with ``only='teacher'``, with a model's .safetensors, which has no teacher. Raises
+        PoseError where the file is missing, its layers have other sizes, or a teacher is needed.
         """
         if not path.is_file():
             raise PoseError(f'There is no training state at {path}: give the state.pt of a run, or '
                             'a model.')
+        if path.suffix == '.safetensors' and self.config.only != 'teacher':
+            raise PoseError(f'{path} is a model, which holds no clean encoder to learn codes from: '
+                            'train one first with --only teacher, and give the state.pt of that '
+                            'run.')
         if path.suffix == '.safetensors':
-            trained = load_model(path).state_dict()
-            state: dict[str, Any] = {'average': trained, 'teacher': self.teacher.state_dict()}
+            state: dict[str, Any] = {'average': load_model(path).state_dict(),
+                                     'teacher': self.teacher.state_dict()}
         else:
             state = torch.load(path, map_location=self.device, weights_only=True)
         try:
@@ -322,16 +329,11 @@ class Trainer:
         save_model(self.average, Path(self.config.out))
 
 
-def full_precision(said: Any) -> Any:
-    """A dataclass of tensors with all of them in 32 bits."""
-    return replace(said, **{f.name: getattr(said, f.name).float()
-                            for f in dataclasses.fields(said)})
-
-
 def train(config: TrainConfig) -> dict[str, Any]:
     """Run (or resume) a training; returns the validation figures of the last model.
 
-    Ctrl-C saves the state and a usable model before it leaves.
+    Ctrl-C saves the state and a usable model before it leaves. With ``only='teacher'`` there is no
+    model to write, and no figures.
     """
     if config.threads:
         torch.set_num_threads(config.threads)

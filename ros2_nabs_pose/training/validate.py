@@ -107,8 +107,7 @@ def _where(values: list[Tensor], holds: list[Tensor]) -> list[Tensor]:
 
 
 @torch.no_grad()
-def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
-             batches: int = BATCHES) -> dict[str, float]:
+def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool) -> dict[str, float]:
     """Encoder's proposals, masks and the synthesis at the true pose, on fresh cluttered crops.
 
     Rotation counts where the front part is seen (or always the axis, where the object spins
@@ -131,7 +130,7 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
             return axis_errors(proposals, R)
         return torch.rad2deg(geodesic_angle(proposals, R[:, None].expand_as(proposals)))
 
-    for views, crops, said, drawn in _examples(model, data, batches):
+    for views, crops, said, drawn in _examples(model, data, BATCHES):
         proposals = proposals_as_fitted(model.encoder, crops.image, said, 4, free_about_z)
         axis.append(axis_errors(proposals, crops.R)[:, 0])
         errors = errors_of(proposals, crops.R)

@@ -312,6 +312,29 @@ def test_of_several_crops_the_doubted_alone_are_turned_around(mug, shipped):
     torch.testing.assert_close(found.worth, worth, atol=2e-3, rtol=0.0)
 
 
+@pytest.mark.parametrize('times, wins', [(1.2, False), (1.4, True)])
+def test_a_track_gives_way_to_what_is_worth_a_quarter_more(mug, shipped, monkeypatch, times, wins):
+    focal = torch.full((1,), 5.0)
+    true, seen = drawn_by_itself(mug, looking_down(0.5, -0.9), focal)
+    other = replace(true, R=true.R @ rotation_z(torch.tensor([1.0])))
+    both = replace(true, previous=torch.tensor([True])).joined(other)
+    worth = torch.tensor([0.5, 0.5 * times])
+    monkeypatch.setattr('ros2_nabs_pose.core.fit.refine',
+                        lambda model, refiner, now, *rest: (now, worth, 1))
+    stage = RefineStage(1, 1, PoseStage((), 1))
+    found = fit(mug, both, seen, focal, Preset('p', 1, 1, (stage, PoseStage((), 1))),
+                refiner=shipped)
+    assert bool(found.best.previous) is not wins
+
+
+def test_round_bodies_are_shown_to_the_refiner_as_the_camera_sees_them():
+    """Their points are told in that frame, so a spin of the hypothesis must change nothing."""
+    axis = functional.normalize(torch.tensor([[0.2, -0.8, -0.4]]), dim=1)
+    now = rows(rotation_facing(axis))
+    spun = replace(now, R=now.R @ rotation_z(torch.tensor([1.3])))
+    torch.testing.assert_close(refiner_module.facing(spun).R, now.R, atol=1e-6, rtol=0.0)
+
+
 def test_nothing_is_turned_around_after_the_deadline(mug, shipped):
     focal = torch.full((1,), 5.0)
     true, seen = drawn_by_itself(mug, looking_down(0.5, -0.9), focal)

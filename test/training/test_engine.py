@@ -115,7 +115,7 @@ import sys
 from pathlib import Path
 import torch
 from test_training import Trainer, TrainConfig, tiny_views, TINY_ENCODER, TINY_GENERATOR
-from ros2_nabs_pose.training.engine import command_line, Engine
+from ros2_nabs_pose.training.engine import Engine
 engine = Engine()
 def begin():
     views = tiny_views()
@@ -170,3 +170,5 @@ def test_a_card_tells_the_whole_command(monkeypatch):
     monkeypatch.setenv('LOCAL_WORLD_SIZE', '2')
     assert command_line() == ('torchrun --nproc-per-node 2 -m -- ros2_nabs_pose.cli.main train mug '
                               "--data 'my data'")
+    monkeypatch.setenv('WORLD_SIZE', '4')
+    assert command_line().startswith('torchrun --nnodes 2 --nproc-per-node 2 -m -- ')

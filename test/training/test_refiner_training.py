@@ -21,7 +21,7 @@ from ros2_nabs_pose.core.refiner import (
     RefinerConfig,
     save_refiner,
 )
-from ros2_nabs_pose.core.rotations import geodesic_angle
+from ros2_nabs_pose.core.rotations import geodesic_angle, rotation_facing
 from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.training.compose import compose
 from ros2_nabs_pose.training.engine import Engine
@@ -71,12 +71,24 @@ def test_hypotheses_lie_around_the_truth_and_around_what_was_read():
     assert float(torch.cat(jitter).std()) == pytest.approx(0.02, rel=0.1)
 
 
+def test_hypotheses_of_round_bodies_are_told_as_the_camera_sees_them():
+    torch.manual_seed(6)
+    _, views = tiny_views(3, 5).batch(3, 5)
+    crops = compose(views, None)
+    with torch.no_grad():
+        said = tiny_model('can', 'free_z').encoder(crops.image)
+    now = hypotheses_of(said, crops, True)
+    torch.testing.assert_close(now.R, rotation_facing(now.R[:, :, 2]), atol=1e-5, rtol=0.0)
+    away = (now.R[2::3, :, 2] * crops.R[:, :, 2]).sum(1)
+    assert float(away.min()) > 0.4  # at most 60 degrees beside the truth
+
+
 def exact_task(turn_seen=True, off=0.0):
     now = RefinerTrainer.task(trainer_of_one(), 'mug').now
     R = now.R @ torch.linalg.matrix_exp(off * torch.tensor(
         [[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
     count = len(now.R)
-    return Task(torch.zeros(count, 9, 64, 64), now, R, now.t, now.log_scale,
+    return Task(torch.zeros(count, 12, 64, 64), now, R, now.t, now.log_scale,
                 torch.full((count,), turn_seen))
 
 

@@ -171,9 +171,11 @@ def test_the_teacher_alone_learns_from_what_a_models_generator_draws(tmp_path, m
     assert all(torch.equal(v, shipped[k]) for k, v in state['model'].items())
     fresh = Trainer(config, views, views.card('mug'), TINY_GENERATOR, TINY_ENCODER).teacher
     assert not torch.equal(state['teacher']['layers.0.weight'], fresh.layers[0].weight)
-    # The encoder's training takes it up from there.
+    # The encoder's training takes it up from there, and not from a model, whose teacher is unknown.
     child = Trainer(replace(config, only='encoder'), views, views.card('mug'), TINY_GENERATOR,
                     TINY_ENCODER)
+    with pytest.raises(PoseError, match='holds no clean encoder .* --only teacher'):
+        child.begin_from(tmp_path / 'mug.safetensors')
     child.begin_from(tmp_path / 'r/state.pt')
     assert torch.equal(child.teacher.layers[0].weight, state['teacher']['layers.0.weight'])
 
@@ -276,6 +278,15 @@ def test_a_run_with_other_data_is_not_taken_up(tmp_path):
     other.data = replace(other.data, fingerprint='other')
     with pytest.raises(PoseError, match='other data or another seed'):
         other.load_state(tmp_path / 'state.pt')
+
+
+def test_a_run_with_other_networks_is_named(tmp_path):
+    first = trainer(tmp_path)
+    first.save_state(tmp_path / 'state.pt')
+    wider = Trainer(first.config, first.data, first.model.card, TINY_GENERATOR,
+                    replace(TINY_ENCODER, blocks=(2, 1, 1, 1)))
+    with pytest.raises(PoseError, match='a version with other networks'):
+        wider.load_state(tmp_path / 'state.pt')
 
 
 def test_training_lowers_the_loss():
