@@ -11,7 +11,7 @@ import numpy as np
 MIN_OUTLINE = 0.5
 """Overlap of synthesised outline and mask below which a pose is not believed in."""
 
-CONFIDENCE = (-3.98, 4.06, -1.05, 1.13)
+CONFIDENCE = (-3.3, 3.07, -0.93, 1.14)
 """Bias, weights of the outline's overlap, the yaw's spread (1 / rad), the worth's log odds."""
 UNREFINED = (-9.86, 12.7, -1.57)
 """The first three where no refiner knows the category."""

@@ -65,7 +65,7 @@ AGREE_RAD = 0.35
 """Nearer to the track's rotation than this, a proposal is no challenger: the steps bridge it."""
 
 
-READ_SHARE = 0.3
+READ_SHARE = 0.7
 """How far a track's start moves towards a proposal that agrees with it."""
 
 
