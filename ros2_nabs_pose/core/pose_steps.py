@@ -90,8 +90,9 @@ def shrink(seen: Observed, size_px: int) -> Observed:
     """Crops averaged to ``size_px``, for coarse steps."""
     if seen.rgb.shape[-1] == size_px:
         return seen
-    return Observed(*(functional.adaptive_avg_pool2d(x, size_px)
-                      for x in (seen.rgb, seen.mask, seen.valid)), seen.points)
+    rgb, mask, valid = (functional.adaptive_avg_pool2d(x, size_px)
+                        for x in (seen.rgb, seen.mask, seen.valid))
+    return Observed(rgb, mask, valid, seen.points)
 
 
 def _beside(R: Tensor) -> Tensor:
