@@ -12,6 +12,8 @@ import signal
 import time
 from typing import Any, Protocol
 
+import torch
+from torch import nn
 from tqdm import tqdm
 
 from .engine import Engine
@@ -44,6 +46,18 @@ def learning_rate(step: int, config: Schedule) -> float:
         return config.learning_rate * (step + 1) / config.warmup
     done = (step - config.warmup) / max(1, config.steps - config.warmup)
     return config.learning_rate * (0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done))))
+
+
+@torch.no_grad()
+def follow(average: nn.Module, trained: nn.Module, ema: float, step: int) -> None:
+    """Move averaged weights towards the trained ones; while steps are few, farther than ``ema``."""
+    keep = min(ema, (1.0 + step) / (10.0 + step))
+    for mean, now in zip(average.state_dict().values(), trained.state_dict().values(),
+                         strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(now, 1.0 - keep)
+        else:
+            mean.copy_(now)
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:

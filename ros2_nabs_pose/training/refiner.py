@@ -26,7 +26,7 @@ from tqdm import tqdm
 from .compose import compose, Crops, mirrored, recolour
 from .engine import Engine, full_precision, random_devices
 from .instances import TrainingViews
-from .loop import learning_rate, train_until
+from .loop import follow, learning_rate, train_until
 from ..core.checkpoint import CategoryModel, load_model
 from ..core.encoder import Encoding
 from ..core.files import written_whole
@@ -259,14 +259,7 @@ class RefinerTrainer:
         norm = torch.nn.utils.clip_grad_norm_(parameters, 2.0)
         if torch.isfinite(norm):
             self.optimizer.step()
-        keep = min(self.config.ema, (1.0 + self.step) / (10.0 + self.step))
-        with torch.no_grad():
-            for mean, now in zip(self.average.state_dict().values(),
-                                 self.refiner.state_dict().values(), strict=True):
-                if mean.is_floating_point():
-                    mean.lerp_(now, 1.0 - keep)
-                else:
-                    mean.copy_(now)
+        follow(self.average, self.refiner, self.config.ema, self.step)
         self.step += 1
         return {'loss': float(loss.detach()), **{k: float(v.detach()) for k, v in terms.items()}}
 

@@ -28,7 +28,7 @@ from .compose import compose, Crops, facing_first, mirrored, recolour, Views
 from .curves import Curves
 from .engine import Engine, full_precision
 from .instances import TrainingViews
-from .loop import append_row, learning_rate, train_until
+from .loop import append_row, follow, learning_rate, train_until
 from .objective import code_term, kl, proportions, readings, reconstruction, Weights
 from .teacher import CleanEncoder
 from .validate import sample_sheet, validate
@@ -211,19 +211,9 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self.trained, 5.0)
         if torch.isfinite(norm):
             self.optimizer.step()
-        self._update_average()
+        follow(self.average, self.model, self.config.ema, self.step)
         self.step += 1
         return {'loss': float(loss.detach()), **{k: float(v.detach()) for k, v in terms.items()}}
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        keep = min(self.config.ema, (1.0 + self.step) / (10.0 + self.step))
-        for mean, now in zip(self.average.state_dict().values(),
-                             self.model.state_dict().values(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(now, 1.0 - keep)
-            else:
-                mean.copy_(now)
 
     def save_state(self, path: Path) -> None:
         """Everything a resumed run needs to go on as if it had never stopped; atomic.
