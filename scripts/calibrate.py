@@ -25,6 +25,7 @@ from ros2_nabs_pose.core.encoder import bin_centers
 from ros2_nabs_pose.core.fit import fit
 from ros2_nabs_pose.core.losses import Observed
 from ros2_nabs_pose.core.presets import Preset, PRESETS
+from ros2_nabs_pose.core.readings import read
 from ros2_nabs_pose.core.refiner import load_refiner, Refiner
 from ros2_nabs_pose.core.rotations import (
     axis_azimuth_from_rotation,
@@ -62,9 +63,9 @@ def observe(path: Path, data: Path, backgrounds: Path,
         _, v = views.batch(4, 4)
         crops = compose(v, views.backgrounds)
         with torch.no_grad():
-            # As in a fit, what leans is turned upright and read a second time.
+            # As in a fit, what leans is turned upright, and all is read once more.
             image, turn, zoom = upright(crops.image, model.encoder(crops.image))
-            said = model.encoder(image)
+            said = read(model, image, preset.readings)
             mask = torch.sigmoid(said.mask_logits)
         count = len(mask)
         R_true = rotation_z(turn) @ crops.R

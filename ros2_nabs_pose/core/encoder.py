@@ -13,7 +13,7 @@ target for every pixel then, in place of a few numbers a crop.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 import math
 
 import torch
@@ -61,11 +61,6 @@ class Encoding:
     log_scale: Tensor
     front_logit: Tensor
     points: Tensor
-
-    def with_rows(self, index: Tensor, other: Encoding) -> Encoding:
-        """The same with rows ``index`` (B',) taken from ``other``, which holds those alone."""
-        return Encoding(*(getattr(self, f.name).index_copy(0, index, getattr(other, f.name))
-                          for f in fields(self)))
 
     def proposals(self, count: int) -> tuple[Tensor, Tensor]:
         """Rotations (B, count, 3, 3) at the histogram's strongest bins, and weights (B, count).

@@ -19,7 +19,7 @@ from .checkpoint import CategoryModel
 from .losses import build_terms, Observed, Synthesised, Term
 from .pose_steps import place, pose_steps, synthesise, Targets
 from .presets import JointStage, PoseStage, Preset, RefineStage
-from .refiner import facing, pairs, refine, Refiner
+from .refiner import facing, pairs, refine, Refiner, worth_of
 from .rotations import exp_so3
 from .starts import Hypotheses, turned_around
 
@@ -27,6 +27,8 @@ START_SHARE = 0.15
 """What the encoder's weight of a start counts beside the refiner's word."""
 TRACK_SHARE = 0.25
 """By how much (log) a challenger must be worth more to the refiner than a track's own pose."""
+TRACK_LOSS_SHARE = 0.03
+"""The same where losses are compared, as a share of the track's own."""
 
 
 @dataclass(frozen=True)
@@ -131,16 +133,49 @@ def _joint_steps(model: CategoryModel, now: Hypotheses, seen: Observed, focal: T
     return now, stage.iterations
 
 
+@dataclass(frozen=True)
+class _Refined:
+    """Hypotheses that a refine stage kept, the rows that they began as, and moves of each."""
+
+    now: Hypotheses
+    rows: Tensor
+    taken: int
+
+
+def _refined(model: CategoryModel, refiner: Refiner, begun: Hypotheses, seen: Observed,
+             focal: Tensor, volume: tuple[Tensor, Tensor], stage: RefineStage,
+             deadline_s: float | None) -> _Refined:
+    """A refine stage; seen, focal, volume: rows H."""
+    now, iterations = refine(model, refiner, begun, seen, focal, volume, stage.times, deadline_s)
+    rows = torch.arange(len(begun.owner), device=focal.device)
+    if not stage.around_deg and int(torch.bincount(begun.owner).max()) <= stage.keep:
+        return _Refined(now, rows, iterations)  # nothing to choose from, so nobody is asked
+    worth = worth_of(model, refiner, now, seen, focal, volume)
+    best = worth.new_zeros(int(begun.owner.max()) + 1).scatter_reduce(0, begun.owner, worth, 'amax')
+    lost = torch.nonzero(best[begun.owner] < stage.doubt)[:, 0]
+    late = deadline_s is not None and time.perf_counter() >= deadline_s
+    if stage.around_deg and len(lost) and not late:
+        turned, of = turned_around(begun.pick(lost), stage.around_deg,
+                                   model.card.symmetry == 'free_z')
+        around = lost[of]
+        shown = seen.pick(around), focal[around], (volume[0][around], volume[1][around])
+        turned, taken = refine(model, refiner, turned, *shown, stage.times, deadline_s)
+        worth = torch.cat((worth, worth_of(model, refiner, turned, *shown)))
+        now, rows = now.joined(turned), torch.cat((rows, around))
+        iterations += taken
+    likely = torch.log(worth + 1e-3) + START_SHARE * now.log_prior
+    kept = _best_rows(-(likely + TRACK_SHARE * now.previous), now.owner, stage.keep)
+    return _Refined(replace(now, log_prior=likely).pick(kept), rows[kept], iterations)
+
+
 def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor,
-        preset: Preset, previous_bonus: float = 0.03,
-        deadline_s: float | None = None, refiner: Refiner | None = None) -> FitResult:
+        preset: Preset, deadline_s: float | None = None,
+        refiner: Refiner | None = None) -> FitResult:
     """Fit all hypotheses; rows of ``crops`` and ``focal`` (O,) are the crops' own.
 
-    previous_bonus: share of the loss by which a new start must beat the track's own, so that a
-    track does not jump between equals (by the refiner's word: ``TRACK_SHARE``). deadline_s: time of
-    ``time.perf_counter`` after which no further step is begun: the best pose so far is the answer.
-    refiner: its stages do what stands ``instead`` where there is none, or where it does not know
-    the category.
+    deadline_s: time of ``time.perf_counter`` after which no further step is begun: the best pose
+    so far is the answer. refiner: its stages do what stands ``instead`` where there is none, or
+    where it does not know the category.
     """
     terms = build_terms(preset.losses, model.encoder)
     if refiner is not None and not refiner.knows(model):
@@ -159,28 +194,12 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
         where = focal[now.owner]
         if isinstance(stage, RefineStage):
             if refiner is not None and (deadline_s is None or time.perf_counter() < deadline_s):
-                begun = now
-                now, worth, taken = refine(model, refiner, begun, seen, where, volume, stage.times,
-                                           deadline_s)
+                refined = _refined(model, refiner, now, seen, where, volume, stage, deadline_s)
+                now, taken = refined.now, refined.taken
+                seen = seen.pick(refined.rows)
+                volume = volume[0][refined.rows], volume[1][refined.rows]
                 iterations += taken
-                best = worth.new_zeros(len(focal)).scatter_reduce(0, begun.owner, worth, 'amax')
-                lost = torch.nonzero(best[begun.owner] < stage.doubt)[:, 0]
-                late = deadline_s is not None and time.perf_counter() >= deadline_s
-                if stage.around_deg and len(lost) and not late:
-                    turned, of = turned_around(begun.pick(lost), stage.around_deg, free)
-                    rows = lost[of]
-                    again = refine(model, refiner, turned, seen.pick(rows), where[rows],
-                                   (volume[0][rows], volume[1][rows]), stage.times, deadline_s)
-                    now, worth = now.joined(again[0]), torch.cat((worth, again[1]))
-                    rows = torch.cat((torch.arange(len(begun.owner), device=rows.device), rows))
-                    seen, volume = seen.pick(rows), (volume[0][rows], volume[1][rows])
-                    iterations += again[2]
-                likely = torch.log(worth + 1e-3) + START_SHARE * now.log_prior
-                fair = likely + TRACK_SHARE * now.previous
-                kept = _best_rows(-fair, now.owner, stage.keep)
-                now = replace(now, log_prior=likely).pick(kept)
-                reading, seen = now, seen.pick(kept)
-                volume = volume[0][kept], volume[1][kept]
+                reading = now
             continue
         if isinstance(stage, JointStage):
             now, taken = _joint_steps(model, now, seen, where, stage, preset, terms, deadline_s)
@@ -198,7 +217,7 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
                 continue
             made = place(stepped.views, now, seen.rgb.shape[-1])
             loss = _total(terms, made, seen)
-            fair = torch.where(now.previous, loss * (1.0 - previous_bonus), loss)
+            fair = torch.where(now.previous, loss * (1.0 - TRACK_LOSS_SHARE), loss)
             fair = fair - preset.start_prior * now.log_prior
             kept = _best_rows(fair, now.owner, 1 if final else stage.keep)
             now, reading, seen = now.pick(kept), reading.pick(kept), seen.pick(kept)

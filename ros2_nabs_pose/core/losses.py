@@ -10,7 +10,7 @@ the mask shows, or paint the synthesis over the observed background.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -55,11 +55,6 @@ class Observed:
     def pick(self, index: Tensor) -> Observed:
         """Rows ``index`` (H',)."""
         return Observed(self.rgb[index], self.mask[index], self.valid[index], self.points[index])
-
-    def with_rows(self, index: Tensor, other: Observed) -> Observed:
-        """The same with rows ``index`` (H',) taken from ``other``, which holds those alone."""
-        return Observed(*(getattr(self, f.name).index_copy(0, index, getattr(other, f.name))
-                          for f in fields(self)))
 
 
 @dataclass(frozen=True)

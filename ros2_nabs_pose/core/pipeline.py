@@ -32,6 +32,7 @@ from .lift import lift, scale_from_depth
 from .losses import build_terms, Observed
 from .paper import fit_paper
 from .presets import PaperPreset, PoseStage, Preset, PRESETS, RefineStage
+from .readings import read
 from .refiner import load_refiner, Refiner
 from .rotations import (
     axis_azimuth_from_rotation,
@@ -198,22 +199,22 @@ class PosePipeline:
         return cuts, failures
 
     @torch.no_grad()
-    def _read(self, model: CategoryModel, cuts: Sequence[Cut]) -> tuple[Encoding, Observed]:
+    def _read(self, model: CategoryModel, cuts: Sequence[Cut],
+              readings: int = 1) -> tuple[Encoding, Observed]:
         rgb = self._tensor([c.rgb for c in cuts]).permute(0, 3, 1, 2)
         valid = self._tensor([c.valid for c in cuts]).unsqueeze(1)
-        said = model.encoder(rgb)
+        said = read(model, rgb, readings)
         mask = torch.sigmoid(said.mask_logits)
         for i, cut in enumerate(cuts):
             if cut.mask is not None:
                 mask[i, 0] = self._tensor(cut.mask)
         return said, Observed.of(rgb, said, mask, valid)
 
-    def _look_again(self, model: CategoryModel, frame: Frame, cuts: list[Cut], said: Encoding,
-                    seen: Observed) -> tuple[list[Cut], Encoding, Observed]:
-        """Cut out and read once more what leans, turned upright (see ``cuts``), where it can be."""
-        turns = turn_upright(said.axis).tolist()
-        cuts, leaning = list(cuts), []
-        for i, turn in enumerate(turns):
+    def _turn_upright(self, frame: Frame, cuts: Sequence[Cut], said: Encoding,
+                      seen: Observed) -> list[Cut]:
+        """What leans is cut out once more, turned upright (see ``cuts``), where it can be."""
+        cuts = list(cuts)
+        for i, turn in enumerate(turn_upright(said.axis).tolist()):
             if not turn:
                 continue
             zoom = limited(tight_zoom(seen.mask[i, 0].cpu().numpy(), turn))
@@ -222,12 +223,7 @@ class PosePipeline:
                                   turn, zoom)
             except PoseError:
                 continue  # the first look has to do
-            leaning.append(i)
-        if not leaning:
-            return cuts, said, seen
-        index = torch.tensor(leaning, device=self.device)
-        again, seen_again = self._read(model, [cuts[i] for i in leaning])
-        return cuts, said.with_rows(index, again), seen.with_rows(index, seen_again)
+        return cuts
 
     def _explain(self, model: CategoryModel, frame: Frame, cuts: list[Cut],
                  stamp_s: float | None, deadline_s: float | None,
@@ -235,10 +231,14 @@ class PosePipeline:
                  failures: list[Failure]) -> None:
         began = time.perf_counter()
         preset = self.preset if cuts[0].track is None else self.warm_preset
-        said, seen = self._read(model, cuts)
-        in_time = deadline_s is None or time.perf_counter() < deadline_s
-        if cuts[0].track is None and isinstance(preset, Preset) and in_time:
-            cuts, said, seen = self._look_again(model, frame, cuts, said, seen)
+        readings = preset.readings if isinstance(preset, Preset) else 1
+        if cuts[0].track is not None or isinstance(preset, PaperPreset):
+            said, seen = self._read(model, cuts, readings)
+        else:
+            said, seen = self._read(model, cuts)
+            if deadline_s is None or time.perf_counter() < deadline_s:
+                cuts = self._turn_upright(frame, cuts, said, seen)
+                said, seen = self._read(model, cuts, readings)
         focal = torch.tensor([c.view.focal for c in cuts], dtype=torch.float32,
                              device=self.device)
         if isinstance(preset, PaperPreset):

@@ -58,8 +58,9 @@ Stage = RefineStage | PoseStage | JointStage
 class Preset:
     """How a fit goes.
 
-    cold_starts: the encoder's proposals tried for a new object; more find the right side of a
-    hidden front more often, each costs a hypothesis in the first stage. warm_starts: proposals
+    readings: in how many ways a crop is read (``readings.LOOKS``); four cost about twice as much
+    as one. cold_starts: the encoder's proposals tried for a new object; more find the right side
+    of a hidden front more often, each costs a hypothesis in the first stage. warm_starts: proposals
     that challenge a track's own pose. stages: see ``RefineStage``, ``PoseStage``, ``JointStage``;
     the last is none of the first kind. rate_*: lengths of joint steps.
     latent_prior: holds codes near what training saw; 0 lets them explain clutter. start_prior:
@@ -75,6 +76,7 @@ class Preset:
     cold_starts: int
     warm_starts: int
     stages: tuple[Stage, ...]
+    readings: int = 1
     rate_rotation: float = 0.035
     rate_place: float = 0.012
     rate_latent: float = 0.06
@@ -111,11 +113,12 @@ PRESETS: dict[str, Preset | PaperPreset] = {
         losses={'photometric': 1.0, 'silhouette': 0.5}),
     'cold': Preset('cold', cold_starts=4, warm_starts=2, stages=(
         RefineStage(2, 1, instead=PoseStage((16, 32), 1)), JointStage(4, 1), PoseStage((32,), 1)),
-        start_prior=0.1, losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
+        readings=4, start_prior=0.1,
+        losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
     'accurate': Preset('accurate', cold_starts=4, warm_starts=4, stages=(
         RefineStage(2, 1, instead=PoseStage((16, 16, 32, 32), 2), around_deg=30.0),
         JointStage(12, 1), PoseStage((32, 64), 1)),
-        start_prior=0.1, sweep=8,
+        readings=4, start_prior=0.1, sweep=8,
         losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
     'paper': PaperPreset('paper', {'vgg': 1.0}),
     # The same with our encoder's features, for where VGG's weights cannot be downloaded.

@@ -176,24 +176,33 @@ def moved_by(now: Hypotheses, said: Comparison, free_about_z: bool) -> Hypothese
 @torch.no_grad()
 def refine(model: CategoryModel, refiner: Refiner, starts: Hypotheses, seen: Observed,
            focal: Tensor, volume: tuple[Tensor, Tensor], times: int,
-           deadline_s: float | None = None) -> tuple[Hypotheses, Tensor, int]:
-    """Move hypotheses ``times`` times; them, their worth (H,) and how often they were moved.
+           deadline_s: float | None = None) -> tuple[Hypotheses, int]:
+    """Move hypotheses ``times`` times; them, and how often they were moved.
 
     seen, focal, volume: rows H, the volume's style with them. Each time costs a view and a pass
-    of the refiner a hypothesis, and so does telling the worth at the end. After ``deadline_s``
-    (``time.perf_counter``) nothing is moved any more.
+    of the refiner a hypothesis. After ``deadline_s`` (``time.perf_counter``) nothing is moved.
     """
     free = model.card.symmetry == 'free_z'
     now = facing(starts) if free else starts
-    taken = 0
-    while True:
-        views = draw(model, now, focal, volume, alone=True)[:, 0]
-        said = refiner(pairs(now, seen, views, focal))
-        late = deadline_s is not None and time.perf_counter() >= deadline_s
-        if taken == times or late:
-            return now, said.worth, taken
-        now = moved_by(now, said, free)
-        taken += 1
+    for taken in range(times):
+        if deadline_s is not None and time.perf_counter() >= deadline_s:
+            return now, taken
+        now = moved_by(now, _compared(model, refiner, now, seen, focal, volume), free)
+    return now, times
+
+
+@torch.no_grad()
+def worth_of(model: CategoryModel, refiner: Refiner, now: Hypotheses, seen: Observed,
+             focal: Tensor, volume: tuple[Tensor, Tensor]) -> Tensor:
+    """What ``refine`` led to is worth, (H,); costs as much as one move."""
+    return _compared(model, refiner, now, seen, focal, volume).worth
+
+
+def _compared(model: CategoryModel, refiner: Refiner, now: Hypotheses, seen: Observed,
+              focal: Tensor, volume: tuple[Tensor, Tensor]) -> Comparison:
+    views = draw(model, now, focal, volume, alone=True)[:, 0]
+    said: Comparison = refiner(pairs(now, seen, views, focal))
+    return said
 
 
 def save_refiner(refiner: Refiner, path: Path, training: dict[str, object]) -> None:

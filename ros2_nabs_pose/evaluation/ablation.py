@@ -35,6 +35,7 @@ from ..core.presets import (
     RefineStage,
     Stage,
 )
+from ..core.readings import read
 from ..core.refiner import Refiner
 from ..core.rotations import exp_so3, geodesic_angle
 from ..core.starts import make_starts, Remembered
@@ -107,6 +108,7 @@ def default_variants() -> tuple[Variant, ...]:
         *(Variant(f'refiner {n} times', 'refiner', stages(replace(refined, times=n), joint, fine))
           for n in (1, 4)),
         Variant('refiner keeps 2', 'refiner', stages(replace(refined, keep=2), joint, fine)),
+        *(Variant(f'{n} readings', 'readings', replace(cold, readings=n)) for n in (1, 2)),
         *(Variant(f'{n} starts', 'starts', replace(cold, cold_starts=n)) for n in (1, 2, 8)),
         Variant('pose steps only', 'steps', stages(refined, fine)),
         Variant('pose steps only, twice', 'steps', stages(refined, fine, fine)),
@@ -169,7 +171,8 @@ def run_case(model: CategoryModel, case: Case, variant: Variant,
     free = model.card.symmetry == 'free_z'
     began = time.perf_counter()
     with torch.no_grad():
-        said = model.encoder(case.image)
+        said = (model.encoder(case.image) if isinstance(variant.preset, PaperPreset)
+                else read(model, case.image, variant.preset.readings))
     seen = Observed.of(case.image, said)
     if isinstance(variant.preset, PaperPreset):
         result = fit_paper(model, said, seen, case.focal, variant.preset, SEED)

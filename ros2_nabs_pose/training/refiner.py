@@ -43,6 +43,7 @@ from ..core.refiner import (
     Refiner,
     RefinerConfig,
     save_refiner,
+    worth_of,
 )
 from ..core.rotations import exp_so3, geodesic_angle, rotation_facing, rotation_z
 from ..core.starts import first_rotations, Hypotheses, make_starts
@@ -353,8 +354,9 @@ def validate_refiner(refiner: Refiner, models: Mapping[str, CategoryModel],
                 starts = make_starts(said, [None] * len(crops.t), STARTS, 0, free)
                 seen = Observed.of(crops.image, said).pick(starts.owner)
                 focal = (torch.exp(crops.log_scale) / views.perspective)[starts.owner]
-                now, worth, _ = refine(model, refiner, starts, seen, focal,
-                                       volumes(model, starts.latent), 1)
+                volume = volumes(model, starts.latent)
+                now, _ = refine(model, refiner, starts, seen, focal, volume, 1)
+                worth = worth_of(model, refiner, now, seen, focal, volume)
                 best = worth.view(-1, STARTS).argmax(1)
                 visible = crops.front_visible > FRONT_SEEN
                 turn_seen = visible & (not free)

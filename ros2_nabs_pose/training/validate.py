@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 import math
 from pathlib import Path
 
@@ -18,27 +19,47 @@ from .engine import random_devices
 from .instances import TrainingViews
 from ..core.checkpoint import CategoryModel
 from ..core.cuts import limited, tight_zoom, turn_upright
-from ..core.encoder import Encoder, Encoding
+from ..core.encoder import Encoding
 from ..core.losses import gain_and_bias
+from ..core.presets import Preset, PRESETS
+from ..core.readings import read
 from ..core.rotations import geodesic_angle, rotation_z
 from ..core.starts import first_rotations
 
 BATCHES = 12
 SEED = 20
 STANDING_RAD = math.radians(30.0)
+assert isinstance(PRESETS['cold'], Preset)
+READINGS = PRESETS['cold'].readings
 
 
-def _draw(model: CategoryModel, said: Encoding, views: Views) -> Tensor:
-    """Every view drawn from its own crop's code at its true rotation, stacked (B, 5, S, S)."""
+@dataclass(frozen=True)
+class Example:
+    """Crops that training did not see, and what is made of them.
+
+    first: the first look. whole: all readings of the crops as they came. proposals: (B, 4, 3, 3)
+    what a fit begins with, best first. drawn: (B, 5, S, S) every view drawn from its own crop's
+    code, as a fit takes it, at its true rotation.
+    """
+
+    views: Views
+    crops: Crops
+    first: Encoding
+    whole: Encoding
+    proposals: Tensor
+    drawn: Tensor
+
+
+def _draw(model: CategoryModel, code: Tensor, views: Views) -> Tensor:
+    """Every view drawn from a code (B, D) at its true rotation, stacked (B, 5, S, S)."""
     R_view = views.R_view
     if model.card.symmetry == 'free_z':
         R_view = facing_first(R_view, 1)
-    return model.generator(said.mean, R_view, views.perspective).stacked()
+    return model.generator(code, R_view, views.perspective).stacked()
 
 
 @torch.no_grad()
-def _examples(model: CategoryModel, data: TrainingViews, batches: int) -> list[
-        tuple[Views, Crops, Encoding, Tensor]]:
+def _examples(model: CategoryModel, data: TrainingViews, batches: int) -> list[Example]:
     """The same crops every time: the global random state is kept as it was."""
     model.eval()
     with torch.random.fork_rng(devices=random_devices(data.rgba.device)):
@@ -47,8 +68,11 @@ def _examples(model: CategoryModel, data: TrainingViews, batches: int) -> list[
         for _ in range(batches):
             _, views = data.batch(8, 4)
             crops = compose(views, data.backgrounds)
-            said = model.encoder(crops.image)
-            found.append((views, crops, said, _draw(model, said, views)))
+            first = model.encoder(crops.image)
+            whole = read(model, crops.image, READINGS)
+            fitted, proposals = read_as_fitted(model, crops.image, first, 4)
+            found.append(Example(views, crops, first, whole, proposals,
+                                 _draw(model, fitted.mean, views)))
         return found
 
 
@@ -80,16 +104,18 @@ def upright(image: Tensor, said: Encoding) -> tuple[Tensor, Tensor, Tensor]:
     return image, turn, zoom
 
 
-def proposals_as_fitted(encoder: Encoder, image: Tensor, said: Encoding, count: int,
-                        free_about_z: bool = False) -> Tensor:
-    """Rotations (B, count, 3, 3) that a fit begins with, after a second look; best first."""
+def read_as_fitted(model: CategoryModel, image: Tensor, said: Encoding, count: int) -> tuple[
+        Encoding, Tensor]:
+    """What a fit begins with: crops (B, 3, S, S) read anew, and rotations (B, count, 3, 3).
+
+    said: the first look. As ``cold`` does it, what leans is turned upright and all is read in
+    several ways; mask and points of the reading are those of the crops as they are turned then.
+    The rotations are of the crops as they came, best first.
+    """
     turned, turn, _ = upright(image, said)
-    R = first_rotations(said, count, free_about_z)[0].clone()
-    leaning = torch.nonzero(turn)[:, 0]
-    if len(leaning):
-        again = first_rotations(encoder(turned[leaning]), count, free_about_z)[0]
-        R[leaning] = rotation_z(-turn[leaning])[:, None] @ again
-    return R
+    again = read(model, turned, READINGS)
+    R = first_rotations(again, count, model.card.symmetry == 'free_z')[0]
+    return again, rotation_z(-turn)[:, None] @ R
 
 
 def _median(values: list[Tensor]) -> float:
@@ -112,8 +138,9 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool) -> d
 
     Rotation counts where the front part is seen (or always the axis, where the object spins
     freely), degrees, of the four rotations that a fit begins with after its second look at what
-    leans: other turns about the axis, or other tilts where it spins freely. first_look_*: without
-    the second look. standing_*: of objects turned in the picture by less than ``STANDING_RAD``.
+    leans, in several ways: other turns about the axis, or other tilts where it spins freely.
+    first_look_*: of the first look alone. standing_*: of objects turned in the picture by less
+    than ``STANDING_RAD``.
     psnr_db is over the object's pixels, psnr_lit_db_median after the gain and bias a channel that
     the fit allows too, since a crop does not tell its exposure; depth_error is relative to the
     diameter.
@@ -130,17 +157,19 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool) -> d
             return axis_errors(proposals, R)
         return torch.rad2deg(geodesic_angle(proposals, R[:, None].expand_as(proposals)))
 
-    for views, crops, said, drawn in _examples(model, data, BATCHES):
-        proposals = proposals_as_fitted(model.encoder, crops.image, said, 4, free_about_z)
+    for example in _examples(model, data, BATCHES):
+        views, crops, proposals, drawn = (example.views, example.crops, example.proposals,
+                                          example.drawn)
         axis.append(axis_errors(proposals, crops.R)[:, 0])
         errors = errors_of(proposals, crops.R)
         seen = crops.front_visible > 0.15
         rotation.append(errors[seen, 0])
         best4.append(errors[seen].amin(1))
-        first_look.append(errors_of(first_rotations(said, 1, free_about_z)[0], crops.R)[seen, 0])
+        first_look.append(errors_of(first_rotations(example.first, 1, free_about_z)[0],
+                                    crops.R)[seen, 0])
         turn = crops.R @ views.R_view.transpose(1, 2)
         standing.append((torch.atan2(turn[:, 1, 0], turn[:, 0, 0]).abs() < STANDING_RAD)[seen])
-        mask, truth = said.mask_logits > 0.0, crops.mask > 0.5
+        mask, truth = example.whole.mask_logits > 0.0, crops.mask > 0.5
         iou.append((mask & truth).sum((1, 2, 3)) / (mask | truth).sum((1, 2, 3)).clamp_min(1))
         a, b = drawn[:, 3:4] > 0.5, views.stacked[:, 3:4] > 0.5
         alpha_iou.append((a & b).sum((1, 2, 3)) / (a | b).sum((1, 2, 3)).clamp_min(1))
@@ -175,12 +204,13 @@ def _tile(image: Tensor) -> np.ndarray:
 def sample_sheet(model: CategoryModel, data: TrainingViews, path: Path) -> None:
     """Rows of crop, mask, true view, synthesised view and its depth, for 24 held-out crops."""
     rows: list[list[np.ndarray]] = []
-    for views, crops, said, drawn in _examples(model, data, 1):
+    for example in _examples(model, data, 1):
+        views, crops, drawn = example.views, example.crops, example.drawn
         for b in range(24):
             white = views.stacked[b, :3] + 1.0 - views.stacked[b, 3:4]
             ours = drawn[b, :3] + 1.0 - drawn[b, 3:4]
             depth = (0.5 - 0.5 * drawn[b, 4:]).expand(3, -1, -1) * drawn[b, 3:4]
-            mask = torch.sigmoid(said.mask_logits[b]).expand(3, -1, -1)
+            mask = torch.sigmoid(example.whole.mask_logits[b]).expand(3, -1, -1)
             rows.append([_tile(x) for x in (crops.image[b], mask, white, ours, depth)])
     strips = [np.hstack(row) for row in rows]
     columns = [np.vstack(strips[i::3]) for i in range(3)]

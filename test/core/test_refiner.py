@@ -32,6 +32,7 @@ from ros2_nabs_pose.core.refiner import (
     save_refiner,
     upright_view,
     WORTH,
+    worth_of,
 )
 from ros2_nabs_pose.core.rotations import (
     exp_so3,
@@ -132,7 +133,9 @@ def test_an_untrained_refiner_leaves_poses_as_they_are(mug):
     now = rows(looking_down(0.6, -0.5).expand(2, -1, -1))
     seen = Observed.unread(torch.rand(2, 3, 64, 64), torch.rand(2, 1, 64, 64))
     focal, volume = torch.full((2,), 4.0), volumes(mug, now.latent)
-    moved, worth, taken = refine(mug, Refiner().eval(), now, seen, focal, volume, 2)
+    untrained = Refiner().eval()
+    moved, taken = refine(mug, untrained, now, seen, focal, volume, 2)
+    worth = worth_of(mug, untrained, moved, seen, focal, volume)
     assert taken == 2
     torch.testing.assert_close(moved.R, now.R)
     torch.testing.assert_close(moved.t, now.t)
@@ -185,9 +188,9 @@ def test_the_shipped_refiner_brings_poses_nearer(mug, shipped, degrees, left):
         axis = functional.normalize(torch.randn(1, 3, generator=generator), dim=1)
         start = replace(true, R=exp_so3(math.radians(degrees) * axis) @ R)
         volume = volumes(mug, true.latent)
-        far.append(float(refine(mug, shipped, start, seen, focal, volume, 0)[1]))
-        moved, worth, _ = refine(mug, shipped, start, seen, focal, volume, 2)
-        near.append(float(worth))
+        far.append(float(worth_of(mug, shipped, start, seen, focal, volume)))
+        moved, _ = refine(mug, shipped, start, seen, focal, volume, 2)
+        near.append(float(worth_of(mug, shipped, moved, seen, focal, volume)))
         errors.append(math.degrees(float(geodesic_angle(moved.R, R))))
     assert sorted(errors)[5] < left, errors
     assert sorted(near)[5] > sorted(far)[5] + 0.1
@@ -307,8 +310,8 @@ def test_of_several_crops_the_doubted_alone_are_turned_around(mug, shipped):
     torch.testing.assert_close(found.best.R, torch.cat([a.best.R for a in alone]), atol=1e-4,
                                rtol=0.0)
     # What is said in the end is said of the pose that is given.
-    _, worth, _ = refine(mug, shipped, found.best, seen.pick(torch.tensor([0, 0])),
-                         focal.expand(2), volumes(mug, found.best.latent), 0)
+    worth = worth_of(mug, shipped, found.best, seen.pick(torch.tensor([0, 0])),
+                     focal.expand(2), volumes(mug, found.best.latent))
     torch.testing.assert_close(found.worth, worth, atol=2e-3, rtol=0.0)
 
 
@@ -320,7 +323,8 @@ def test_a_track_gives_way_to_what_is_worth_a_quarter_more(mug, shipped, monkeyp
     both = replace(true, previous=torch.tensor([True])).joined(other)
     worth = torch.tensor([0.5, 0.5 * times])
     monkeypatch.setattr('ros2_nabs_pose.core.fit.refine',
-                        lambda model, refiner, now, *rest: (now, worth, 1))
+                        lambda model, refiner, now, *rest: (now, 1))
+    monkeypatch.setattr('ros2_nabs_pose.core.fit.worth_of', lambda *given: worth)
     stage = RefineStage(1, 1, PoseStage((), 1))
     found = fit(mug, both, seen, focal, Preset('p', 1, 1, (stage, PoseStage((), 1))),
                 refiner=shipped)
@@ -364,12 +368,29 @@ def test_round_objects_are_tilted_and_keep_to_one_side():
     torch.testing.assert_close(moved, rotation_facing(moved[:, :, 2]), atol=1e-6, rtol=0.0)
 
 
+def test_where_there_is_nothing_to_choose_nobody_is_asked(mug, shipped, monkeypatch):
+    """A tracked frame's one hypothesis is moved, and its worth is told at the end alone."""
+    focal = torch.full((1,), 5.0)
+    true, seen = drawn_by_itself(mug, looking_down(0.5, -0.9), focal)
+    asked = []
+    honest = refiner_module.worth_of
+    monkeypatch.setattr('ros2_nabs_pose.core.fit.worth_of',
+                        lambda *given: asked.append(len(given[2].owner)) or honest(*given))
+    preset = Preset('p', 1, 1, (RefineStage(1, 1, PoseStage((), 1)), PoseStage((), 1)))
+    alone = fit(mug, true, seen, focal, preset, refiner=shipped)
+    assert asked == []
+    two = fit(mug, true.joined(true), seen, focal, preset, refiner=shipped)
+    assert asked == [2]
+    torch.testing.assert_close(alone.best.R, two.best.R, atol=1e-4, rtol=0.0)
+    torch.testing.assert_close(alone.worth, two.worth, atol=1e-3, rtol=0.0)
+
+
 def test_a_deadline_within_a_stage_ends_the_moves(mug, shipped, monkeypatch):
     now = rows(looking_down(0.6, -0.5))
     seen = Observed.unread(torch.rand(1, 3, 64, 64), torch.rand(1, 1, 64, 64))
     clock = iter(range(100))
     monkeypatch.setattr(refiner_module.time, 'perf_counter', lambda: float(next(clock)))
-    _, _, taken = refine(mug, shipped, now, seen, torch.full((1,), 4.0),
+    _, taken = refine(mug, shipped, now, seen, torch.full((1,), 4.0),
                          volumes(mug, now.latent), 8, deadline_s=2.5)
     assert taken == 3  # asked at 0, 1 and 2 s, and not any more at 3
 

@@ -127,8 +127,9 @@ def test_none_beats_the_front_in_both_time_and_error():
 def test_variants_turn_one_knob_and_have_names_of_their_own():
     variants = default_variants()
     assert len({v.name for v in variants}) == len(variants)
-    assert {v.knob for v in variants} == {'preset', 'refiner', 'steps', 'starts', 'optimiser',
-                                          'loss', 'pull', 'start_prior', 'paper'}
+    assert {v.knob for v in variants} == {
+        'preset', 'refiner', 'steps', 'readings', 'starts', 'optimiser', 'loss', 'pull',
+        'start_prior', 'paper'}
     by_name = {v.name: v.preset for v in variants}
     assert by_name['8 starts'] == replace(PRESETS['cold'], cold_starts=8)
 

@@ -1,0 +1,156 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+import math
+from types import SimpleNamespace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import pytest
+import torch
+
+from ros2_nabs_pose.core.encoder import bin_centers, Encoding
+from ros2_nabs_pose.core.readings import _mean, _rotated, _seen, _undone, Look, LOOKS, read
+from ros2_nabs_pose.core.rotations import (
+    axis_azimuth_from_rotation,
+    exp_so3,
+    geodesic_angle,
+    rotation_facing,
+    rotation_z,
+)
+
+BINS = 24
+STEP = 1
+WIDTH = 2.0 * math.pi / BINS
+MIRROR = torch.diag(torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64))
+OWN = torch.diag(torch.tensor([1.0, -1.0, 1.0], dtype=torch.float64))
+
+
+def reading_of(R, t=(0.1, -0.2), points=None, mask=None, latent=(0.0,)):
+    """What an encoder that reads rotation R (3, 3) without error says of one crop."""
+    axis, azimuth = axis_azimuth_from_rotation(R[None])
+    centers = bin_centers(BINS).to(R)
+    apart = torch.remainder(azimuth - centers + math.pi, 2.0 * math.pi) - math.pi
+    logits = torch.full((1, BINS), -9.0, dtype=R.dtype)
+    best = int(apart.abs().argmin())
+    logits[0, best] = 9.0
+    one = torch.zeros(1, dtype=R.dtype)
+    return Encoding(
+        mean=torch.tensor([latent], dtype=R.dtype), logvar=torch.zeros(1, len(latent)).to(R),
+        mask_logits=torch.zeros(1, 1, 8, 8).to(R) if mask is None else mask,
+        axis=axis, azimuth_logits=logits, azimuth_offset=apart[None].clamp(-WIDTH, WIDTH),
+        t=torch.tensor([t], dtype=R.dtype), log_scale=one, front_logit=one,
+        points=torch.zeros(1, 3, 4, 4).to(R) if points is None else points)
+
+
+def looked_at(R, t, way):
+    """Rotation and place that the picture of a look shows."""
+    t = torch.tensor(t, dtype=torch.float64)
+    if way.mirrored:
+        R, t = MIRROR @ R @ OWN, t * torch.tensor([-1.0, 1.0], dtype=torch.float64)
+    turn = rotation_z(torch.tensor(way.turns * STEP * WIDTH, dtype=torch.float64))
+    return turn @ R, tuple((turn[:2, :2] @ t).tolist())
+
+
+vectors = st.tuples(*[st.floats(-3.0, 3.0)] * 3).map(lambda v: torch.tensor(v, dtype=torch.float64))
+
+
+@settings(max_examples=80, deadline=None)
+@given(vectors, st.sampled_from(LOOKS + (Look(True, 1), Look(True, -2))))
+def test_an_exact_reading_of_any_look_is_undone_exactly(vector, way):
+    R = exp_so3(vector)
+    if R[2, 2] > 0.999:  # seen from below, the azimuth has no meaning of its own
+        return
+    seen_R, seen_t = looked_at(R, (0.1, -0.2), way)
+    undone = _undone(reading_of(seen_R, seen_t), way, STEP, False)
+    back, _ = undone.proposals(1)
+    assert float(geodesic_angle(back[0, 0], R)) < 1e-6
+    assert undone.t[0].tolist() == pytest.approx([0.1, -0.2])
+
+
+@settings(max_examples=60, deadline=None)
+@given(vectors, st.sampled_from(LOOKS))
+def test_points_of_a_look_are_those_of_the_crop(vector, way):
+    """Told in the body's own frame, or in the facing one where it may spin."""
+    R = exp_so3(vector)
+    point = torch.tensor([0.3, -0.5, 0.2], dtype=torch.float64)
+    for free in (False, True):
+        if free:
+            R = rotation_facing(R[:, 2])
+        if R[:2, 2].norm() < 0.1:  # along the view right is the picture's, whatever its turn
+            return
+        in_camera = R @ point
+        turn = rotation_z(torch.tensor(way.turns * STEP * WIDTH, dtype=torch.float64))
+        seen_R, _ = looked_at(R, (0.0, 0.0), way)
+        shown = turn @ (MIRROR @ in_camera if way.mirrored else in_camera)
+        frame = rotation_facing(seen_R[:, 2]) if free else seen_R
+        told = frame.T @ shown
+        reading = reading_of(seen_R, points=told.view(1, 3, 1, 1).expand(1, 3, 4, 4).contiguous())
+        undone = _undone(reading, way, STEP, free).points[0, :, 1, 1]
+        torch.testing.assert_close(undone, point, atol=1e-9, rtol=0.0)
+
+
+def blob(u, v, size=32):
+    line = (torch.arange(size) + 0.5) / size * 2.0 - 1.0
+    y, x = torch.meshgrid(line, line, indexing='ij')
+    return torch.exp(-((x - u) ** 2 + (y - v) ** 2) / 0.06)[None, None]
+
+
+@pytest.mark.parametrize('way', LOOKS)
+def test_pictures_are_turned_as_poses_are_and_maps_back(way):
+    u, v = 0.3, -0.2
+    _, (x, y) = looked_at(torch.eye(3, dtype=torch.float64), (u, v), way)
+    shown = _seen(blob(u, v), way, STEP, BINS)
+    assert float((shown - blob(x, y)).abs().max()) < 0.05
+    said = reading_of(torch.eye(3), mask=shown)
+    assert float((_undone(said, way, STEP, False).mask_logits - blob(u, v)).abs().max()) < 0.1
+
+
+def test_turning_there_and_back_changes_nothing_inside():
+    picture = blob(0.2, 0.1)
+    back = _rotated(_rotated(picture, 0.26), -0.26)
+    assert float((back - picture)[..., 8:24, 8:24].abs().max()) < 0.08
+
+
+def test_the_mean_lies_between_readings_in_neighbouring_bins():
+    """Azimuths 4 degrees apart on both sides of a bin's edge: the mean is 2 from either."""
+    edge = bin_centers(BINS)[3] + WIDTH / 2.0
+    tilt = exp_so3(torch.tensor([0.9, 0.0, 0.0], dtype=torch.float64))
+    both = [tilt @ rotation_z((edge + math.radians(x)).double()) for x in (-2.0, 2.0)]
+    mean = _mean([reading_of(R) for R in both], [Look(), Look()])
+    R = mean.proposals(1)[0][0, 0]
+    apart = [math.degrees(float(geodesic_angle(R, x))) for x in both]
+    assert apart == pytest.approx([2.0, 2.0], abs=0.01)
+
+
+def test_a_mirrored_look_has_no_say_in_the_code():
+    R = exp_so3(torch.tensor([0.9, 0.2, 0.1], dtype=torch.float64))
+    said = [reading_of(R, latent=(x,)) for x in (1.0, 5.0, 3.0)]
+    mean = _mean(said, [Look(), Look(mirrored=True), Look(turns=1)])
+    assert mean.mean.tolist() == [[2.0]]
+
+
+class Counting(torch.nn.Module):
+    """Says the same of everything and counts what it is shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.config = SimpleNamespace(azimuth_bins=BINS)
+        self.shown = []
+
+    def forward(self, rgb):
+        self.shown.append(len(rgb))
+        one = reading_of(torch.eye(3))
+        return Encoding(*(getattr(one, name).expand(len(rgb), *getattr(one, name).shape[1:])
+                          for name in Encoding.__dataclass_fields__))
+
+
+@pytest.mark.parametrize(('mirror', 'count', 'shown'), [
+    (True, 1, 2), (True, 2, 4), (True, 4, 8), (False, 1, 2), (False, 2, 2), (False, 4, 6)])
+def test_models_that_never_saw_a_mirror_are_not_shown_one(mirror, count, shown):
+    reader = Counting()
+    training = {'mirror': True} if mirror else {}
+    model = SimpleNamespace(encoder=reader, card=SimpleNamespace(symmetry='none',
+                                                                 training=training))
+    said = read(model, torch.rand(2, 3, 8, 8), count)
+    assert reader.shown == [shown]
+    assert len(said.axis) == 2
