@@ -32,7 +32,7 @@ def _stage(stage: Any) -> str:
         around = (f', below a worth of {stage.doubt:g} also turned by {stage.around_deg:g} deg,'
                   if stage.around_deg else ',')
         return (f'refine {stage.times} x{around} {kept} '
-                f'(without a refiner: {_stage(stage.instead)})')
+                f'(without a refiner: {"; ".join(map(_stage, stage.instead))})')
     if isinstance(stage, JointStage):
         return f'{stage.iterations} joint steps, {kept}'
     if not stage.sizes:

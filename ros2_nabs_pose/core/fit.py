@@ -181,8 +181,8 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
     if refiner is not None and not refiner.knows(model):
         refiner = None
     free = model.card.symmetry == 'free_z'
-    stages = [s.instead if isinstance(s, RefineStage) and refiner is None else s
-              for s in preset.stages]
+    stages = [x for s in preset.stages
+              for x in (s.instead if isinstance(s, RefineStage) and refiner is None else (s,))]
     now, reading = starts, starts
     seen = crops.pick(now.owner)
     volume = volumes(model, now.latent)

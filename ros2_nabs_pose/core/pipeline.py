@@ -294,7 +294,7 @@ class PosePipeline:
         # The fit's owners are rows of what it is given. Most of the sweep is seen to be wrong.
         starts = replace(starts, owner=torch.searchsorted(rows, starts.owner))
         some = preset.cold_starts
-        look = replace(preset, stages=(RefineStage(1, some, instead=PoseStage((16, 16), some)),
+        look = replace(preset, stages=(RefineStage(1, some, instead=(PoseStage((16, 16), some),)),
                                        *preset.stages))
         swept = fit(model, starts, seen.pick(rows), focal[rows], look, deadline_s=deadline_s,
                     refiner=self.refiner)

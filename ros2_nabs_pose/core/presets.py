@@ -38,15 +38,15 @@ class RefineStage:
     """Moves by the refiner (``refiner``); afterwards each crop keeps its ``keep`` most likely.
 
     Each time costs a view and a pass of the refiner a hypothesis, telling how likely they are one
-    more. instead: what is done where no refiner knows the category. around_deg: where even the best
-    hypothesis of a crop is worth less than ``doubt``, each is also turned by so much about three
-    axes and back (round objects: two), and these are moved as well; then most starts that are
-    45 degrees off converge. 0: never.
+    more, where there is a choice. instead: stages that are gone through where no refiner knows the
+    category. around_deg: where even the best hypothesis of a crop is worth less than ``doubt``,
+    each is also turned by so much about three axes and back (round objects: two), and these are
+    moved as well; then most starts that are 45 degrees off converge. 0: never.
     """
 
     times: int
     keep: int
-    instead: PoseStage
+    instead: tuple[PoseStage | JointStage, ...]
     around_deg: float = 0.0
     doubt: float = 0.65
 
@@ -107,17 +107,21 @@ class PaperPreset:
         'in_plane': 0.01})
 
 
+# Where a refiner knows the category, gradient steps after it make poses worse on held-out renders
+# (docs/experiments.md, "Steps after the refiner"), so presets end with its word.
 PRESETS: dict[str, Preset | PaperPreset] = {
     'warm': Preset('warm', cold_starts=2, warm_starts=1, stages=(
-        RefineStage(2, 1, instead=PoseStage((16,), 1)), PoseStage((32,), 1)),
-        losses={'photometric': 1.0, 'silhouette': 0.5}),
+        RefineStage(1, 1, instead=(PoseStage((16,), 1), PoseStage((32,), 1))), PoseStage((), 1)),
+        readings=2, losses={'photometric': 1.0, 'silhouette': 0.5}),
     'cold': Preset('cold', cold_starts=4, warm_starts=2, stages=(
-        RefineStage(2, 1, instead=PoseStage((16, 32), 1)), JointStage(4, 1), PoseStage((32,), 1)),
+        RefineStage(2, 1, instead=(PoseStage((16, 32), 1), JointStage(4, 1), PoseStage((32,), 1))),
+        PoseStage((), 1)),
         readings=4, start_prior=0.1,
         losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
     'accurate': Preset('accurate', cold_starts=4, warm_starts=4, stages=(
-        RefineStage(2, 1, instead=PoseStage((16, 16, 32, 32), 2), around_deg=30.0),
-        JointStage(12, 1), PoseStage((32, 64), 1)),
+        RefineStage(3, 1, instead=(PoseStage((16, 16, 32, 32), 2), JointStage(12, 1),
+                                   PoseStage((32, 64), 1)), around_deg=30.0),
+        PoseStage((), 1)),
         readings=4, start_prior=0.1, sweep=8,
         losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
     'paper': PaperPreset('paper', {'vgg': 1.0}),

@@ -89,13 +89,15 @@ def default_variants() -> tuple[Variant, ...]:
     assert isinstance(cold, Preset) and isinstance(warm, Preset) and isinstance(accurate, Preset)
     paper = PRESETS['paper']
     assert isinstance(paper, PaperPreset)
-    refined, joint, fine = cold.stages
+    refined, end = cold.stages
     assert isinstance(refined, RefineStage)
-    coarse, end = refined.instead, PoseStage((), 1)
+    fine = PoseStage((32,), 1)
 
     def stages(*chosen: Stage) -> Preset:
         return replace(cold, stages=chosen)
 
+    # With a refiner that keeps one hypothesis, losses, pull and prior have nothing to decide.
+    bare = stages(*refined.instead, end)
     return (
         Variant('cold', 'preset', cold), Variant('accurate', 'preset', accurate),
         Variant('warm', 'preset', warm, warm=True),
@@ -103,28 +105,27 @@ def default_variants() -> tuple[Variant, ...]:
         Variant('warm effort, no memory', 'preset', warm),
         Variant('encoder alone', 'steps', replace(cold, cold_starts=1, stages=(end,))),
         Variant('encoder and choice', 'steps', stages(end)),
-        Variant('refiner alone', 'refiner', stages(refined, end)),
-        Variant('no refiner', 'refiner', stages(coarse, joint, fine)),
-        *(Variant(f'refiner {n} times', 'refiner', stages(replace(refined, times=n), joint, fine))
+        Variant('no refiner', 'refiner', bare),
+        *(Variant(f'refiner {n} times', 'refiner', stages(replace(refined, times=n), end))
           for n in (1, 4)),
-        Variant('refiner keeps 2', 'refiner', stages(replace(refined, keep=2), joint, fine)),
+        Variant('refiner keeps 2', 'refiner', stages(replace(refined, keep=2), end)),
         *(Variant(f'{n} readings', 'readings', replace(cold, readings=n)) for n in (1, 2)),
         *(Variant(f'{n} starts', 'starts', replace(cold, cold_starts=n)) for n in (1, 2, 8)),
-        Variant('pose steps only', 'steps', stages(refined, fine)),
-        Variant('pose steps only, twice', 'steps', stages(refined, fine, fine)),
-        Variant('coarse pose steps, too', 'steps', stages(refined, coarse, joint, fine)),
-        Variant('joint steps 12', 'steps', stages(refined, JointStage(12, 1), fine)),
-        *(Variant(f'Adam only, {n} steps', 'optimiser', stages(refined, JointStage(n, 1), end))
+        Variant('a pose step after', 'steps', stages(refined, fine)),
+        Variant('two pose steps after', 'steps', stages(refined, fine, fine)),
+        *(Variant(f'{n} joint steps, a pose step', 'steps', stages(refined, JointStage(n, 1), fine))
+          for n in (4, 12)),
+        *(Variant(f'Adam only, {n} steps', 'optimiser', stages(JointStage(n, 1), end))
           for n in (4, 16, 48)),
-        *(Variant(f'{name} only', 'loss', replace(cold, losses={name: 1.0}))
+        Variant('pose steps only', 'optimiser', stages(PoseStage((16, 32, 32), 1), end)),
+        *(Variant(f'no refiner, {name} only', 'loss', replace(bare, losses={name: 1.0}))
           for name in cold.losses),
-        Variant('no features', 'loss', replace(cold, losses={
+        Variant('no refiner, no features', 'loss', replace(bare, losses={
             name: weight for name, weight in cold.losses.items() if name != 'features'})),
-        Variant('no pull', 'pull', replace(cold, pull=0.0)),
-        Variant('pull x 5', 'pull', replace(cold, pull=5.0 * cold.pull)),
-        # With a refiner that keeps one hypothesis there is nothing left for the prior to decide.
+        Variant('no refiner, no pull', 'pull', replace(bare, pull=0.0)),
+        Variant('no refiner, pull x 5', 'pull', replace(bare, pull=5.0 * cold.pull)),
         *(Variant(f'no refiner, start prior x {k:g}', 'start_prior', replace(
-            stages(coarse, joint, fine), start_prior=k * cold.start_prior)) for k in (0.0, 3.0)),
+            bare, start_prior=k * cold.start_prior)) for k in (0.0, 3.0)),
         Variant('paper_offline', 'paper', PRESETS['paper_offline']),
         Variant('paper', 'paper', paper),
         Variant(UNTRAINED, 'paper', replace(paper, losses={'vgg-untrained': 1.0}),

@@ -202,7 +202,7 @@ def test_a_stage_keeps_the_likely_and_is_passed_over_without_a_refiner(mug, ship
     turned = torch.cat([rotation_z(torch.tensor(0.0))[None] @ true.R,
                         true.R @ rotation_z(torch.tensor(math.pi))])
     both = replace(rows(turned, latent=true.latent[0]), owner=torch.zeros(2, dtype=torch.long))
-    keen = Preset('keen', 2, 0, (RefineStage(1, 1, PoseStage((), 1)), PoseStage((), 1)),
+    keen = Preset('keen', 2, 0, (RefineStage(1, 1, (PoseStage((), 1),)), PoseStage((), 1)),
                   start_prior=0.0)
     found = fit(mug, both, seen, focal, keen, refiner=shipped)
     assert float(geodesic_angle(found.best.R, true.R)) < math.radians(8.0)
@@ -265,9 +265,9 @@ def test_turned_around_are_six_about_each():
 def test_starts_half_a_right_angle_off_converge_where_they_are_turned_around(mug, shipped):
     generator = torch.Generator().manual_seed(6)
     focal = torch.full((1,), 5.0)
-    plain = Preset('plain', 1, 0, (RefineStage(4, 1, PoseStage((), 1)), PoseStage((32,), 1)))
+    plain = Preset('plain', 1, 0, (RefineStage(4, 1, (PoseStage((), 1),)), PoseStage((32,), 1)))
     around = replace(plain, stages=(
-        RefineStage(4, 1, PoseStage((), 1), around_deg=30.0), PoseStage((32,), 1)))
+        RefineStage(4, 1, (PoseStage((), 1),), around_deg=30.0), PoseStage((32,), 1)))
     within = {'plain': 0, 'around': 0}
     for k in range(8):
         R = looking_down(0.3 + 0.05 * k, -1.3 + 0.3 * k)
@@ -284,7 +284,7 @@ def test_starts_that_are_not_doubted_are_not_turned_around(mug, shipped):
     focal = torch.full((1,), 5.0)
     R = looking_down(0.5, -0.9)
     true, seen = drawn_by_itself(mug, R, focal)
-    stage = RefineStage(2, 1, PoseStage((), 1), around_deg=30.0)
+    stage = RefineStage(2, 1, (PoseStage((), 1),), around_deg=30.0)
 
     def steps(start, stage):
         return fit(mug, start, seen, focal, Preset('p', 1, 0, (stage, PoseStage((32,), 1))),
@@ -301,7 +301,7 @@ def test_of_several_crops_the_doubted_alone_are_turned_around(mug, shipped):
     true, seen = drawn_by_itself(mug, R, focal)
     far = replace(true, R=exp_so3(torch.tensor([[0.0, 1.4, 0.0]])) @ R)
     both = far.joined(replace(true, owner=torch.tensor([1])))
-    preset = Preset('p', 1, 0, (RefineStage(2, 1, PoseStage((), 1), around_deg=30.0),
+    preset = Preset('p', 1, 0, (RefineStage(2, 1, (PoseStage((), 1),), around_deg=30.0),
                                 PoseStage((32,), 1)))
     found = fit(mug, both, seen.pick(torch.tensor([0, 0])), focal.expand(2), preset,
                 refiner=shipped)
@@ -325,7 +325,7 @@ def test_a_track_gives_way_to_what_is_worth_a_quarter_more(mug, shipped, monkeyp
     monkeypatch.setattr('ros2_nabs_pose.core.fit.refine',
                         lambda model, refiner, now, *rest: (now, 1))
     monkeypatch.setattr('ros2_nabs_pose.core.fit.worth_of', lambda *given: worth)
-    stage = RefineStage(1, 1, PoseStage((), 1))
+    stage = RefineStage(1, 1, (PoseStage((), 1),))
     found = fit(mug, both, seen, focal, Preset('p', 1, 1, (stage, PoseStage((), 1))),
                 refiner=shipped)
     assert bool(found.best.previous) is not wins
@@ -343,7 +343,7 @@ def test_nothing_is_turned_around_after_the_deadline(mug, shipped):
     focal = torch.full((1,), 5.0)
     true, seen = drawn_by_itself(mug, looking_down(0.5, -0.9), focal)
     far = replace(true, R=exp_so3(torch.tensor([[0.0, 1.4, 0.0]])) @ true.R)
-    keen = RefineStage(1, 1, PoseStage((), 1), around_deg=30.0, doubt=2.0)
+    keen = RefineStage(1, 1, (PoseStage((), 1),), around_deg=30.0, doubt=2.0)
     preset = Preset('p', 1, 0, (keen, PoseStage((), 1)))
 
     def end_in(seconds):
@@ -376,7 +376,7 @@ def test_where_there_is_nothing_to_choose_nobody_is_asked(mug, shipped, monkeypa
     honest = refiner_module.worth_of
     monkeypatch.setattr('ros2_nabs_pose.core.fit.worth_of',
                         lambda *given: asked.append(len(given[2].owner)) or honest(*given))
-    preset = Preset('p', 1, 1, (RefineStage(1, 1, PoseStage((), 1)), PoseStage((), 1)))
+    preset = Preset('p', 1, 1, (RefineStage(1, 1, (PoseStage((), 1),)), PoseStage((), 1)))
     alone = fit(mug, true, seen, focal, preset, refiner=shipped)
     assert asked == []
     two = fit(mug, true.joined(true), seen, focal, preset, refiner=shipped)
