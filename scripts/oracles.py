@@ -30,6 +30,7 @@ from ros2_nabs_pose.core.losses import build_terms, Observed
 from ros2_nabs_pose.core.pipeline import PosePipeline
 from ros2_nabs_pose.core.pose_steps import synthesise
 from ros2_nabs_pose.core.presets import Preset, PRESETS
+from ros2_nabs_pose.core.readings import read
 from ros2_nabs_pose.core.refiner import Refiner
 from ros2_nabs_pose.core.starts import Hypotheses, make_starts
 from ros2_nabs_pose.core.types import PoseError
@@ -170,7 +171,7 @@ def main() -> int:
         _, views = data.batch(INSTANCES, VIEWS)
         crops = compose(views, data.backgrounds)
         with torch.no_grad():
-            said = model.encoder(crops.image)
+            said = read(model, crops.image, _cold().readings)
         scene = Scene(model, pipeline.refiner, views, crops, said,
                       torch.exp(crops.log_scale) / views.perspective)
         for name, values in measure(scene).items():

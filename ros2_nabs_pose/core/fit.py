@@ -2,8 +2,9 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """Analysis by synthesis: move pose and code of every hypothesis until the crop is explained.
 
-All hypotheses of all crops go through the generator in one batch. Pose steps are second-order
-(``pose_steps``); joint steps follow the gradient through the network to the code as well. Both
+All hypotheses of all crops go through the generator in one batch. The refiner (``refiner``) moves
+poses of the categories that it knows. Where there is none, or a preset asks for them, pose steps
+are second-order (``pose_steps``) and joint steps follow the gradient through the network to the code as well. Both
 are taken in the tangent space of the rotation (camera frame), so there is no singular angle.
 """
 
@@ -148,7 +149,7 @@ def _refined(model: CategoryModel, refiner: Refiner, begun: Hypotheses, seen: Ob
     """A refine stage; seen, focal, volume: rows H."""
     now, iterations = refine(model, refiner, begun, seen, focal, volume, stage.times, deadline_s)
     rows = torch.arange(len(begun.owner), device=focal.device)
-    if not stage.around_deg and int(torch.bincount(begun.owner).max()) <= stage.keep:
+    if not stage.around_deg and int(torch.bincount(begun.owner).max()) == 1:
         return _Refined(now, rows, iterations)  # nothing to choose from, so nobody is asked
     worth = worth_of(model, refiner, now, seen, focal, volume)
     best = worth.new_zeros(int(begun.owner.max()) + 1).scatter_reduce(0, begun.owner, worth, 'amax')

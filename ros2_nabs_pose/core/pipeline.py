@@ -231,14 +231,16 @@ class PosePipeline:
                  failures: list[Failure]) -> None:
         began = time.perf_counter()
         preset = self.preset if cuts[0].track is None else self.warm_preset
-        readings = preset.readings if isinstance(preset, Preset) else 1
+        in_time = deadline_s is None or time.perf_counter() < deadline_s
+        readings = preset.readings if isinstance(preset, Preset) and in_time else 1
         if cuts[0].track is not None or isinstance(preset, PaperPreset):
             said, seen = self._read(model, cuts, readings)
         else:
             said, seen = self._read(model, cuts)
             if deadline_s is None or time.perf_counter() < deadline_s:
                 cuts = self._turn_upright(frame, cuts, said, seen)
-                said, seen = self._read(model, cuts, readings)
+                if readings > 1 or any(c.turn_rad for c in cuts):
+                    said, seen = self._read(model, cuts, readings)
         focal = torch.tensor([c.view.focal for c in cuts], dtype=torch.float32,
                              device=self.device)
         if isinstance(preset, PaperPreset):

@@ -7,6 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .types import PoseError
+
+MOST_READINGS = 4
+"""As many as there are ``readings.LOOKS``."""
+
 
 @dataclass(frozen=True)
 class PoseStage:
@@ -86,6 +91,11 @@ class Preset:
     sweep: int = 0
     losses: Mapping[str, float] = field(default_factory=lambda: {
         'photometric': 1.0, 'silhouette': 0.5, 'features': 0.3})
+
+    def __post_init__(self) -> None:
+        if self.readings not in range(1, MOST_READINGS + 1):
+            raise PoseError(f'A crop cannot be read {self.readings} times: give 1 to '
+                            f'{MOST_READINGS} readings.')
 
 
 @dataclass(frozen=True)

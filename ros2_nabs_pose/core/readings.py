@@ -21,14 +21,17 @@ from .encoder import Encoding
 from .rotations import rotation_z
 
 TURN_RAD = math.radians(15.0)
-"""About how far the crop is turned; encoders read objects that lean much farther less well."""
+"""About how far the crop is turned; turned by twice that, it is read too badly to be of use."""
+WIDEST_BIN_RAD = math.radians(20.0)
+"""Encoders with wider bins of the azimuth get no turned looks."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """One way to look at a crop: mirrored left to right or not, then turned by whole azimuth bins.
+    """One way to look at a crop: mirrored left to right or not, then turned.
 
-    Such a turn shifts the histogram of the azimuth by as many bins, so it is easily undone.
+    turns: 1, 0 or -1 times so many azimuth bins as are about ``TURN_RAD``: a turn by whole bins
+    shifts the histogram of the azimuth, so it is easily undone.
     """
 
     mirrored: bool = False
@@ -43,13 +46,15 @@ def read(model: CategoryModel, rgb: Tensor, count: int = 1) -> Encoding:
     """What crops (B, 3, S, S), RGB in [0, 1], show: the mean of the first ``count`` of ``LOOKS``.
 
     Mirrored looks are left out for models that have not learned from mirror images, since left and
-    right of their objects may differ.
+    right of their objects may differ, and where the histogram has no mirrored bins (an odd number);
+    turned ones where its bins are wider than ``WIDEST_BIN_RAD``.
     """
-    knows_mirrors = bool(model.card.training.get('mirror', False))
-    ways = [x for x in LOOKS[:count] if knows_mirrors or not x.mirrored]
+    bins = model.encoder.config.azimuth_bins
+    mirrors = bool(model.card.training.get('mirror', False)) and bins % 2 == 0
+    turns = 2.0 * math.pi / bins <= WIDEST_BIN_RAD
+    ways = [x for x in LOOKS[:count] if (mirrors or not x.mirrored) and (turns or not x.turns)]
     if len(ways) == 1:
         return model.encoder(rgb)
-    bins = model.encoder.config.azimuth_bins
     step = max(1, round(TURN_RAD * bins / (2.0 * math.pi)))
     said = model.encoder(torch.cat([_seen(rgb, x, step, bins) for x in ways]))
     parts = zip(*(getattr(said, f.name).chunk(len(ways)) for f in fields(said)), strict=True)

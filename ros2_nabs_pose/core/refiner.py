@@ -194,7 +194,10 @@ def refine(model: CategoryModel, refiner: Refiner, starts: Hypotheses, seen: Obs
 @torch.no_grad()
 def worth_of(model: CategoryModel, refiner: Refiner, now: Hypotheses, seen: Observed,
              focal: Tensor, volume: tuple[Tensor, Tensor]) -> Tensor:
-    """What ``refine`` led to is worth, (H,); costs as much as one move."""
+    """What the hypotheses that ``refine`` led to are worth, (H,); costs as much as one move.
+
+    Bodies that may spin must be told as it tells them, by ``facing`` rotations.
+    """
     return _compared(model, refiner, now, seen, focal, volume).worth
 
 

@@ -109,8 +109,10 @@ def default_variants() -> tuple[Variant, ...]:
         *(Variant(f'refiner {n} times', 'refiner', stages(replace(refined, times=n), end))
           for n in (1, 4)),
         Variant('refiner keeps 2', 'refiner', stages(replace(refined, keep=2), end)),
-        *(Variant(f'{n} readings', 'readings', replace(cold, readings=n)) for n in (1, 2)),
-        *(Variant(f'{n} starts', 'starts', replace(cold, cold_starts=n)) for n in (1, 2, 8)),
+        Variant('1 reading', 'readings', replace(cold, readings=1)),
+        Variant('2 readings', 'readings', replace(cold, readings=2)),
+        Variant('1 start', 'starts', replace(cold, cold_starts=1)),
+        *(Variant(f'{n} starts', 'starts', replace(cold, cold_starts=n)) for n in (2, 8)),
         Variant('a pose step after', 'steps', stages(refined, fine)),
         Variant('two pose steps after', 'steps', stages(refined, fine, fine)),
         *(Variant(f'{n} joint steps, a pose step', 'steps', stages(refined, JointStage(n, 1), fine))

@@ -2,8 +2,8 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """Where the error comes from: parts of the truth put into the estimate, one at a time.
 
-'mask': the set's mask in place of the encoder's. 'start': the true pose is the only start, and what
-the fit's pull draws to; the fit goes on from there. 'size': the object's true size in place of the
+'mask': the set's mask in place of the encoder's. 'start': the true pose is the only start; the refiner,
+or where there is none the fit's steps, go on from there. 'size': the object's true size in place of the
 one read off its code. 'code': the code that explains the crop best at the true pose, found by many
 gradient steps, is every start's and is held. All else is as it always is, but for the seconds,
 which are of no use with 'code'.
@@ -34,7 +34,7 @@ from ..core.starts import Hypotheses
 from ..core.types import Box, CropView, PoseError, SCALE_KNOWN_SIZE
 
 CODE_STEPS = 120
-"""Gradient steps to a code at the true pose; a fit takes about a tenth of them."""
+"""Gradient steps to a code at the true pose; a fit without a refiner takes a few of them."""
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,8 @@ class Trainer:
         self.data = data
         self.weights = Weights()
         self.device = torch.device(self.engine.device)
+        # From the start, since what a model has learned from decides how it is read.
+        card = dataclasses.replace(card, training=dataclasses.asdict(config))
         self.model = CategoryModel(Generator(generator), Encoder(encoder), card).to(self.device)
         self.average = CategoryModel(Generator(generator), Encoder(encoder), card).to(self.device)
         self.average.load_state_dict(self.model.state_dict())

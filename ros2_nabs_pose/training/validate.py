@@ -29,8 +29,6 @@ from ..core.starts import first_rotations
 BATCHES = 12
 SEED = 20
 STANDING_RAD = math.radians(30.0)
-assert isinstance(PRESETS['cold'], Preset)
-READINGS = PRESETS['cold'].readings
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def _examples(model: CategoryModel, data: TrainingViews, batches: int) -> list[E
             _, views = data.batch(8, 4)
             crops = compose(views, data.backgrounds)
             first = model.encoder(crops.image)
-            whole = read(model, crops.image, READINGS)
+            whole = read(model, crops.image, _readings())
             fitted, proposals = read_as_fitted(model, crops.image, first, 4)
             found.append(Example(views, crops, first, whole, proposals,
                                  _draw(model, fitted.mean, views)))
@@ -104,6 +102,13 @@ def upright(image: Tensor, said: Encoding) -> tuple[Tensor, Tensor, Tensor]:
     return image, turn, zoom
 
 
+def _readings() -> int:
+    """In how many ways ``cold`` reads."""
+    cold = PRESETS['cold']
+    assert isinstance(cold, Preset)
+    return cold.readings
+
+
 def read_as_fitted(model: CategoryModel, image: Tensor, said: Encoding, count: int) -> tuple[
         Encoding, Tensor]:
     """What a fit begins with: crops (B, 3, S, S) read anew, and rotations (B, count, 3, 3).
@@ -113,7 +118,7 @@ def read_as_fitted(model: CategoryModel, image: Tensor, said: Encoding, count: i
     The rotations are of the crops as they came, best first.
     """
     turned, turn, _ = upright(image, said)
-    again = read(model, turned, READINGS)
+    again = read(model, turned, _readings())
     R = first_rotations(again, count, model.card.symmetry == 'free_z')[0]
     return again, rotation_z(-turn)[:, None] @ R
 

@@ -13,6 +13,7 @@ from ros2_nabs_pose.core.belief import confidence, outline_overlap, pose_covaria
 from ros2_nabs_pose.core.crop import make_view, paste_crop
 from ros2_nabs_pose.core.lift import lift
 from ros2_nabs_pose.core.pose_steps import synthesise
+from ros2_nabs_pose.core.presets import PRESETS
 from ros2_nabs_pose.core.rotations import exp_so3, rotation_z
 from ros2_nabs_pose.core.starts import make_starts, SWEEP_RAD, swept_starts
 
@@ -121,6 +122,36 @@ def test_a_second_look_that_shows_nothing_leaves_the_first_and_the_other_boxes(
     assert [place for place, turn in taken] == [0, 1, 1] and taken[2][1] != 0.0
     first = next(e for e in result.estimates if e.box == standing)
     assert rotation_error_deg(first.T_cam_obj, other) < 15.0
+
+
+def test_how_often_crops_are_read(pipeline, monkeypatch):
+    """New ones once and then in four ways, tracked ones in two, for the paper and in a hurry once."""
+    image, _ = scene(pipeline)
+    reads = []
+    honest = pipeline_module.read
+
+    def counted(model, rgb, count=1):
+        reads.append((len(rgb), count))
+        return honest(model, rgb, count)
+
+    def read_by(pipeline, **how):
+        reads.clear()
+        assert len(pipeline.estimate_frame(image, CAMERA, [BOX], **how).estimates) == 1
+        return list(reads)
+
+    monkeypatch.setattr(pipeline_module, 'read', counted)
+    mine = PosePipeline(pipeline.models, refiner=pipeline.refiner)
+    assert read_by(mine, stamp_s=1.0) == [(1, 1), (1, 4)]
+    assert read_by(mine, stamp_s=1.1) == [(1, 2)]
+    assert read_by(mine, stamp_s=1.2, max_latency_s=0.001) == [(1, 1)]
+    mine.reset()
+    assert read_by(mine, max_latency_s=0.001) == [(1, 1)]
+    mine.reset()
+    mine.preset = replace(mine.preset, readings=1)
+    assert read_by(mine) == [(1, 1)]
+    paper = PosePipeline(pipeline.models)
+    paper.preset = paper.warm_preset = replace(PRESETS['paper_offline'], starts=2, iterations=1)
+    assert read_by(paper) == [(1, 1)]
 
 
 def test_the_next_frame_starts_from_the_last_one(pipeline):

@@ -1,5 +1,6 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
+from dataclasses import replace
 import math
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from ros2_nabs_pose.core.encoder import bin_centers, Encoding
+from ros2_nabs_pose.core.presets import MOST_READINGS, PRESETS
 from ros2_nabs_pose.core.readings import _mean, _rotated, _seen, _undone, Look, LOOKS, read
 from ros2_nabs_pose.core.rotations import (
     axis_azimuth_from_rotation,
@@ -17,6 +19,7 @@ from ros2_nabs_pose.core.rotations import (
     rotation_facing,
     rotation_z,
 )
+from ros2_nabs_pose.core.types import PoseError
 
 BINS = 24
 STEP = 1
@@ -109,6 +112,68 @@ def test_turning_there_and_back_changes_nothing_inside():
     picture = blob(0.2, 0.1)
     back = _rotated(_rotated(picture, 0.26), -0.26)
     assert float((back - picture)[..., 8:24, 8:24].abs().max()) < 0.08
+
+
+def test_maps_of_points_are_turned_and_mirrored_with_the_picture():
+    """Points that tell where they lie in the picture do so of the crop after every look, too."""
+    line = (torch.arange(32) + 0.5) / 32 * 2.0 - 1.0
+    v, u = torch.meshgrid(line, line, indexing='ij')
+    for way in LOOKS:
+        # What a look sees at a pixel came from here in the crop.
+        turn = -way.turns * STEP * WIDTH
+        x = math.cos(turn) * u - math.sin(turn) * v
+        y = math.sin(turn) * u + math.cos(turn) * v
+        x, own = (-x, -y) if way.mirrored else (x, y)  # in a mirror the body's own y is negated
+        points = torch.stack((x, own, 0.5 * torch.ones_like(x)))[None]
+        undone = _undone(reading_of(torch.eye(3), points=points), way, STEP, False).points[0]
+        inside = torch.hypot(u, v) < 0.8
+        wanted = torch.stack((u, v, 0.5 * torch.ones_like(u)))
+        assert float((undone - wanted)[:, inside].abs().max()) < 0.03
+
+
+class Needles(torch.nn.Module):
+    """Says that the axis is where the picture's bright pixels lie, and that it sees no points."""
+
+    def __init__(self):
+        super().__init__()
+        self.config = SimpleNamespace(azimuth_bins=BINS)
+
+    def forward(self, rgb):
+        line = (torch.arange(rgb.shape[-1]) + 0.5) / rgb.shape[-1] * 2.0 - 1.0
+        weight = rgb[:, 0] / rgb[:, 0].sum((1, 2), keepdim=True)
+        u, v = (weight.sum(1) * line).sum(1), (weight.sum(2) * line).sum(1)
+        axis = torch.nn.functional.normalize(torch.stack((u, v, -0.3 * torch.ones_like(u)), 1))
+        one = reading_of(torch.eye(3))
+        many = Encoding(*(getattr(one, name).expand(len(rgb), *getattr(one, name).shape[1:])
+                          for name in Encoding.__dataclass_fields__))
+        return replace(many, axis=axis, t=torch.stack((u, v), 1))
+
+
+def test_crops_and_looks_are_not_mixed_up():
+    crops = torch.cat([blob(0.3, -0.2), blob(-0.1, 0.35)]).expand(-1, 3, -1, -1).clone()
+    model = SimpleNamespace(encoder=Needles(), card=SimpleNamespace(
+        symmetry='none', training={'mirror': True}))
+    once, four = read(model, crops, 1), read(model, crops, 4)
+    torch.testing.assert_close(four.axis, once.axis, atol=0.03, rtol=0.0)
+    torch.testing.assert_close(four.t, once.t, atol=0.02, rtol=0.0)
+    assert float((once.axis[0] - once.axis[1]).abs().max()) > 0.3
+
+
+@pytest.mark.parametrize(('bins', 'shown'), [(24, 8), (25, 6), (16, 4), (15, 2)])
+def test_looks_that_a_histogram_cannot_undo_are_left_out(bins, shown):
+    reader = Counting()
+    reader.config = SimpleNamespace(azimuth_bins=bins)
+    model = SimpleNamespace(encoder=reader, card=SimpleNamespace(
+        symmetry='none', training={'mirror': True}))
+    read(model, torch.rand(2, 3, 8, 8), 4)
+    assert reader.shown == [shown]
+
+
+@pytest.mark.parametrize('readings', [0, 5, -1])
+def test_a_preset_cannot_read_more_ways_than_there_are(readings):
+    with pytest.raises(PoseError, match='1 to 4 readings'):
+        replace(PRESETS['cold'], readings=readings)
+    assert len(LOOKS) == MOST_READINGS
 
 
 def test_the_mean_lies_between_readings_in_neighbouring_bins():

@@ -383,6 +383,10 @@ def test_where_there_is_nothing_to_choose_nobody_is_asked(mug, shipped, monkeypa
     assert asked == [2]
     torch.testing.assert_close(alone.best.R, two.best.R, atol=1e-4, rtol=0.0)
     torch.testing.assert_close(alone.worth, two.worth, atol=1e-3, rtol=0.0)
+    # Kept for a later stage, two are compared by their worth there as well.
+    later = replace(preset, stages=(replace(preset.stages[0], keep=2), preset.stages[1]))
+    fit(mug, true.joined(true), seen, focal, later, refiner=shipped)
+    assert asked == [2, 2]
 
 
 def test_a_deadline_within_a_stage_ends_the_moves(mug, shipped, monkeypatch):

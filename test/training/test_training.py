@@ -129,6 +129,8 @@ def test_training_the_encoder_alone_leaves_the_generator_and_its_codes_as_they_a
     config = TrainConfig('mug', 'd', None, 'r', 'o', instances=2, views=3, warmup=1)
     parent = Trainer(config, data, data.card('mug'), TINY_GENERATOR, TINY_ENCODER)
     parent.train_step()
+    # How a model is read depends on what it learns from: its first validation must know it, too.
+    assert parent.average.card.training['mirror'] is True
     parent.save_state(tmp_path / 'state.pt')
     child = Trainer(replace(config, only='encoder'), data, data.card('mug'), TINY_GENERATOR,
                     TINY_ENCODER)
