@@ -5,7 +5,8 @@
 Most objects stand, so the encoder reads standing ones best: on held-out renders it misses a lying
 bottle or an upside-down camera several times as often. Where its first look at a crop tells that
 the object leans, the crop is taken again with the object's axis up, and the fit goes on there.
-All new crops are read again then, in several ways (``readings``). A tracked object is cut out as its track says.
+All new crops are read again then, in several ways (``readings``). A tracked object is cut out as
+its track says.
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@
 
 All hypotheses of all crops go through the generator in one batch. The refiner (``refiner``) moves
 poses of the categories that it knows. Where there is none, or a preset asks for them, pose steps
-are second-order (``pose_steps``) and joint steps follow the gradient through the network to the code as well. Both
-are taken in the tangent space of the rotation (camera frame), so there is no singular angle.
+are second-order (``pose_steps``) and joint steps follow the gradient through the network to the
+code as well. All are taken in the tangent space of the rotation (camera frame), so there is no
+singular angle.
 """
 
 from __future__ import annotations

@@ -2,11 +2,11 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """Where the error comes from: parts of the truth put into the estimate, one at a time.
 
-'mask': the set's mask in place of the encoder's. 'start': the true pose is the only start; the refiner,
-or where there is none the fit's steps, go on from there. 'size': the object's true size in place of the
-one read off its code. 'code': the code that explains the crop best at the true pose, found by many
-gradient steps, is every start's and is held. All else is as it always is, but for the seconds,
-which are of no use with 'code'.
+'mask': the set's mask in place of the encoder's. 'start': the true pose is the only start; the
+refiner, or where there is none the fit's steps, go on from there. 'size': the object's true size in
+place of the one read off its code. 'code': the code that explains the crop best at the true pose,
+found by many gradient steps, is every start's and is held. All else is as it always is, but for the
+seconds, which are of no use with 'code'.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def test_a_second_look_that_shows_nothing_leaves_the_first_and_the_other_boxes(
 
 
 def test_how_often_crops_are_read(pipeline, monkeypatch):
-    """New ones once and then in four ways, tracked ones in two, for the paper and in a hurry once."""
+    """New ones once, then in four ways; tracked ones in two; for the paper and in a hurry once."""
     image, _ = scene(pipeline)
     reads = []
     honest = pipeline_module.read
