@@ -11,9 +11,9 @@ import numpy as np
 MIN_OUTLINE = 0.5
 """Overlap of synthesised outline and mask below which a pose is not believed in."""
 
-CONFIDENCE = (-3.3, 3.07, -0.93, 1.14)
+CONFIDENCE = (-1.33, -0.23, -0.44, 1.71)
 """Bias, weights of the outline's overlap, the yaw's spread (1 / rad), the worth's log odds."""
-UNREFINED = (-9.86, 12.7, -1.57)
+UNREFINED = (-7.29, 9.94, -1.17)
 """The first three where no refiner knows the category."""
 
 # Spread of a good fit on held-out renders; see "nabs-pose benchmark accuracy".
