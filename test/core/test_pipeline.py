@@ -300,8 +300,8 @@ def test_an_unknown_yaw_lowers_confidence_and_shows_in_the_covariance_about_the_
     flat, sharp = np.full(24, 1 / 24), np.eye(24)[12]
     assert yaw_spread(flat, centers, 0.3) == pytest.approx(math.pi / math.sqrt(3), rel=0.02)
     assert yaw_spread(sharp, centers, 0.0) == pytest.approx(0.0, abs=1e-9)
-    assert confidence(0.9, 0.1) == pytest.approx(0.79, abs=0.02)
-    assert confidence(0.9, 1.8) == pytest.approx(0.22, abs=0.02)
+    assert confidence(0.9, 0.1) == pytest.approx(0.82, abs=0.02)
+    assert confidence(0.9, 1.8) == pytest.approx(0.39, abs=0.02)
     assert confidence(0.6, 0.0) < 0.25 < 0.9 < confidence(1.0, 0.0)
     # Where a refiner knows the category, what it says counts beside the outline.
     assert confidence(0.9, 0.1, 0.5) < 0.5 < confidence(0.9, 0.1, 0.8) < confidence(0.9, 0.1, 0.97)
