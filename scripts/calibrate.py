@@ -24,7 +24,7 @@ from ros2_nabs_pose.core.checkpoint import load_model
 from ros2_nabs_pose.core.encoder import bin_centers
 from ros2_nabs_pose.core.fit import fit
 from ros2_nabs_pose.core.losses import Observed
-from ros2_nabs_pose.core.presets import Preset, PRESETS
+from ros2_nabs_pose.core.presets import staged
 from ros2_nabs_pose.core.readings import read
 from ros2_nabs_pose.core.refiner import load_refiner, Refiner
 from ros2_nabs_pose.core.rotations import (
@@ -55,8 +55,7 @@ def observe(path: Path, data: Path, backgrounds: Path,
         return []
     views = TrainingViews.load(data / path.stem, backgrounds, 'validation')
     free = model.card.symmetry == 'free_z'
-    preset = PRESETS['cold']
-    assert isinstance(preset, Preset)
+    preset = staged('cold')
     torch.manual_seed(SEED)
     rows: list[tuple[float, ...]] = []
     for _ in range(BATCHES):

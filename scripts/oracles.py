@@ -29,7 +29,7 @@ from ros2_nabs_pose.core.fit import fit, FitResult
 from ros2_nabs_pose.core.losses import build_terms, Observed
 from ros2_nabs_pose.core.pipeline import PosePipeline
 from ros2_nabs_pose.core.pose_steps import synthesise
-from ros2_nabs_pose.core.presets import Preset, PRESETS
+from ros2_nabs_pose.core.presets import staged
 from ros2_nabs_pose.core.readings import read
 from ros2_nabs_pose.core.refiner import Refiner
 from ros2_nabs_pose.core.starts import Hypotheses, make_starts
@@ -62,7 +62,7 @@ class Scene:
 
     def cold(self, code: Tensor, mask: Tensor) -> FitResult:
         """Fit every crop with the preset 'cold', the code (B, D) in place of the one read."""
-        preset = _cold()
+        preset = staged('cold')
         starts = make_starts(self.said, [None] * len(code), preset.cold_starts, 0, self.free)
         return fit(self.model, replace(starts, latent=code[starts.owner]), self.seen(mask),
                    self.focal, preset, refiner=self.refiner)
@@ -76,7 +76,7 @@ class Scene:
     def code_of_crop(self, at: Hypotheses, mask: Tensor, steps: int) -> Tensor:
         """Codes (B, D) that explain the crops at given poses, from those read."""
         return fit_codes(self.model, replace(at, latent=self.said.mean), self.seen(mask),
-                         self.focal, _cold(), steps)
+                         self.focal, staged('cold'), steps)
 
     def code_of_views(self, steps: int = 60) -> Tensor:
         """Codes (B, D), one an instance, fitted to its clean views at their true poses."""
@@ -117,12 +117,6 @@ class Scene:
             total.backward()
             optimizer.step()
         return own.detach().repeat_interleave(VIEWS, 0)
-
-
-def _cold() -> Preset:
-    preset = PRESETS['cold']
-    assert isinstance(preset, Preset)
-    return preset
 
 
 def _together(values: Tensor) -> Tensor:
@@ -171,7 +165,7 @@ def main() -> int:
         _, views = data.batch(INSTANCES, VIEWS)
         crops = compose(views, data.backgrounds)
         with torch.no_grad():
-            said = read(model, crops.image, _cold().readings)
+            said = read(model, crops.image, staged('cold').readings)
         scene = Scene(model, pipeline.refiner, views, crops, said,
                       torch.exp(crops.log_scale) / views.perspective)
         for name, values in measure(scene).items():

@@ -197,11 +197,10 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
         if isinstance(stage, RefineStage):
             if refiner is not None and (deadline_s is None or time.perf_counter() < deadline_s):
                 refined = _refined(model, refiner, now, seen, where, volume, stage, deadline_s)
-                now, taken = refined.now, refined.taken
+                now = reading = refined.now
                 seen = seen.pick(refined.rows)
                 volume = volume[0][refined.rows], volume[1][refined.rows]
-                iterations += taken
-                reading = now
+                iterations += refined.taken
             continue
         if isinstance(stage, JointStage):
             now, taken = _joint_steps(model, now, seen, where, stage, preset, terms, deadline_s)

@@ -138,3 +138,11 @@ PRESETS: dict[str, Preset | PaperPreset] = {
     # The same with our encoder's features, for where VGG's weights cannot be downloaded.
     'paper_offline': PaperPreset('paper_offline', {'features': 1.0}),
 }
+
+
+def staged(name: str) -> Preset:
+    """A preset that fits in stages, by name; TypeError for the paper's."""
+    preset = PRESETS[name]
+    if not isinstance(preset, Preset):
+        raise TypeError(f'{name} is the published protocol and has no stages')
+    return preset

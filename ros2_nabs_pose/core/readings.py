@@ -63,12 +63,22 @@ def read(model: CategoryModel, rgb: Tensor, count: int = 1) -> Encoding:
                   for part, x in zip(parts, ways, strict=True)], ways)
 
 
-def _rotated(maps: Tensor, angle: float) -> Tensor:
-    """Maps (B, C, S, S) turned by ``angle`` rad, clockwise; edges are mirrored in."""
-    cos, sin = math.cos(angle), math.sin(angle)
-    theta = maps.new_tensor(((cos, sin, 0.0), (-sin, cos, 0.0))).expand(len(maps), 2, 3)
+def turned(maps: Tensor, turn: Tensor, zoom: Tensor | None = None) -> Tensor:
+    """Maps (B, C, S, S) turned by ``turn`` (B,) rad, clockwise, and enlarged by ``zoom`` (B,).
+
+    What they do not hold is mirrored in from their edges.
+    """
+    cos, sin, zero = torch.cos(turn), torch.sin(turn), torch.zeros_like(turn)
+    if zoom is not None:
+        cos, sin = cos / zoom, sin / zoom
+    theta = torch.stack((cos, sin, zero, -sin, cos, zero), 1).view(-1, 2, 3)
     grid = functional.affine_grid(theta, list(maps.shape), align_corners=False)
     return functional.grid_sample(maps, grid, align_corners=False, padding_mode='reflection')
+
+
+def _rotated(maps: Tensor, angle: float) -> Tensor:
+    """Maps (B, C, S, S), all turned by ``angle`` rad, clockwise."""
+    return turned(maps, maps.new_full((len(maps),), angle))
 
 
 def _seen(rgb: Tensor, way: Look, step: int, bins: int) -> Tensor:

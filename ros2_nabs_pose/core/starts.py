@@ -62,9 +62,7 @@ TILT_SPREAD_RAD = 0.2
 SWEEP_RAD = (0.1, 0.5, 0.9, 1.3)
 """Heights over the object of the views of a coarse sweep."""
 AGREE_RAD = 0.35
-"""Nearer to the track's rotation than this, a proposal is no challenger: the steps bridge it."""
-
-
+"""Nearer to the track's rotation than this, a proposal is no challenger: the refiner bridges it."""
 READ_SHARE = 0.7
 """How far a track's start moves towards a proposal that agrees with it."""
 

@@ -34,6 +34,7 @@ from ..core.presets import (
     PRESETS,
     RefineStage,
     Stage,
+    staged,
 )
 from ..core.readings import read
 from ..core.refiner import Refiner
@@ -85,8 +86,7 @@ UNTRAINED = 'paper, untrained VGG'
 
 def default_variants() -> tuple[Variant, ...]:
     """The presets themselves, then 'cold' with one knob turned at a time."""
-    cold, warm, accurate = (PRESETS[name] for name in ('cold', 'warm', 'accurate'))
-    assert isinstance(cold, Preset) and isinstance(warm, Preset) and isinstance(accurate, Preset)
+    cold, warm, accurate = (staged(name) for name in ('cold', 'warm', 'accurate'))
     paper = PRESETS['paper']
     assert isinstance(paper, PaperPreset)
     refined, end = cold.stages

@@ -44,7 +44,7 @@ def command_line() -> str:
 def full_precision(said: Any) -> Any:
     """A dataclass of tensors with all of them in 32 bits."""
     return dataclasses.replace(said, **{f.name: getattr(said, f.name).float()
-                            for f in dataclasses.fields(said)})
+                                        for f in dataclasses.fields(said)})
 
 
 class Engine:

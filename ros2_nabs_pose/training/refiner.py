@@ -89,7 +89,7 @@ class RefinerTraining:
 class Task:
     """What the refiner is shown and should say, a row a hypothesis (H).
 
-    pair: (H, 9, S, S). now: the hypotheses; their owners are rows of no use here. R: (H, 3, 3),
+    pair: (H, 12, S, S). now: the hypotheses; their owners are rows of no use here. R: (H, 3, 3),
     t: (H, 2), log_scale: (H,) of the truth. turn_seen: (H,) whether the turn about the object's
     axis can be told; where it cannot, the axis alone counts.
     """

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from .compose import compose, Crops, facing_first, Views
 from .engine import random_devices
@@ -21,8 +20,8 @@ from ..core.checkpoint import CategoryModel
 from ..core.cuts import limited, tight_zoom, turn_upright
 from ..core.encoder import Encoding
 from ..core.losses import gain_and_bias
-from ..core.presets import Preset, PRESETS
-from ..core.readings import read
+from ..core.presets import staged
+from ..core.readings import read, turned
 from ..core.rotations import geodesic_angle, rotation_z
 from ..core.starts import first_rotations
 
@@ -67,22 +66,11 @@ def _examples(model: CategoryModel, data: TrainingViews, batches: int) -> list[E
             _, views = data.batch(8, 4)
             crops = compose(views, data.backgrounds)
             first = model.encoder(crops.image)
-            whole = read(model, crops.image, _readings())
+            whole = read(model, crops.image, staged('cold').readings)
             fitted, proposals = read_as_fitted(model, crops.image, first, 4)
             found.append(Example(views, crops, first, whole, proposals,
                                  _draw(model, fitted.mean, views)))
         return found
-
-
-def _turned(image: Tensor, turn: Tensor, zoom: Tensor) -> Tensor:
-    """Pictures (B, 3, S, S) turned by ``turn`` (B,) rad, clockwise, and enlarged by ``zoom`` (B,).
-
-    What the crops do not hold is mirrored in from their edges.
-    """
-    cos, sin, zero = torch.cos(turn) / zoom, torch.sin(turn) / zoom, torch.zeros_like(turn)
-    theta = torch.stack((cos, sin, zero, -sin, cos, zero), 1).view(-1, 2, 3)
-    grid = functional.affine_grid(theta, list(image.shape), align_corners=False)
-    return functional.grid_sample(image, grid, align_corners=False, padding_mode='reflection')
 
 
 def upright(image: Tensor, said: Encoding) -> tuple[Tensor, Tensor, Tensor]:
@@ -98,15 +86,8 @@ def upright(image: Tensor, said: Encoding) -> tuple[Tensor, Tensor, Tensor]:
         masks = torch.sigmoid(said.mask_logits[leaning, 0]).cpu().numpy()
         zoom[leaning] = torch.tensor([limited(tight_zoom(m, t)) for m, t in
                                       zip(masks, turn[leaning].tolist(), strict=True)]).to(zoom)
-        image = image.index_copy(0, leaning, _turned(image[leaning], turn[leaning], zoom[leaning]))
+        image = image.index_copy(0, leaning, turned(image[leaning], turn[leaning], zoom[leaning]))
     return image, turn, zoom
-
-
-def _readings() -> int:
-    """In how many ways ``cold`` reads."""
-    cold = PRESETS['cold']
-    assert isinstance(cold, Preset)
-    return cold.readings
 
 
 def read_as_fitted(model: CategoryModel, image: Tensor, said: Encoding, count: int) -> tuple[
@@ -117,8 +98,8 @@ def read_as_fitted(model: CategoryModel, image: Tensor, said: Encoding, count: i
     several ways; mask and points of the reading are those of the crops as they are turned then.
     The rotations are of the crops as they came, best first.
     """
-    turned, turn, _ = upright(image, said)
-    again = read(model, turned, _readings())
+    shown, turn, _ = upright(image, said)
+    again = read(model, shown, staged('cold').readings)
     R = first_rotations(again, count, model.card.symmetry == 'free_z')[0]
     return again, rotation_z(-turn)[:, None] @ R
 

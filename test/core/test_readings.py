@@ -45,6 +45,12 @@ def reading_of(R, t=(0.1, -0.2), points=None, mask=None, latent=(0.0,)):
         points=torch.zeros(1, 3, 4, 4).to(R) if points is None else points)
 
 
+def repeated(said, count):
+    """The same said of ``count`` crops."""
+    return Encoding(*(getattr(said, name).expand(count, *getattr(said, name).shape[1:])
+                      for name in Encoding.__dataclass_fields__))
+
+
 def looked_at(R, t, way):
     """Rotation and place that the picture of a look shows."""
     t = torch.tensor(t, dtype=torch.float64)
@@ -143,10 +149,8 @@ class Needles(torch.nn.Module):
         weight = rgb[:, 0] / rgb[:, 0].sum((1, 2), keepdim=True)
         u, v = (weight.sum(1) * line).sum(1), (weight.sum(2) * line).sum(1)
         axis = torch.nn.functional.normalize(torch.stack((u, v, -0.3 * torch.ones_like(u)), 1))
-        one = reading_of(torch.eye(3))
-        many = Encoding(*(getattr(one, name).expand(len(rgb), *getattr(one, name).shape[1:])
-                          for name in Encoding.__dataclass_fields__))
-        return replace(many, axis=axis, t=torch.stack((u, v), 1))
+        return replace(repeated(reading_of(torch.eye(3)), len(rgb)), axis=axis,
+                       t=torch.stack((u, v), 1))
 
 
 def test_crops_and_looks_are_not_mixed_up():
@@ -204,9 +208,7 @@ class Counting(torch.nn.Module):
 
     def forward(self, rgb):
         self.shown.append(len(rgb))
-        one = reading_of(torch.eye(3))
-        return Encoding(*(getattr(one, name).expand(len(rgb), *getattr(one, name).shape[1:])
-                          for name in Encoding.__dataclass_fields__))
+        return repeated(reading_of(torch.eye(3)), len(rgb))
 
 
 @pytest.mark.parametrize(('mirror', 'count', 'shown'), [
