@@ -28,6 +28,7 @@ from .cuts import (
 from .encoder import bin_centers, Encoding
 from .fit import fit, FitResult
 from .folding import fold_norms
+from .front import front_point
 from .lift import lift, scale_from_depth
 from .losses import build_terms, Observed
 from .paper import fit_paper
@@ -130,6 +131,16 @@ class PosePipeline:
         picture = (drawn.rgb * drawn.alpha + 0.5 * (1.0 - drawn.alpha))[0].permute(1, 2, 0)
         painted: np.ndarray = (255.0 * picture).round().byte().cpu().numpy()
         return painted
+
+    def front_m(self, estimate: PoseEstimate) -> np.ndarray:
+        """(3,) where the front of an estimated object ends, in its frame, metres.
+
+        Of a mug that is the middle of the handle's outer edge. It costs a drawing of its own.
+        """
+        code = self._tensor(estimate.latent[None])
+        radii = front_point(self.models[estimate.category], code)[0].double().cpu().numpy()
+        front: np.ndarray = estimate.radius_m * radii
+        return front
 
     def reset(self) -> None:
         """Forget all tracks: the next frame starts cold."""

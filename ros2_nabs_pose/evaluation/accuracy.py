@@ -35,6 +35,8 @@ class Pipeline(Protocol):
 
     def reset(self) -> None: ...
 
+    def front_m(self, estimate: PoseEstimate) -> np.ndarray: ...
+
     def estimate_frame(self, image: np.ndarray, intrinsics: Intrinsics, boxes: Sequence[Any],
                        stamp_s: float | None = None, depth_m: np.ndarray | None = None,
                        masks: Sequence[np.ndarray | None] | None = None) -> FrameResult: ...
@@ -136,15 +138,22 @@ def _evaluate_frame(pipeline: Pipeline, frame: TrueFrame, known: list[int], trac
     for i, true in zip(known, objects, strict=True):
         free_z = pipeline.models[true.category].card.symmetry == FREE_Z
         estimate = found.get(true.id)
+        front_m = None
+        if estimate is not None and true.keypoints_px is not None:
+            front_m = pipeline.front_m(estimate)
         scored = score(frame, true, loaded, loaded.masks[i], estimate, free_z,
-                       reasons.get(true.id, ''))
+                       reasons.get(true.id, ''), front_m)
         answers.append(Answer(scored, frame, true, estimate))
     return answers
 
 
 def score(frame: TrueFrame, true: TrueObject, loaded: LoadedFrame, mask: np.ndarray | None,
-          estimate: PoseEstimate | None, free_z: bool, reason: str = '') -> ObjectResult:
-    """Errors of one estimate (None: unanswered) against what is known of the object."""
+          estimate: PoseEstimate | None, free_z: bool, reason: str = '',
+          front_m: np.ndarray | None = None) -> ObjectResult:
+    """Errors of one estimate (None: unanswered) against what is known of the object.
+
+    front_m: (3,) where the estimated object's front ends, for sets judged by keypoints.
+    """
     hidden = true.yaw_visible is False
     common: dict[str, Any] = {
         'image': frame.image_path.name, 'id': true.id, 'category': true.category,
@@ -163,17 +172,17 @@ def score(frame: TrueFrame, true: TrueObject, loaded: LoadedFrame, mask: np.ndar
     if mask is not None:
         seen = crop.take_crop_nearest(mask, loaded.intrinsics, estimate.view)
         values['mask_iou'] = metrics.mask_iou(estimate.synthesis_rgba[..., 3] > 0.5, seen)
-    if true.keypoints_px is not None:
-        values |= _score_keypoints(true, loaded.intrinsics, estimate, free_z or hidden)
+    if true.keypoints_px is not None and front_m is not None:
+        values |= _score_keypoints(true, loaded.intrinsics, estimate, front_m, free_z or hidden)
     return ObjectResult(**common, **values, answered=True, confidence=float(estimate.confidence),
                         scale_source=estimate.scale_source, warm=estimate.warm,
                         seconds=estimate.seconds)
 
 
 def _score_keypoints(true: TrueObject, intrinsics: Intrinsics, estimate: PoseEstimate,
-                     free_z: bool) -> dict[str, Any]:
+                     front_m: np.ndarray, free_z: bool) -> dict[str, Any]:
     assert true.keypoints_px is not None
-    points = metrics.reference_points(estimate.size_m, estimate.box_center_m)
+    points = metrics.reference_points(estimate.size_m, front_m)
     T = estimate.T_cam_obj
     px = camera.project(intrinsics, points @ T[:3, :3].T + T[:3, 3])
     if not np.isfinite(px).all():

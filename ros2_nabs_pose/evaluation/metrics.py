@@ -83,15 +83,14 @@ def signed_image_angle_deg(estimated: np.ndarray, true: np.ndarray) -> float:
     return math.degrees(math.atan2(float(cross), float(true @ estimated)))
 
 
-def reference_points(size_m: np.ndarray, box_center_m: np.ndarray) -> np.ndarray:
+def reference_points(size_m: np.ndarray, front_m: np.ndarray) -> np.ndarray:
     """Object-frame points top, bottom and front (3, 3), as evaluation sets annotate them.
 
-    Top and bottom lie on the axis at the ends of the box; front is where x leaves the box, at
-    the origin's height (mug: about the middle of the handle's outer edge).
+    Top and bottom lie on the axis at the ends of the box (size_m, (3,)); front_m: (3,) the
+    outermost point of the front part (mug: the middle of the handle's outer edge).
     """
     top = np.array([0.0, 0.0, 0.5 * size_m[2]])
-    front = np.array([box_center_m[0] + 0.5 * size_m[0], 0.0, 0.0])
-    return np.stack([top, -top, front])
+    return np.stack([top, -top, front_m])
 
 
 def front_angle_deg(estimated_px: np.ndarray, true_px: np.ndarray) -> float:

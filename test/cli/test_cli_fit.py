@@ -21,6 +21,7 @@ def test_json_has_the_promised_keys_and_values(tiny, known, capsys):
     assert {'T_cam_obj', 'size_m', 'confidence', 'covariance', 'scale_source',
             'seconds'} <= set(got)
     assert np.shape(got['T_cam_obj']) == (4, 4) and np.shape(got['covariance']) == (6, 6)
+    assert got['front_m'] == [0.08, 0.0, 0.0]
     assert got['T_cam_obj'][2][3] == 0.5 and got['scale_source'] == 'category_mean'
     assert known.loaded['categories'] == ['mug'] and known.loaded['preset'] == 'warm'
     assert known.seen.intrinsics.fx == 384  # guessed: 1.2 x 320

@@ -106,7 +106,7 @@ def test_photographs_are_judged_by_their_keypoints(tiny):
     intrinsics = Intrinsics(400, 400, 160, 120, 320, 240)
     pipeline = KnownErrors()
     T = pipeline.answer(intrinsics, read_set(tiny).frames[0].objects[0].box).T_cam_obj
-    points = metrics.reference_points(np.array([0.12, 0.08, 0.1]), np.array([0.02, 0, 0]))
+    points = metrics.reference_points(np.array([0.12, 0.08, 0.1]), np.array([0.08, 0, 0]))
     px = camera.project(intrinsics, points @ T[:3, :3].T + T[:3, 3])
     px[0] += 0.1 * np.hypot(120, 120), 0
     keypoints = dict(zip(('top', 'bottom', 'front'), px.tolist(), strict=True))

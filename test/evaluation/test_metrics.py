@@ -62,7 +62,7 @@ def test_image_angle_is_clockwise_as_seen():
 
 
 def test_reference_points_of_a_mug_and_their_angle():
-    points = metrics.reference_points(np.array([0.12, 0.08, 0.1]), np.array([0.02, 0, 0]))
+    points = metrics.reference_points(np.array([0.12, 0.08, 0.1]), np.array([0.08, 0, 0]))
     np.testing.assert_allclose(points, [[0, 0, 0.05], [0, 0, -0.05], [0.08, 0, 0]])
     true = np.array([[100, 50], [100, 150], [160, 100]])
     turned = np.array([[100, 50], [100, 150], [100, 160]])
