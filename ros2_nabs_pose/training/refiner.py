@@ -4,17 +4,16 @@
 
 Encoders and generators stay as they are. Each crop gets three hypotheses: what the encoder thinks
 first, one of its other readings, and the truth turned by anything up to 60 degrees. So the refiner
-sees the errors that readings make, and others that it must not take for usual.
+sees the errors that readings make, and others that it must not take for usual. Some have been moved
+by what it has learned so far, since in a fit it looks at what it has moved itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 import copy
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 import json
-import math
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +22,27 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
-from .compose import compose, Crops, mirrored, recolour
+from .compose import compose, mirrored, recolour
 from .engine import Engine, full_precision, random_devices
 from .instances import TrainingViews
 from .loop import follow, learning_rate, train_until
+from .refiner_task import (
+    BESIDE,
+    FRONT_SEEN,
+    HYPOTHESES,
+    hypotheses_of,
+    losses,
+    rotation_errors,
+    STARTS,
+    Task,
+)
 from ..core.checkpoint import CategoryModel, load_model
-from ..core.encoder import Encoding
 from ..core.files import written_whole
 from ..core.fit import volumes
 from ..core.losses import Observed
-from ..core.pose_steps import draw, in_plane
+from ..core.pose_steps import draw
+from ..core.readings import read
 from ..core.refiner import (
-    Comparison,
-    EDGES_DEG,
     load_refiner,
     moved_by,
     pairs,
@@ -45,17 +52,15 @@ from ..core.refiner import (
     save_refiner,
     worth_of,
 )
-from ..core.rotations import exp_so3, geodesic_angle, rotation_facing, rotation_z
-from ..core.starts import first_rotations, Hypotheses, make_starts
+from ..core.starts import Hypotheses, make_starts
 from ..core.types import PoseError
 
-HYPOTHESES = 3
-STARTS = 4
-FRONT_SEEN = 0.15
+READINGS = (1, 2, 4)
+"""In how many ways crops are read, by chance: as presets do (``Preset.readings``)."""
+MOVED = 0.35
+"""Share of what was read that the refiner's average has moved once."""
 UNTOLD = 0.1
 """Share of hypotheses beside which the refiner is not shown what points the encoder read."""
-NEAR_RAD = math.radians(70.0)
-"""Farther off, there is more than one way back, and the correction counts little."""
 VALIDATION_BATCHES = 4
 VALIDATION_SEED = 23
 
@@ -85,97 +90,6 @@ class RefinerTraining:
     command: str = ''
 
 
-@dataclass(frozen=True)
-class Task:
-    """What the refiner is shown and should say, a row a hypothesis (H).
-
-    pair: (H, 12, S, S). now: the hypotheses; their owners are rows of no use here. R: (H, 3, 3),
-    t: (H, 2), log_scale: (H,) of the truth. turn_seen: (H,) whether the turn about the object's
-    axis can be told; where it cannot, the axis alone counts.
-    """
-
-    pair: Tensor
-    now: Hypotheses
-    R: Tensor
-    t: Tensor
-    log_scale: Tensor
-    turn_seen: Tensor
-
-    @classmethod
-    def joined(cls, tasks: list[Task]) -> Task:
-        """All of several categories; codes, which may differ in length, are left out."""
-        def of_all(*names: str) -> list[Tensor]:
-            return [torch.cat([attrgetter(name)(x) for x in tasks]) for name in names]
-
-        owner, R, t, log_scale, warm, loss = of_all(
-            *(f'now.{f.name}' for f in fields(Hypotheses) if f.name != 'latent'))
-        now = Hypotheses(owner, R, t, log_scale, tasks[0].now.latent, warm, loss)
-        pair, *rest = of_all('pair', 'R', 't', 'log_scale', 'turn_seen')
-        return cls(pair, now, *rest)
-
-
-def rotation_errors(R: Tensor, truth: Tensor, turn_seen: Tensor) -> Tensor:
-    """(H,) rad between rotations, or between their axes where no turn can be told."""
-    axis = torch.arccos((R[:, :, 2] * truth[:, :, 2]).sum(1).clamp(-1.0, 1.0))
-    return torch.where(turn_seen, geodesic_angle(R, truth), axis)
-
-
-def _some_turns(count: int, device: torch.device) -> Tensor:
-    """Rotation vectors (count, 3): a third small, two fifths middling, the rest up to 60 deg."""
-    kind = torch.rand(count, 1, device=device)
-    normal = torch.randn(count, 1, device=device)
-    angle = torch.where(kind < 0.35, math.radians(6.0) * normal,
-                        torch.where(kind < 0.75, math.radians(18.0) * normal,
-                                    math.radians(60.0) * torch.rand(count, 1, device=device)))
-    return angle * functional.normalize(torch.randn(count, 3, device=device), dim=1)
-
-
-def hypotheses_of(said: Encoding, crops: Crops, free_about_z: bool) -> Hypotheses:
-    """Three hypotheses of each crop (B), in a row: read, read otherwise, beside the truth."""
-    count, device = len(crops.t), crops.t.device
-    read, _ = first_rotations(said, STARTS, free_about_z)
-    other = torch.randint(STARTS, (count,), device=device)
-    rows = torch.arange(count, device=device)
-    R = torch.stack((read[:, 0], read[rows, other],
-                     exp_so3(_some_turns(count, device)) @ crops.R), 1)
-    # Half of what was read is turned a little more, so that the same crop is not the same task.
-    some = (torch.rand(count, HYPOTHESES, 1, device=device) < 0.5).to(R.dtype)
-    some[:, 2] = 0.0
-    about = functional.normalize(torch.randn(count, HYPOTHESES, 3, device=device), dim=2)
-    angle = math.radians(6.0) * torch.randn(count, HYPOTHESES, 1, device=device)
-    R = exp_so3(some * angle * about) @ R
-    if free_about_z:  # as a fit's hypotheses are told, and the points that the encoder reads
-        R = rotation_facing(R[..., 2])
-    t, log_scale = (x.unsqueeze(1).repeat_interleave(HYPOTHESES, 1)
-                    for x in (said.t, said.log_scale))
-    exact = torch.rand(count, device=device) < 0.5
-    t[exact, 2], log_scale[exact, 2] = crops.t[exact], crops.log_scale[exact]
-    t = t + 0.02 * torch.randn_like(t)
-    log_scale = log_scale + 0.03 * torch.randn_like(log_scale)
-    total = count * HYPOTHESES
-    return Hypotheses(rows.repeat_interleave(HYPOTHESES), R.flatten(0, 1), t.flatten(0, 1),
-                      log_scale.flatten(), said.mean.repeat_interleave(HYPOTHESES, 0),
-                      torch.zeros(total, dtype=torch.bool, device=device),
-                      torch.zeros(total, device=device))
-
-
-def losses(said: Comparison, task: Task) -> dict[str, Tensor]:
-    """Terms: the rotation after the move, place and size after it, and the error before it."""
-    before = rotation_errors(task.now.R, task.R, task.turn_seen)
-    after = moved_by(task.now, said, free_about_z=False)
-    axis, front = (torch.linalg.vector_norm(after.R[:, :, k] - task.R[:, :, k] + 1e-6, dim=1)
-                   for k in (2, 0))
-    counts = torch.where(before < NEAR_RAD, 1.0, 0.15)
-    rotation = counts * (1.5 * axis + front * task.turn_seen)
-    # A turn that nobody can tell is not to be told.
-    own_axis = (rotation_z(-in_plane(task.now.R)) @ task.now.R)[:, :, 2]
-    spin = 0.3 * (said.turn * own_axis).sum(1).abs() * ~task.turn_seen
-    place = (after.t - task.t).abs().sum(1) + (after.log_scale - task.log_scale).abs()
-    wanted = torch.bucketize(torch.rad2deg(before), before.new_tensor(EDGES_DEG))
-    return {'rotation': 3.0 * (rotation + spin).mean(), 'place': 2.0 * place.mean(),
-            'class': 0.5 * functional.cross_entropy(said.logits, wanted)}
-
-
 class RefinerTrainer:
     """The refiner (trained and averaged), its optimiser, and models and data that stay."""
 
@@ -193,7 +107,7 @@ class RefinerTrainer:
             go_on_from(self.refiner, load_refiner(Path(config.init)))
         else:
             begin_with(self.refiner, next(iter(self.models.values())))
-        self.average = copy.deepcopy(self.refiner).requires_grad_(False)
+        self.average = copy.deepcopy(self.refiner).requires_grad_(False).eval()
         self.optimizer = torch.optim.AdamW(self.refiner.parameters(), lr=config.learning_rate,
                                            betas=(0.9, 0.99), weight_decay=1e-2)
         self.step = 0
@@ -222,8 +136,9 @@ class RefinerTrainer:
             flip = torch.rand(instances, device=self.device) < 0.5
             views = mirrored(views, flip.repeat_interleave(2))
         crops = compose(recolour(views, 2), data.backgrounds)
+        ways = READINGS[int(torch.randint(len(READINGS), ()))]
         with self.engine.autocast():
-            said = model.encoder(crops.image)
+            said = read(model, crops.image, ways)
         said = full_precision(said)
         said = replace(said, axis=functional.normalize(said.axis, dim=1))
         now = hypotheses_of(said, crops, free)
@@ -234,11 +149,27 @@ class RefinerTrainer:
             0.15 * torch.randn(len(now.owner), device=self.device))
         with self.engine.autocast():
             shapes, styles = model.generator.volume(said.mean)
-            volume = shapes.float()[now.owner], styles.float()[now.owner]
-            focal = torch.exp(now.log_scale) / perspective
-            drawn = draw(model, now, focal, volume, alone=True)[:, 0].float()
+        volume = shapes.float()[now.owner], styles.float()[now.owner]
+        focal = torch.exp(now.log_scale) / perspective
+
+        def compared(now: Hypotheses, rows: Tensor) -> Tensor:
+            with self.engine.autocast():
+                drawn = draw(model, now, focal[rows], (volume[0][rows], volume[1][rows]),
+                             alone=True)
+            return pairs(now, seen.pick(rows), drawn[:, 0].float(), focal[rows])
+
+        rows = torch.arange(len(now.owner), device=self.device)
+        own = torch.nonzero((torch.rand(len(rows), device=self.device) < MOVED)
+                            & (rows % HYPOTHESES != BESIDE))[:, 0]
+        if len(own):
+            before = now.pick(own)
+            with self.engine.autocast():
+                said_of = self.average(compared(before, own))
+            moved = moved_by(before, full_precision(said_of), free)
+            now = replace(now, **{name: getattr(now, name).index_copy(0, own, getattr(moved, name))
+                                  for name in ('R', 't', 'log_scale')})
         visible = crops.front_visible[now.owner] > FRONT_SEEN
-        return Task(pairs(now, seen, drawn, focal), now, crops.R[now.owner], crops.t[now.owner],
+        return Task(compared(now, rows), now, crops.R[now.owner], crops.t[now.owner],
                     crops.log_scale[now.owner], visible & (not free))
 
     def train_step(self) -> dict[str, float]:
@@ -250,7 +181,7 @@ class RefinerTrainer:
         self.refiner.train()
         with self.engine.autocast():
             said = self.refiner(task.pair)
-        said = Comparison(*(getattr(said, f.name).float() for f in fields(said)))
+        said = full_precision(said)
         terms = losses(said, task)
         loss = torch.stack(list(terms.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)

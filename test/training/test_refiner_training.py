@@ -17,23 +17,29 @@ from ros2_nabs_pose.core.refiner import (
     Comparison,
     EDGES_DEG,
     load_refiner,
+    moved_by,
     Refiner,
     RefinerConfig,
     save_refiner,
 )
 from ros2_nabs_pose.core.rotations import geodesic_angle, rotation_facing
 from ros2_nabs_pose.core.types import PoseError
+from ros2_nabs_pose.training import refiner as refiner_module
 from ros2_nabs_pose.training.compose import compose
 from ros2_nabs_pose.training.engine import Engine
 from ros2_nabs_pose.training.refiner import (
     begin_with,
     go_on_from,
-    hypotheses_of,
-    losses,
     RefinerTrainer,
     RefinerTraining,
-    Task,
     validate_refiner,
+)
+from ros2_nabs_pose.training.refiner_task import (
+    BESIDE,
+    HYPOTHESES,
+    hypotheses_of,
+    losses,
+    Task,
 )
 
 
@@ -95,6 +101,34 @@ def exact_task(turn_seen=True, off=0.0):
 def trainer_of_one():
     config = RefinerTraining(('mug',), 'd', 'm', None, '', '')
     return RefinerTrainer(config, {'mug': tiny_model()}, {'mug': tiny_views()})
+
+
+def test_some_of_what_was_read_is_moved_by_what_was_learned_so_far(monkeypatch):
+    runs = trainer_of_one()
+    turn = torch.tensor([0.3, -0.2, 0.1])
+    with torch.no_grad():
+        runs.average.head.bias[:6] = torch.tensor([0.6, -0.4, 0.2, 0.4, 0.0, 0.8])
+
+    def task(share):
+        monkeypatch.setattr(refiner_module, 'MOVED', share)
+        torch.manual_seed(9)
+        return runs.task('mug')
+
+    still, moved, usual = task(0.0), task(1.0), task(0.35)
+    read = torch.arange(len(still.now.owner)) % HYPOTHESES != BESIDE
+    said = Comparison(turn.expand(len(read), -1), torch.tensor([0.1, 0.0]).expand(len(read), -1),
+                      torch.full((len(read),), 0.2), torch.zeros(len(read), 6))
+    expected = moved_by(still.now, said, free_about_z=False)
+    for name in ('R', 't', 'log_scale'):
+        got, was = getattr(moved.now, name), getattr(still.now, name)
+        torch.testing.assert_close(got[read], getattr(expected, name)[read])
+        torch.testing.assert_close(got[~read], was[~read])
+    # The pairs show what was moved where it is now, and the truth stays.
+    assert float((moved.pair - still.pair)[read].abs().flatten(1).amax(1).min()) > 0.01
+    torch.testing.assert_close(moved.pair[~read], still.pair[~read])
+    torch.testing.assert_close(moved.R, still.R)
+    some = (usual.now.log_scale - still.now.log_scale).abs() > 0.1
+    assert 0 < int(some.sum()) < int(read.sum()) and not bool(some[~read].any())
 
 
 def silent(count, kind):
