@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from . import belief
+from .answers import answer, Fitted
 from .checkpoint import CategoryModel, load_model
 from .cuts import (
     Cut,
@@ -25,22 +26,16 @@ from .cuts import (
     tight_zoom,
     turn_upright,
 )
-from .encoder import bin_centers, Encoding
+from .encoder import Encoding
 from .fit import fit, FitResult
 from .folding import fold_norms
 from .front import front_point
-from .lift import lift, scale_from_depth
 from .losses import build_terms, Observed
 from .paper import fit_paper
 from .presets import PaperPreset, PoseStage, Preset, PRESETS, RefineStage
 from .readings import read
 from .refiner import load_refiner, Refiner
-from .rotations import (
-    axis_azimuth_from_rotation,
-    rotation_from_axis_azimuth,
-    rotation_z,
-    spin_nearest,
-)
+from .rotations import rotation_from_axis_azimuth, rotation_z
 from .starts import Hypotheses, make_starts, Remembered, swept_starts
 from .tracks import Track, Tracks
 from .types import (
@@ -50,9 +45,7 @@ from .types import (
     Intrinsics,
     PoseError,
     PoseEstimate,
-    SCALE_CATEGORY_MEAN,
     SCALE_DEPTH,
-    SCALE_KNOWN_SIZE,
 )
 
 WRAP_UP_S = 0.017
@@ -264,10 +257,12 @@ class PosePipeline:
         seconds = (time.perf_counter() - began) / len(cuts)
         for i, cut in enumerate(cuts):
             try:
-                estimate = self._estimate(model, cut, i, said, seen.mask, result, seconds)
+                estimate = answer(model, cut, Fitted(said, seen.mask, result, i),
+                                  self._known_radius(cut.box), seconds)
             except PoseError as error:
                 failures.append(Failure(cut.box, str(error)))
                 continue
+            estimate = replace(estimate, track_id=self._id(cut))
             estimates.append((cut.place, estimate))
             # Tracks remember the object in a crop that is cut out straight.
             straight = rotation_z(torch.tensor(-cut.turn_rad, dtype=torch.float64))
@@ -313,68 +308,12 @@ class PosePipeline:
                     refiner=self.refiner)
         return result.with_better(rows, swept)
 
-    def _estimate(self, model: CategoryModel, cut: Cut, i: int, said: Encoding, mask: Tensor,
-                  result: FitResult, seconds: float) -> PoseEstimate:
-        loss = float(result.loss[i])
-        R, t = result.best.R[i], result.best.t[i].double().cpu().numpy()
-        scale = float(torch.exp(result.best.log_scale[i]))
-        made = result.synthesis
-        synthesis = torch.cat((made.rgb[i], made.alpha[i])).permute(1, 2, 0).cpu().numpy()
-        if not (np.isfinite(loss) and np.isfinite(t).all() and bool(torch.isfinite(R).all())):
-            raise PoseError('The fit did not converge to numbers: check the image for damage.')
-        outline = belief.outline_overlap(synthesis[..., 3], mask[i, 0].cpu().numpy(), cut.valid)
-        if outline < belief.MIN_OUTLINE:
-            raise PoseError(f'No {cut.box.category} explains the crop (outline overlap '
-                            f'{outline:.2f}): the box may show something else.')
-        yaw_std = 0.0
-        if model.card.symmetry != 'free_z':
-            _, yaw = axis_azimuth_from_rotation(R)
-            probability = torch.softmax(said.azimuth_logits[i], 0)
-            centers = bin_centers(len(probability)).numpy()
-            yaw_std = belief.yaw_spread(probability.cpu().numpy(), centers, float(yaw))
-        radius, source, size, center = self._size(model, cut, result, i, t, scale, synthesis)
-        T_cam_obj = lift(cut.view, R.double().cpu().numpy(), t, scale, radius)
-        if model.card.symmetry == 'free_z' and cut.track is not None:
-            # Among equal rotations the one nearest to the last one is published.
-            T_cam_obj[:3, :3] = spin_nearest(torch.from_numpy(T_cam_obj[:3, :3]),
-                                             torch.from_numpy(cut.track.R_cam_obj)).numpy()
-        prior = model.card.size
-        radius_std = prior.radius_std_m / prior.radius_m if source == SCALE_CATEGORY_MEAN else 0.02
-        track_id = cut.box.track_id or (cut.track.track_id if cut.track else self._tracks.new_id())
-        return PoseEstimate(
-            category=cut.box.category, track_id=track_id, box=cut.box, T_cam_obj=T_cam_obj,
-            size_m=size, box_center_m=center,
-            confidence=belief.confidence(outline, yaw_std, float(result.worth[i])),
-            covariance=belief.pose_covariance(T_cam_obj, yaw_std, radius_std),
-            scale_source=source, loss=loss, iterations=result.iterations,
-            warm=bool(result.best.previous[i]), seconds=seconds,
-            latent=result.best.latent[i].cpu().numpy(), view=cut.view, crop_rgb=cut.rgb,
-            synthesis_rgba=_straight(synthesis), radius_m=radius)
+    def _known_radius(self, box: Box) -> float | None:
+        return self.known_radius_m.get(box.category)
 
-    @torch.no_grad()
-    def _size(self, model: CategoryModel, cut: Cut, result: FitResult, i: int, t: np.ndarray,
-              scale: float, synthesis: np.ndarray) -> tuple[float, str, np.ndarray, np.ndarray]:
-        """Radius (m), where it came from, bounding box and its centre (m)."""
-        prior = model.card.size
-        read = model.generator.proportions(model.generator.style(result.best.latent[i:i + 1]))
-        spread = 2.0 * prior.radius_std_m
-        radius = float(np.clip(float(read.log_radius_m.exp()), prior.radius_m - spread,
-                               prior.radius_m + spread))
-        source = SCALE_CATEGORY_MEAN
-        if cut.box.category in self.known_radius_m:
-            radius, source = self.known_radius_m[cut.box.category], SCALE_KNOWN_SIZE
-        elif cut.depth_m is not None:
-            made = result.synthesis
-            relative = (made.depth[i, 0] / made.alpha[i, 0].clamp_min(1e-3)).cpu().numpy()
-            measured = scale_from_depth(cut.view, t, scale, cut.depth_m, synthesis[..., 3] > 0.7,
-                                        relative)
-            if measured is not None:
-                radius, source = measured, SCALE_DEPTH
-        if source == SCALE_CATEGORY_MEAN and cut.track is not None and cut.track.radius_m:
-            # A frame without depth must not make the object jump back to a guessed size.
-            radius, source = cut.track.radius_m, SCALE_DEPTH
-        return (radius, source, radius * read.size[0].double().cpu().numpy(),
-                radius * read.center[0].double().cpu().numpy())
+    def _id(self, cut: Cut) -> str:
+        """The detector's id, the track's, or a new one."""
+        return cut.box.track_id or (cut.track.track_id if cut.track else self._tracks.new_id())
 
     def _remember(self, cut: Cut, stamp_s: float | None) -> Remembered | None:
         if cut.track is None:
@@ -386,9 +325,3 @@ class PosePipeline:
     def _tensor(self, values: np.ndarray | list[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.asarray(values, np.float32)).to(self.device)
 
-
-def _straight(premultiplied: np.ndarray) -> np.ndarray:
-    """RGBA whose colour is no longer multiplied by alpha."""
-    alpha = premultiplied[..., 3:]
-    colour = premultiplied[..., :3] / np.maximum(alpha, 1e-3)
-    return np.concatenate((np.clip(colour, 0.0, 1.0), alpha), 2).astype(np.float32)

@@ -25,13 +25,13 @@ from .sets import EvaluationSet, TrueFrame, TrueObject
 from ..core import PosePipeline
 from ..core.checkpoint import CategoryModel, ModelCard
 from ..core.encoder import Encoding
-from ..core.fit import fit, FitResult
+from ..core.fit import fit
 from ..core.lift import unlift
 from ..core.losses import Observed
 from ..core.presets import JointStage, PaperPreset, Preset
 from ..core.rotations import rotation_facing
 from ..core.starts import Hypotheses
-from ..core.types import Box, CropView, PoseError, SCALE_KNOWN_SIZE
+from ..core.types import Box, CropView, PoseError
 
 CODE_STEPS = 120
 """Gradient steps to a code at the true pose; a fit without a refiner takes a few of them."""
@@ -128,14 +128,11 @@ class InformedPipeline(PosePipeline):
             latent[starts.owner == i] = code
         return replace(starts, latent=latent)
 
-    def _size(self, model: CategoryModel, cut: Any, result: FitResult, i: int, t: np.ndarray,
-              scale: float, synthesis: np.ndarray) -> tuple[float, str, np.ndarray, np.ndarray]:
-        radius, source, size, center = super()._size(model, cut, result, i, t, scale, synthesis)
-        true = self._true(cut.box)
+    def _known_radius(self, box: Box) -> float | None:
+        true = self._true(box)
         if self.truth != 'size' or true is None:
-            return radius, source, size, center
-        known = true_radius_m(true, model.card)
-        return known, SCALE_KNOWN_SIZE, size * known / radius, center * known / radius
+            return super()._known_radius(box)
+        return true_radius_m(true, self.models[box.category].card)
 
     def _true(self, box: Box) -> TrueObject | None:
         true = box.true if isinstance(box, InformedBox) else None

@@ -1,0 +1,135 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""From what a fit ended with to what is answered: pose in metres, size, confidence, spread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import belief
+from .checkpoint import CategoryModel
+from .cuts import Cut
+from .encoder import bin_centers, Encoding
+from .fit import FitResult
+from .lift import lift, scale_from_depth
+from .rotations import axis_azimuth_from_rotation, spin_nearest
+from .types import PoseError, PoseEstimate, SCALE_CATEGORY_MEAN, SCALE_DEPTH, SCALE_KNOWN_SIZE
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Row ``row`` of a fit: what was read of that crop, its mask as seen, and the fit itself."""
+
+    said: Encoding
+    mask: Tensor
+    result: FitResult
+    row: int
+
+    @property
+    def t(self) -> np.ndarray:
+        """(2,) place in the crop."""
+        place: np.ndarray = self.result.best.t[self.row].double().cpu().numpy()
+        return place
+
+    @property
+    def scale(self) -> float:
+        """Apparent radius in the crop."""
+        return float(torch.exp(self.result.best.log_scale[self.row]))
+
+    @property
+    def synthesis(self) -> np.ndarray:
+        """(S, S, 4) what is drawn in the crop, colour multiplied by alpha."""
+        made = self.result.synthesis
+        drawn: np.ndarray = torch.cat((made.rgb[self.row], made.alpha[self.row])).permute(
+            1, 2, 0).cpu().numpy()
+        return drawn
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An object's metric size: radius (m), where it came from, its box's extent and centre (m)."""
+
+    radius_m: float
+    source: str
+    size_m: np.ndarray
+    center_m: np.ndarray
+
+
+def answer(model: CategoryModel, cut: Cut, fitted: Fitted, known_radius_m: float | None,
+           seconds: float) -> PoseEstimate:
+    """The answer for one crop, with the box's track id; PoseError where the fit explains nothing.
+
+    known_radius_m: the object's, where the user knows it.
+    """
+    result, row = fitted.result, fitted.row
+    R, t, synthesis = result.best.R[row], fitted.t, fitted.synthesis
+    loss = float(result.loss[row])
+    if not (np.isfinite(loss) and np.isfinite(t).all() and bool(torch.isfinite(R).all())):
+        raise PoseError('The fit did not converge to numbers: check the image for damage.')
+    outline = belief.outline_overlap(synthesis[..., 3], fitted.mask[row, 0].cpu().numpy(),
+                                     cut.valid)
+    if outline < belief.MIN_OUTLINE:
+        raise PoseError(f'No {cut.box.category} explains the crop (outline overlap '
+                        f'{outline:.2f}): the box may show something else.')
+    yaw_std = 0.0
+    if model.card.symmetry != 'free_z':
+        _, yaw = axis_azimuth_from_rotation(R)
+        probability = torch.softmax(fitted.said.azimuth_logits[row], 0)
+        centers = bin_centers(len(probability)).numpy()
+        yaw_std = belief.yaw_spread(probability.cpu().numpy(), centers, float(yaw))
+    measured = _measured(model, cut, fitted, known_radius_m)
+    T_cam_obj = lift(cut.view, R.double().cpu().numpy(), t, fitted.scale, measured.radius_m)
+    if model.card.symmetry == 'free_z' and cut.track is not None:
+        # Among equal rotations the one nearest to the last one is published.
+        T_cam_obj[:3, :3] = spin_nearest(torch.from_numpy(T_cam_obj[:3, :3]),
+                                         torch.from_numpy(cut.track.R_cam_obj)).numpy()
+    prior = model.card.size
+    guessed = measured.source == SCALE_CATEGORY_MEAN
+    radius_std = prior.radius_std_m / prior.radius_m if guessed else 0.02
+    return PoseEstimate(
+        category=cut.box.category, track_id=cut.box.track_id, box=cut.box, T_cam_obj=T_cam_obj,
+        size_m=measured.size_m, box_center_m=measured.center_m,
+        confidence=belief.confidence(outline, yaw_std, float(result.worth[row])),
+        covariance=belief.pose_covariance(T_cam_obj, yaw_std, radius_std),
+        scale_source=measured.source, loss=loss, iterations=result.iterations,
+        warm=bool(result.best.previous[row]), seconds=seconds,
+        latent=result.best.latent[row].cpu().numpy(), view=cut.view, crop_rgb=cut.rgb,
+        synthesis_rgba=_straight(synthesis), radius_m=measured.radius_m)
+
+
+@torch.no_grad()
+def _measured(model: CategoryModel, cut: Cut, fitted: Fitted,
+              known_radius_m: float | None) -> Measured:
+    """Metric size: known, measured by depth now or before, or what the code and category tell."""
+    prior, row, made = model.card.size, fitted.row, fitted.result.synthesis
+    read = model.generator.proportions(
+        model.generator.style(fitted.result.best.latent[row:row + 1]))
+    spread = 2.0 * prior.radius_std_m
+    radius = float(np.clip(float(read.log_radius_m.exp()), prior.radius_m - spread,
+                           prior.radius_m + spread))
+    source = SCALE_CATEGORY_MEAN
+    if known_radius_m is not None:
+        radius, source = known_radius_m, SCALE_KNOWN_SIZE
+    elif cut.depth_m is not None:
+        alpha = made.alpha[row, 0]
+        relative = (made.depth[row, 0] / alpha.clamp_min(1e-3)).cpu().numpy()
+        by_depth = scale_from_depth(cut.view, fitted.t, fitted.scale, cut.depth_m,
+                                    (alpha > 0.7).cpu().numpy(), relative)
+        if by_depth is not None:
+            radius, source = by_depth, SCALE_DEPTH
+    if source == SCALE_CATEGORY_MEAN and cut.track is not None and cut.track.radius_m:
+        # A frame without depth must not make the object jump back to a guessed size.
+        radius, source = cut.track.radius_m, SCALE_DEPTH
+    return Measured(radius, source, radius * read.size[0].double().cpu().numpy(),
+                    radius * read.center[0].double().cpu().numpy())
+
+
+def _straight(premultiplied: np.ndarray) -> np.ndarray:
+    """RGBA whose colour is no longer multiplied by alpha."""
+    alpha = premultiplied[..., 3:]
+    colour = premultiplied[..., :3] / np.maximum(alpha, 1e-3)
+    return np.concatenate((np.clip(colour, 0.0, 1.0), alpha), 2).astype(np.float32)
