@@ -24,6 +24,10 @@ categories; same names need none.
 """
 
 
+NONE = ('',)
+"""Default of a list that is empty."""
+
+
 def _parameter(default: Any, description: str, *, live: bool = False, read_only: bool = False,
                low: float | None = None, high: float | None = None,
                choices: tuple[str, ...] = ()) -> Any:
@@ -52,7 +56,10 @@ class Parameters:
     preset: str = _parameter(
         'cold', "Effort of the fit: 'warm', 'cold' (tracked objects get warm) or 'accurate'.",
         choices=('warm', 'cold', 'accurate'))
-    seed: int = _parameter(0, 'Seed of the start hypotheses; equal input gives equal poses.', low=0)
+    known_sizes: tuple[str, ...] = _parameter(
+        NONE, "Categories whose objects' size is known, as 'category:metres' of the longest side "
+        "of the box around one, such as 'mug:0.12'; distances then are no guess, also without "
+        'depth.')
     num_threads: int = _parameter(
         0, 'CPU threads of the fit; 0: one for each core, at most 4.', low=0, high=256)
     fit_niceness: int = _parameter(
@@ -129,6 +136,23 @@ class Parameters:
                 **{class_key(class_id): category for class_id, _, category in entries
                    if category in self.categories}}
 
+    @property
+    def known_sizes_m(self) -> dict[str, float]:
+        """Longest side (m) by category; ValueError in one sentence where an entry is none."""
+        sizes: dict[str, float] = {}
+        for entry in filter(None, self.known_sizes):
+            category, _, metres = entry.rpartition(':')
+            try:
+                size = float(metres)
+            except ValueError:
+                size = math.nan
+            if category not in self.categories or not 0.0 < size < math.inf:
+                raise ValueError(
+                    f"known_sizes has {entry!r}: write 'category:metres' with a size above 0 and "
+                    f'one of {", ".join(self.categories)}')
+            sizes[category] = size
+        return sizes
+
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Parameters:
         """Snapshot from parameter values by name; defaults where a name is missing.
@@ -145,6 +169,7 @@ class Parameters:
         for entry in snapshot.class_map:
             if not all(entry.rpartition(':')[1:]):
                 raise ValueError(f"class_map has {entry!r}: write 'class_id:category'")
+        _ = snapshot.known_sizes_m
         size = snapshot.detection_image_size
         if len(size) != 2 or (0 in size) != (size == (0, 0)):
             raise ValueError(f'detection_image_size is {list(size)}: give width and height, or '
@@ -155,8 +180,10 @@ class Parameters:
 def _checked(spec: Field[Any], value: Any) -> Any:
     if isinstance(spec.default, tuple):
         kind = type(spec.default[0])
-        # An empty YAML list arrives as [''] from some launch files; it means the same.
-        return tuple(_in_range(spec, kind(item)) for item in value if item != '')
+        # An empty YAML list arrives as [''] from some launch files; it means the same. ROS has no
+        # type for an empty list, so [''] is also how a parameter's default says that.
+        given = tuple(_in_range(spec, kind(item)) for item in value if item != '')
+        return given or (NONE if spec.default == NONE else ())
     return _in_range(spec, value)
 
 

@@ -87,7 +87,7 @@ class Processing:
         torch.set_num_threads(parameters.num_threads or min(4, os.cpu_count() or 1))
         pipeline = PosePipeline.load(
             parameters.categories, device=parameters.device, preset=parameters.preset,
-            models_dir=parameters.models_dir or None, seed=parameters.seed)
+            models_dir=parameters.models_dir or None, known_size_m=parameters.known_sizes_m)
         warm_up(pipeline, parameters.categories)
         self.symmetries = {name: model.card.symmetry for name, model in pipeline.models.items()}
         return pipeline

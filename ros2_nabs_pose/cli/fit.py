@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 
     from ..core.types import PoseEstimate
 
+OPEN_DEG = 60.0
+"""Spread of the turn about z from which on it is called unknown."""
+
 EXAMPLES = """examples:
   nabs-pose fit kitchen.jpg --category mug --box 210 150 330 270
   nabs-pose fit 0001.png --category mug --box 210 150 330 270 \\
       --intrinsics 615 615 320 240 --mask mug.png --json --overlay pose.png
   nabs-pose fit 0001.png --category can --box 40 60 90 160 --depth 0001-depth.png
+  nabs-pose fit 0001.png --category mug --box 210 150 330 270 --known-size 0.12
 
 Without --intrinsics the focal length is taken as 1.2 times the longer side of the image, as of a
 phone; distances then are rough. Exit status: 0 a pose, 1 no pose is believed in, 2 bad input.
@@ -46,10 +50,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                         help="16-bit depth of the image's size; gives the metric scale")
     parser.add_argument('--depth-unit', type=float, default=0.001, metavar='M',
                         help='metres of one step of the depth image (default: 0.001)')
+    parser.add_argument('--known-size', type=float, metavar='M',
+                        help="longest side of the object's box, metres, where it is known; gives "
+                        'the metric scale')
     parser.add_argument('--preset', default='cold', help='effort of the fit (default: cold)')
     parser.add_argument('--device', default='cpu', help='cpu or cuda')
     parser.add_argument('--models', type=Path, metavar='DIR', help='folder of the model files')
-    parser.add_argument('--seed', type=int, default=0, help='of the starts (default: 0)')
+    parser.add_argument('--seed', type=int, default=0,
+                        help="of the paper presets' starts (default: 0)")
     parser.add_argument('--json', action='store_true', help='print one JSON object')
     parser.add_argument('--overlay', type=Path, metavar='OUT.png',
                         help='draw pose and synthesis over the image')
@@ -83,13 +91,17 @@ def run(args: argparse.Namespace) -> int:
         if pixels is not None and pixels.shape != (height, width):
             raise PoseError(f'{path} is {pixels.shape[1]} x {pixels.shape[0]}, but the image is '
                             f'{width} x {height}')
+    if args.known_size is not None and not 0.0 < args.known_size < float('inf'):
+        raise PoseError(f'--known-size is {args.known_size:g}: give metres above 0')
     if depth_m is not None and not np.any(depth_m > 0):
         raise PoseError(f'{args.depth} has no measured pixel')
 
     from ..core import PosePipeline
 
     pipeline = PosePipeline.load([args.category], device=args.device, preset=args.preset,
-                                 models_dir=args.models, seed=args.seed)
+                                 models_dir=args.models, seed=args.seed,
+                                 known_size_m=None if args.known_size is None
+                                 else {args.category: args.known_size})
     result = pipeline.estimate_frame(image, intrinsics, [box], depth_m=depth_m, masks=[mask])
     if not result.estimates:
         reason = result.failures[0].reason if result.failures else 'no pose is believed in'
@@ -121,6 +133,7 @@ def as_json(estimate: PoseEstimate, front_m: np.ndarray) -> dict[str, Any]:
         'covariance': estimate.covariance.tolist(),
         'scale_source': estimate.scale_source,
         'loss': float(estimate.loss),
+        'iterations': int(estimate.iterations),
         'seconds': float(estimate.seconds),
     }
 
@@ -137,11 +150,14 @@ def as_text(estimate: PoseEstimate, args: argparse.Namespace) -> str:
     T = estimate.T_cam_obj
     quaternion = quaternion_values(T[:3, :3].tolist())
     spread = np.sqrt(np.diag(estimate.covariance))
+    turns = np.degrees(np.sqrt(np.diag(T[:3, :3].T @ estimate.covariance[3:, 3:] @ T[:3, :3])))
+    about_z = f'+- {turns[2]:.1f} deg' if turns[2] < OPEN_DEG else 'not known'
     source = estimate.scale_source + ('' if args.intrinsics else ', guessed focal length')
     return '\n'.join([
         f'{estimate.category}, confidence {estimate.confidence:.2f}, {estimate.seconds:.2f} s',
         f'  position      {row(T[:3, 3], 4)} m  (+- {row(spread[:3], 4)}; scale: {source})',
-        f'  quaternion    {row(quaternion, 4)} xyzw  (+- {row(np.degrees(spread[3:]), 1)} deg)',
+        f'  quaternion    {row(quaternion, 4)} xyzw  '
+        f'(tilt +- {turns[0]:.1f} deg, about z {about_z})',
         f'  z axis        {row(T[:3, 2], 3)}',
         f'  x axis        {row(T[:3, 0], 3)}',
         f'  size          {row(estimate.size_m, 4)} m'])

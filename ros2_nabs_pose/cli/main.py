@@ -16,6 +16,8 @@ import sys
 
 SUBCOMMANDS = ('fit', 'benchmark', 'bag', 'render', 'train', 'train-refiner', 'demo')
 EXIT_BAD_INPUT = 2
+PACKAGES = {'cv2': 'opencv-python', 'PIL': 'pillow', 'yaml': 'pyyaml'}
+"""What modules are called where they are installed from, if otherwise."""
 
 EXAMPLES = """examples:
   nabs-pose fit kitchen.jpg --category mug --box 210 150 330 270
@@ -55,6 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(modules[args.command].run(args))
     except PoseError as error:
         print(f'nabs-pose {args.command}: {error}', file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except ModuleNotFoundError as error:
+        if (error.name or '').partition('.')[0] == __package__.partition('.')[0]:
+            raise
+        package = PACKAGES.get(error.name or '', str(error.name))
+        print(f'nabs-pose {args.command}: needs the Python package "{package}", which is '
+              f'not installed: pip install {package}', file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print(f'nabs-pose {args.command}: stopped', file=sys.stderr)

@@ -33,6 +33,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                         help='folder for state, log and samples (default: runs/CATEGORY)')
     parser.add_argument('--out', type=Path,
                         help='weights to write (default: models/CATEGORY.safetensors)')
+    parser.add_argument('--replace', action='store_true',
+                        help='write over weights that are at --out already')
     parser.add_argument('--init', type=Path, metavar='FILE',
                         help="state.pt of another category's run to start from; with --only "
                         'teacher a model, too')
@@ -78,5 +80,6 @@ def run(args: argparse.Namespace) -> int:
         learning_rate=args.learning_rate, seed=args.seed, device=args.device,
         threads=args.threads, variant=args.variant, precision=args.precision,
         tensorboard=args.tensorboard, validate_every=args.validate_every,
-        command=command_line()))
+        command=command_line()),
+        replace_out=args.replace)
     return 0

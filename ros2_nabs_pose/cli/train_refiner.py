@@ -35,6 +35,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                         help='folder for state and log (default: runs/refiner)')
     parser.add_argument('--out', type=Path, default=Path('models/shared/refiner.safetensors'),
                         help='weights to write (default: models/shared/refiner.safetensors)')
+    parser.add_argument('--replace', action='store_true',
+                        help='write over weights that are at --out already')
     parser.add_argument('--init', type=Path, metavar='WEIGHTS',
                         help="trained refiner to begin with (default: an encoder's first layers)")
     parser.add_argument('--steps', type=int, default=6000)
@@ -63,5 +65,6 @@ def run(args: argparse.Namespace) -> int:
         steps=args.steps, crops=args.crops,
         learning_rate=args.learning_rate, mirror=not args.no_mirror, seed=args.seed,
         device=args.device, threads=args.threads, precision=args.precision,
-        validate_every=args.validate_every, command=command_line()))
+        validate_every=args.validate_every, command=command_line()),
+        replace_out=args.replace)
     return 0

@@ -50,6 +50,14 @@ class Fitted:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What the user knows of an object: its radius, or the longest side of its box; metres."""
+
+    radius_m: float | None = None
+    side_m: float | None = None
+
+
+@dataclass(frozen=True)
 class Measured:
     """An object's metric size: radius (m), where it came from, its box's extent and centre (m)."""
 
@@ -59,12 +67,9 @@ class Measured:
     center_m: np.ndarray
 
 
-def answer(model: CategoryModel, cut: Cut, fitted: Fitted, known_radius_m: float | None,
+def answer(model: CategoryModel, cut: Cut, fitted: Fitted, known: Known,
            seconds: float) -> PoseEstimate:
-    """The answer for one crop, with the box's track id; PoseError where the fit explains nothing.
-
-    known_radius_m: the object's, where the user knows it.
-    """
+    """The answer for one crop, with the box's track id; PoseError where nothing is explained."""
     result, row = fitted.result, fitted.row
     R, t, synthesis = result.best.R[row], fitted.t, fitted.synthesis
     loss = float(result.loss[row])
@@ -75,15 +80,15 @@ def answer(model: CategoryModel, cut: Cut, fitted: Fitted, known_radius_m: float
     if outline < belief.MIN_OUTLINE:
         raise PoseError(f'No {cut.box.category} explains the crop (outline overlap '
                         f'{outline:.2f}): the box may show something else.')
-    yaw_std = 0.0
-    if model.card.symmetry != 'free_z':
+    yaw_std, free = 0.0, model.card.symmetry == 'free_z'
+    if not free:
         _, yaw = axis_azimuth_from_rotation(R)
         probability = torch.softmax(fitted.said.azimuth_logits[row], 0)
         centers = bin_centers(len(probability)).numpy()
         yaw_std = belief.yaw_spread(probability.cpu().numpy(), centers, float(yaw))
-    measured = _measured(model, cut, fitted, known_radius_m)
+    measured = _measured(model, cut, fitted, known)
     T_cam_obj = lift(cut.view, R.double().cpu().numpy(), t, fitted.scale, measured.radius_m)
-    if model.card.symmetry == 'free_z' and cut.track is not None:
+    if free and cut.track is not None:
         # Among equal rotations the one nearest to the last one is published.
         T_cam_obj[:3, :3] = spin_nearest(torch.from_numpy(T_cam_obj[:3, :3]),
                                          torch.from_numpy(cut.track.R_cam_obj)).numpy()
@@ -94,7 +99,8 @@ def answer(model: CategoryModel, cut: Cut, fitted: Fitted, known_radius_m: float
         category=cut.box.category, track_id=cut.box.track_id, box=cut.box, T_cam_obj=T_cam_obj,
         size_m=measured.size_m, box_center_m=measured.center_m,
         confidence=belief.confidence(outline, yaw_std, float(result.worth[row])),
-        covariance=belief.pose_covariance(T_cam_obj, yaw_std, radius_std),
+        covariance=belief.pose_covariance(
+            T_cam_obj, belief.UNKNOWN_YAW_STD_RAD if free else yaw_std, radius_std),
         scale_source=measured.source, loss=loss, iterations=result.iterations,
         warm=bool(result.best.previous[row]), seconds=seconds,
         latent=result.best.latent[row].cpu().numpy(), view=cut.view, crop_rgb=cut.rgb,
@@ -102,8 +108,7 @@ def answer(model: CategoryModel, cut: Cut, fitted: Fitted, known_radius_m: float
 
 
 @torch.no_grad()
-def _measured(model: CategoryModel, cut: Cut, fitted: Fitted,
-              known_radius_m: float | None) -> Measured:
+def _measured(model: CategoryModel, cut: Cut, fitted: Fitted, known: Known) -> Measured:
     """Metric size: known, measured by depth now or before, or what the code and category tell."""
     prior, row, made = model.card.size, fitted.row, fitted.result.synthesis
     read = model.generator.proportions(
@@ -112,8 +117,10 @@ def _measured(model: CategoryModel, cut: Cut, fitted: Fitted,
     radius = float(np.clip(float(read.log_radius_m.exp()), prior.radius_m - spread,
                            prior.radius_m + spread))
     source = SCALE_CATEGORY_MEAN
-    if known_radius_m is not None:
-        radius, source = known_radius_m, SCALE_KNOWN_SIZE
+    if known.radius_m is not None:
+        radius, source = known.radius_m, SCALE_KNOWN_SIZE
+    elif known.side_m is not None:
+        radius, source = known.side_m / float(read.size[0].max()), SCALE_KNOWN_SIZE
     elif cut.depth_m is not None:
         alpha = made.alpha[row, 0]
         relative = (made.depth[row, 0] / alpha.clamp_min(1e-3)).cpu().numpy()

@@ -18,6 +18,8 @@ UNREFINED = (-7.29, 9.94, -1.17)
 
 # Spread of a good fit on held-out renders; see "nabs-pose benchmark accuracy".
 AXIS_STD_RAD = math.radians(4.0)
+UNKNOWN_YAW_STD_RAD = math.pi / math.sqrt(3.0)
+"""Of a turn about the axis that nobody can tell: every one is equally likely."""
 LATERAL_STD = 0.01
 """Lateral position spread, relative to the distance."""
 

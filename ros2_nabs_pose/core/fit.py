@@ -179,7 +179,7 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
     so far is the answer. refiner: its stages do what stands ``instead`` where there is none, or
     where it does not know the category.
     """
-    terms = build_terms(preset.losses, model.encoder)
+    terms = build_terms(preset.losses, model.encoder, focal.device)
     if refiner is not None and not refiner.knows(model):
         refiner = None
     free = model.card.symmetry == 'free_z'

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import torch
 from torch import nn, Tensor
@@ -151,24 +151,68 @@ class EncoderFeatures:
         return total / self.levels
 
 
+@cache
+def _lpips_network(backbone: str, device: torch.device) -> nn.Module:
+    """LPIPS with its backbone, loaded once for all fits."""
+    try:
+        import lpips
+        network: nn.Module = lpips.LPIPS(net=backbone, verbose=False)
+    except Exception as error:  # the package raises whatever its download raised
+        raise PoseError(
+            f'The LPIPS backbone "{backbone}" could not be loaded ({error}): install lpips '
+            'and let it download once with internet, or use the loss "features", which '
+            'needs no download.') from error
+    return network.eval().requires_grad_(False).to(device)
+
+
 class Lpips:
     """The LPIPS distance (Zhang et al., CVPR 2018) through the ``lpips`` package."""
 
-    def __init__(self, backbone: str = 'alex') -> None:
-        try:
-            import lpips
-            self.network = lpips.LPIPS(net=backbone, verbose=False).eval()
-        except Exception as error:  # the package raises whatever its download raised
-            raise PoseError(
-                f'The LPIPS backbone "{backbone}" could not be loaded ({error}): install lpips '
-                'and let it download once with internet, or use the loss "features", which '
-                'needs no download.') from error
-        self.network.requires_grad_(False)
+    def __init__(self, backbone: str = 'alex', device: torch.device | None = None) -> None:
+        self.network = _lpips_network(backbone, device or torch.device('cpu'))
 
     def __call__(self, made: Synthesised, seen: Observed) -> Tensor:
         painted = made.rgb + (1.0 - made.alpha) * seen.rgb
         distance: Tensor = self.network(painted, seen.rgb, normalize=True)
         return distance.flatten(1).mean(1)
+
+
+VGG_LAYERS = 15
+"""Of VGG-19; the last one's activation is the 16th."""
+VGG_CHANNELS = (64, 64, 0, 128, 128, 0, 256, 256, 256)
+"""Of these layers' convolutions; 0 is a pooling."""
+
+
+@cache
+def _vgg_layers(trained: bool, device: torch.device) -> nn.Sequential:
+    """VGG-19 up to its 15th layer, loaded once for all fits."""
+    layers: nn.Sequential = (_trained_vgg() if trained else _untrained_vgg())[:VGG_LAYERS]
+    layers.eval().requires_grad_(False).to(device)
+    return layers
+
+
+def _trained_vgg() -> nn.Sequential:
+    try:
+        from torchvision.models import vgg19, VGG19_Weights
+        layers: nn.Sequential = vgg19(weights=VGG19_Weights.IMAGENET1K_V1).features
+    except Exception as error:  # torchvision raises whatever its download raised
+        raise PoseError(
+            f'The weights of VGG-19 could not be loaded ({error}): let torchvision download '
+            'them once with internet, or use the preset "paper_offline", which compares the '
+            'features of our own encoder.') from error
+    return layers
+
+
+def _untrained_vgg() -> nn.Sequential:
+    layers: list[nn.Module] = []
+    before = 3
+    for channels in VGG_CHANNELS:
+        if channels == 0:
+            layers.append(nn.MaxPool2d(2))
+            continue
+        layers += [nn.Conv2d(before, channels, 3, padding=1), nn.ReLU()]
+        before = channels
+    return nn.Sequential(*layers)
 
 
 class Vgg:
@@ -178,38 +222,9 @@ class Vgg:
     time: a yardstick of speed where the weights cannot be downloaded.
     """
 
-    LAYERS = 15
-    CHANNELS = (64, 64, 0, 128, 128, 0, 256, 256, 256)
-    """Of these layers' convolutions; 0 is a pooling. The last one's activation is the 16th."""
-
-    def __init__(self, trained: bool = True) -> None:
-        layers = self._trained() if trained else self._untrained()
-        self.layers = layers[:self.LAYERS].eval().requires_grad_(False)
+    def __init__(self, trained: bool = True, device: torch.device | None = None) -> None:
+        self.layers = _vgg_layers(trained, device or torch.device('cpu'))
         self._seen: tuple[Observed, Tensor] | None = None
-
-    @staticmethod
-    def _trained() -> nn.Sequential:
-        try:
-            from torchvision.models import vgg19, VGG19_Weights
-            layers: nn.Sequential = vgg19(weights=VGG19_Weights.IMAGENET1K_V1).features
-        except Exception as error:  # torchvision raises whatever its download raised
-            raise PoseError(
-                f'The weights of VGG-19 could not be loaded ({error}): let torchvision download '
-                'them once with internet, or use the preset "paper_offline", which compares the '
-                'features of our own encoder.') from error
-        return layers
-
-    @classmethod
-    def _untrained(cls) -> nn.Sequential:
-        layers: list[nn.Module] = []
-        before = 3
-        for channels in cls.CHANNELS:
-            if channels == 0:
-                layers.append(nn.MaxPool2d(2))
-                continue
-            layers += [nn.Conv2d(before, channels, 3, padding=1), nn.ReLU()]
-            before = channels
-        return nn.Sequential(*layers)
 
     def _maps(self, image: Tensor) -> Tensor:
         mean, std = image.new_tensor(((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
@@ -227,8 +242,9 @@ class Vgg:
 LPIPS_BACKBONES = ('alex', 'vgg', 'squeeze')
 
 
-def build_terms(weights: Mapping[str, float], encoder: Encoder) -> list[tuple[float, Term]]:
-    """Terms with their weights, by name.
+def build_terms(weights: Mapping[str, float], encoder: Encoder,
+                device: torch.device | None = None) -> list[tuple[float, Term]]:
+    """Terms with their weights, by name; networks are on ``device`` (default: CPU).
 
     'photometric', 'silhouette' and 'features' need nothing but the model; 'lpips-alex' (or just
     'lpips'), 'lpips-vgg', 'lpips-squeeze' and 'vgg' download an ImageNet backbone on first use;
@@ -237,9 +253,10 @@ def build_terms(weights: Mapping[str, float], encoder: Encoder) -> list[tuple[fl
     """
     makers: dict[str, Callable[[], Term]] = {
         'photometric': lambda: photometric, 'silhouette': lambda: silhouette,
-        'features': lambda: EncoderFeatures(encoder), 'lpips': Lpips, 'vgg': Vgg,
-        'vgg-untrained': partial(Vgg, trained=False),
-        **{f'lpips-{name}': partial(Lpips, name) for name in LPIPS_BACKBONES},
+        'features': lambda: EncoderFeatures(encoder), 'lpips': partial(Lpips, device=device),
+        'vgg': partial(Vgg, device=device),
+        'vgg-untrained': partial(Vgg, trained=False, device=device),
+        **{f'lpips-{name}': partial(Lpips, name, device) for name in LPIPS_BACKBONES},
     }
     unknown = set(weights) - set(makers)
     if unknown:

@@ -67,7 +67,7 @@ def choose(loss: Tensor, R: Tensor, among: int, within_rad: float) -> int:
 def fit_paper(model: CategoryModel, said: Encoding, crops: Observed, focal: Tensor,
               preset: PaperPreset, seed: int, deadline_s: float | None = None) -> FitResult:
     """Fit crops (O) one by one; arguments and result as for ``fit.fit``."""
-    terms = build_terms(preset.losses, model.encoder)
+    terms = build_terms(preset.losses, model.encoder, focal.device)
     generator = torch.Generator().manual_seed(seed)
     found = [_fit_one(model, said, o, on_white(crops.pick(torch.tensor([o] * preset.starts))),
                       focal[o], preset, terms, generator, deadline_s) for o in range(len(focal))]

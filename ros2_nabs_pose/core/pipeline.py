@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from . import belief
-from .answers import answer, Fitted
+from .answers import answer, Fitted, Known
 from .checkpoint import CategoryModel, load_model
 from .cuts import (
     Cut,
@@ -58,7 +58,12 @@ class PosePipeline:
     def __init__(self, models: Mapping[str, CategoryModel], preset: str = 'cold',
                  device: str = 'cpu', seed: int = 0,
                  known_radius_m: Mapping[str, float] | None = None,
-                 refiner: Refiner | None = None) -> None:
+                 refiner: Refiner | None = None,
+                 known_size_m: Mapping[str, float] | None = None) -> None:
+        """What is known of a category's objects: known_radius_m, ``PoseEstimate.radius_m``, or
+        known_size_m, the longest side of ``PoseEstimate.size_m``. seed: of the published protocol's
+        random starts; nothing else is left to chance.
+        """
         if preset not in PRESETS:
             raise PoseError(f'There is no preset "{preset}": choose from {", ".join(PRESETS)}.')
         if isinstance(PRESETS[preset], PaperPreset):
@@ -70,12 +75,13 @@ class PosePipeline:
         self.device = torch.device(device)
         self.seed = seed
         self.known_radius_m = dict(known_radius_m or {})
+        self.known_size_m = dict(known_size_m or {})
         self._tracks = Tracks()
 
     @classmethod
     def load(cls, categories: Sequence[str] | None = None, device: str = 'cpu',
-             preset: str = 'cold', models_dir: Path | str | None = None,
-             seed: int = 0) -> PosePipeline:
+             preset: str = 'cold', models_dir: Path | str | None = None, seed: int = 0,
+             known_size_m: Mapping[str, float] | None = None) -> PosePipeline:
         """Read the models of ``categories`` (default: all there are) and get ready.
 
         Raises PoseError where a model is missing or damaged or the device is not there.
@@ -111,7 +117,8 @@ class PosePipeline:
         refiner = None if weights is None else load_refiner(weights).to(device)
         if refiner is not None:
             fold_norms(refiner)
-        return cls(models, preset=preset, device=device, seed=seed, refiner=refiner)
+        return cls(models, preset=preset, device=device, seed=seed, refiner=refiner,
+                   known_size_m=known_size_m)
 
     @torch.no_grad()
     def drawn_mean(self, category: str) -> np.ndarray:
@@ -160,7 +167,6 @@ class PosePipeline:
         """
         began = time.perf_counter()
         deadline_s = None if max_latency_s is None else began + max_latency_s - WRAP_UP_S
-        torch.manual_seed(self.seed)
         frame = Frame(image, intrinsics, depth_m, masks)
         cuts, failures = self._cut(frame, boxes, stamp_s)
         estimates: list[tuple[int, PoseEstimate]] = []
@@ -258,7 +264,7 @@ class PosePipeline:
         for i, cut in enumerate(cuts):
             try:
                 estimate = answer(model, cut, Fitted(said, seen.mask, result, i),
-                                  self._known_radius(cut.box), seconds)
+                                  self._known(cut.box), seconds)
             except PoseError as error:
                 failures.append(Failure(cut.box, str(error)))
                 continue
@@ -308,8 +314,8 @@ class PosePipeline:
                     refiner=self.refiner)
         return result.with_better(rows, swept)
 
-    def _known_radius(self, box: Box) -> float | None:
-        return self.known_radius_m.get(box.category)
+    def _known(self, box: Box) -> Known:
+        return Known(self.known_radius_m.get(box.category), self.known_size_m.get(box.category))
 
     def _id(self, cut: Cut) -> str:
         """The detector's id, the track's, or a new one."""

@@ -94,19 +94,6 @@ def rotation_z(angle: Tensor) -> Tensor:
     return torch.stack([c, -s, o, s, c, o, o, o, i], -1).unflatten(-1, (3, 3))
 
 
-def split_in_plane(R: Tensor) -> tuple[Tensor, Tensor]:
-    """Split ``R`` (..., 3, 3) into an in-image turn and the rest: R = rotation_z(psi) @ R_view.
-
-    In ``R_view`` the object's z axis points upwards in the image: its x component is 0 and its y
-    component not positive. Where the axis points along the view (its image is shorter than
-    ``POLE``), up has no meaning and psi is 0. Returns psi (...) and R_view (..., 3, 3).
-    """
-    x, y = R[..., 0, 2], R[..., 1, 2]
-    pole = x * x + y * y < POLE * POLE
-    zero = torch.zeros_like(x)
-    psi = torch.atan2(torch.where(pole, zero, x), torch.where(pole, zero + 1.0, -y))
-    return psi, rotation_z(-psi) @ R
-
 
 def _swing(axis: Tensor) -> Tensor:
     """Smallest rotation (..., 3, 3) that takes (0, 0, -1) to the unit vectors ``axis``."""
@@ -175,18 +162,3 @@ def spin_nearest(R: Tensor, before: Tensor) -> Tensor:
     """``R @ rotation_z(a)`` (..., 3, 3) with the angle that brings it nearest to ``before``."""
     M = before.transpose(-1, -2) @ R
     return R @ rotation_z(torch.atan2(M[..., 0, 1] - M[..., 1, 0], M[..., 0, 0] + M[..., 1, 1]))
-
-
-def mean_rotation(R: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Chordal mean (3, 3) of ``R`` (N, 3, 3) with ``weights`` (N,), not negative, not all 0.
-
-    The rotation with the least weighted sum of squared matrix distances (Hartley et al. 2013,
-    Rotation Averaging, section 5.3).
-    """
-    if weights is None:
-        weights = R.new_ones(R.shape[0])
-    total = (weights[:, None, None] * R).sum(0)
-    U, _, Vh = torch.linalg.svd(total)
-    sign = torch.ones(3, dtype=R.dtype, device=R.device)
-    sign[2] = torch.sign(torch.linalg.det(U @ Vh))
-    return (U * sign) @ Vh

@@ -108,8 +108,7 @@ def _read(path: Path, root: Path) -> tuple[Any, _Files]:
     try:
         import trimesh
     except ImportError as error:
-        raise DatasetError("meshes need trimesh: pip install 'ros2_nabs_pose[data]' or pip "
-                           'install trimesh pillow') from error
+        raise DatasetError('meshes need trimesh: pip install trimesh pillow') from error
     files = _Files(path, root)
     more = {'split_objects': True} if path.suffix.lower() == '.obj' else {}
     load: Any = trimesh.load_scene

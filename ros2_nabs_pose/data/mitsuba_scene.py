@@ -41,8 +41,7 @@ def _imported() -> tuple[Any, Any]:
         import drjit
         import mitsuba as mi
     except ImportError as error:
-        raise RuntimeError("rendering needs Mitsuba 3: pip install 'ros2_nabs_pose[data]' "
-                           'or pip install mitsuba') from error
+        raise RuntimeError('rendering needs Mitsuba 3: pip install mitsuba') from error
     return mi, drjit
 
 

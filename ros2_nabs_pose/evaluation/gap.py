@@ -113,8 +113,18 @@ def fingerprint(plan: Plan, part: Part) -> dict[str, Any]:
     """What a part's figures depend on, as its file states it."""
     annotations = (plan.root / part.set / 'annotations.json').read_bytes()
     made_from = {**plan.settings, 'preset': repr(PRESETS[part.preset]),
-                 'annotations': hashlib.sha256(annotations).hexdigest()[:16]}
+                 'annotations': hashlib.sha256(annotations).hexdigest()[:16],
+                 'code': _code_hash()}
     return dict(json.loads(json.dumps(made_from)))
+
+
+def _code_hash() -> str:
+    """Hash of the sources that figures depend on: the method's and the evaluation's."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted((*package.glob('core/*.py'), *package.glob('evaluation/*.py'))):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def model_hashes(folder: Path, categories: Iterable[str] | None) -> dict[str, str]:

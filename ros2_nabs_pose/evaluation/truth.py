@@ -23,6 +23,7 @@ from torch import Tensor
 from .accuracy import Answer, evaluate, Inputs, Pipeline, report
 from .sets import EvaluationSet, TrueFrame, TrueObject
 from ..core import PosePipeline
+from ..core.answers import Known
 from ..core.checkpoint import CategoryModel, ModelCard
 from ..core.encoder import Encoding
 from ..core.fit import fit
@@ -128,11 +129,11 @@ class InformedPipeline(PosePipeline):
             latent[starts.owner == i] = code
         return replace(starts, latent=latent)
 
-    def _known_radius(self, box: Box) -> float | None:
+    def _known(self, box: Box) -> Known:
         true = self._true(box)
         if self.truth != 'size' or true is None:
-            return super()._known_radius(box)
-        return true_radius_m(true, self.models[box.category].card)
+            return super()._known(box)
+        return Known(true_radius_m(true, self.models[box.category].card))
 
     def _true(self, box: Box) -> TrueObject | None:
         true = box.true if isinstance(box, InformedBox) else None
@@ -161,7 +162,9 @@ def fit_codes(model: CategoryModel, at_truth: Hypotheses, seen: Observed, focal:
 
     at_truth: one row a crop, in the order of its owners; seen, focal: of all crops.
     """
-    held = replace(preset, stages=(JointStage(steps, 1),), rate_rotation=0.0, rate_place=0.0)
+    # The preset of a fit that holds its code moves none.
+    held = replace(preset, stages=(JointStage(steps, 1),), rate_rotation=0.0, rate_place=0.0,
+                   rate_latent=Preset.rate_latent)
     rows = replace(at_truth, owner=torch.arange(len(at_truth.owner), device=focal.device))
     return fit(model, rows, seen.pick(at_truth.owner), focal[at_truth.owner], held).best.latent
 

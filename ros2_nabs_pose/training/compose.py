@@ -165,7 +165,7 @@ def _background(pool: Tensor | None, batch: int, size: int, like: Tensor) -> Ten
 def _occluder(pool: Tensor | None, alpha: Tensor) -> tuple[Tensor, Tensor]:
     """Colour (B, 3, S, S) and coverage (B, 1, S, S) of something in front of the object.
 
-    A third of the crops get one: a half plane or an ellipse that reaches in from a side, filled
+    A third of the crops get one: a half plane or a strip that reaches in from a side, filled
     with clutter. It is drawn again as nothing where it would hide more than 35 % of the object.
     """
     batch, _, size, _ = alpha.shape

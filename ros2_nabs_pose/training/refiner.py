@@ -36,8 +36,8 @@ from .refiner_task import (
     STARTS,
     Task,
 )
+from .state import check_out, read_state, save_state, Stateful, take_up, write_config
 from ..core.checkpoint import CategoryModel, load_model
-from ..core.files import written_whole
 from ..core.fit import volumes
 from ..core.losses import Observed
 from ..core.pose_steps import draw
@@ -195,42 +195,20 @@ class RefinerTrainer:
         self.step += 1
         return {'loss': float(loss.detach()), **{k: float(v.detach()) for k, v in terms.items()}}
 
+    @property
+    def _parts(self) -> dict[str, Stateful]:
+        return {'refiner': self.refiner, 'average': self.average, 'optimizer': self.optimizer}
+
     def save_state(self, path: Path) -> None:
         """Everything a resumed run needs; atomic. All processes must call it, the first writes."""
-        random = self.engine.gather(torch.get_rng_state())
-        cuda = self.device.type == 'cuda'
-        there = self.engine.gather(torch.cuda.get_rng_state(self.device)) if cuda else None
-        if self.engine.rank:
-            return
-        with written_whole(path) as partial:
-            torch.save({
-                'step': self.step, 'seed': self.config.seed, 'data': self.fingerprint,
-                'refiner': self.refiner.state_dict(), 'average': self.average.state_dict(),
-                'optimizer': self.optimizer.state_dict(), 'random': random,
-                'random_device': there}, partial)
+        save_state(path, self.engine, self._parts, {
+            'step': self.step, 'seed': self.config.seed, 'data': self.fingerprint})
 
     def load_state(self, path: Path) -> None:
-        """Take up a run; PoseError where it had other data, another seed or other processes."""
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        if (state['data'], state['seed']) != (self.fingerprint, self.config.seed):
-            raise PoseError(f'{path.parent} holds a run with other data or another seed: choose '
-                            'another --run, or remove that folder.')
-        if len(state['random']) != self.engine.world:
-            raise PoseError(f"{path.parent} holds a run on {len(state['random'])} processes: take "
-                            'it up on as many, or choose another --run.')
-        try:
-            self.refiner.load_state_dict(state['refiner'])
-            self.average.load_state_dict(state['average'])
-            self.optimizer.load_state_dict(state['optimizer'])
-        except (RuntimeError, ValueError) as error:
-            raise PoseError(f'{path.parent} holds a run of a version with another network: choose '
-                            'another --run, or remove that folder.') from error
+        """Take up a run; PoseError where it was another one."""
+        state = read_state(path, self.device, self.fingerprint, self.config.seed)
+        take_up(path, state, self.engine, self._parts)
         self.step = state['step']
-        # Cloned: torch reads a state from where its storage begins, whatever the slice.
-        torch.set_rng_state(state['random'][self.engine.rank].cpu().clone())
-        if state['random_device'] is not None and self.device.type == 'cuda':
-            torch.cuda.set_rng_state(state['random_device'][self.engine.rank].cpu().clone(),
-                                     self.device)
 
 
 def begin_with(refiner: Refiner, model: CategoryModel) -> None:
@@ -304,13 +282,18 @@ def validate_refiner(refiner: Refiner, models: Mapping[str, CategoryModel],
     return found
 
 
-def train_refiner(config: RefinerTraining) -> dict[str, dict[str, float]]:
+def train_refiner(config: RefinerTraining,
+                  replace_out: bool = False) -> dict[str, dict[str, float]]:
     """Run (or resume) a training; returns the last validation.
 
-    Ctrl-C saves the state and usable weights before it leaves.
+    Ctrl-C saves the state and usable weights before it leaves. replace_out: weights at ``out`` that
+    another run wrote may be written over; PoseError otherwise.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
+    run = Path(config.run)
+    if not replace_out:
+        check_out(run, Path(config.out))
     engine = Engine(config.device, config.precision)
     clutter = Path(config.backgrounds) if config.backgrounds else None
     models = {c: load_model(Path(config.models) / f'{c}.safetensors').to(engine.device)
@@ -319,7 +302,7 @@ def train_refiner(config: RefinerTraining) -> dict[str, dict[str, float]]:
                                               engine.device) for c in config.categories}
                        for split in ('train', 'validation'))
     trainer = RefinerTrainer(config, models, views, engine)
-    run, first = Path(config.run), engine.rank == 0
+    first = engine.rank == 0
     state = run / 'state.pt'
     if first and Path(config.out).is_file():
         lost = set(load_refiner(Path(config.out)).config.categories) - set(config.categories)
@@ -330,7 +313,8 @@ def train_refiner(config: RefinerTraining) -> dict[str, dict[str, float]]:
         trainer.load_state(state)
         if first:
             print(f'Resuming {run} at step {trainer.step} of {config.steps}.')
-    run.mkdir(parents=True, exist_ok=True)
+    if first:
+        write_config(run, asdict(config))
     figures: dict[str, dict[str, float]] = {}
 
     def look() -> None:

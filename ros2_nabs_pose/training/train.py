@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, replace
-import json
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +29,11 @@ from .engine import Engine, full_precision
 from .instances import TrainingViews
 from .loop import append_row, follow, learning_rate, train_until
 from .objective import code_term, kl, proportions, readings, reconstruction, Weights
+from .state import check_out, read_state, save_state, Stateful, take_up, write_config
 from .teacher import CleanEncoder
 from .validate import sample_sheet, validate
 from ..core.checkpoint import CategoryModel, load_model, ModelCard, save_model
 from ..core.encoder import Encoder, EncoderConfig, Encoding
-from ..core.files import written_whole
 from ..core.generator import Generator, GeneratorConfig
 from ..core.types import PoseError
 from ..core.variants import get_variant
@@ -217,71 +216,34 @@ class Trainer:
         self.step += 1
         return {'loss': float(loss.detach()), **{k: float(v.detach()) for k, v in terms.items()}}
 
-    def save_state(self, path: Path) -> None:
-        """Everything a resumed run needs to go on as if it had never stopped; atomic.
+    @property
+    def _parts(self) -> dict[str, Stateful]:
+        return {'model': self.model, 'average': self.average, 'teacher': self.teacher,
+                'optimizer': self.optimizer}
 
-        With many processes all of them must call it; the first one writes.
-        """
-        cuda = self.device.type == 'cuda'
-        others = self.engine.gather(torch.get_rng_state())[1:]
-        others_device = (self.engine.gather(torch.cuda.get_rng_state(self.device))[1:] if cuda
-                         else None)
-        if self.engine.rank:
-            return
-        state = {
-            'step': self.step, 'seed': self.config.seed, 'data': self.data.fingerprint,
-            'model': self.model.state_dict(),
-            'average': self.average.state_dict(), 'teacher': self.teacher.state_dict(),
-            'optimizer': self.optimizer.state_dict(),
-            'random': torch.get_rng_state(),
-            'random_device': torch.cuda.get_rng_state(self.device) if cuda else None,
-            'random_others': others, 'random_others_device': others_device,
-            'variant': self.config.variant, 'only': self.config.only,
-            'mirror': self.config.mirror,
-            'processes': self.engine.world,
-        }
-        with written_whole(path) as partial:
-            torch.save(state, partial)
+    def save_state(self, path: Path) -> None:
+        """Everything a resumed run needs; atomic. All processes must call it, the first writes."""
+        config = self.config
+        save_state(path, self.engine, self._parts, {
+            'step': self.step, 'seed': config.seed, 'data': self.data.fingerprint,
+            'variant': config.variant, 'only': config.only, 'mirror': config.mirror})
 
     def load_state(self, path: Path) -> None:
-        """Take up a run where ``save_state`` left it.
-
-        Raises PoseError where the run had other data or another seed: its card would be false.
-        """
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        if (state['data'], state['seed']) != (self.data.fingerprint, self.config.seed):
-            raise PoseError(f'{path.parent} holds a run with other data or another seed: choose '
-                            'another --run, or remove that folder.')
-        if state.get('variant', 'compact') != self.config.variant:
+        """Take up a run where ``save_state`` left it; PoseError where it was another one."""
+        config = self.config
+        state = read_state(path, self.device, self.data.fingerprint, config.seed)
+        if state['variant'] != config.variant:
             raise PoseError(f"{path.parent} holds a run of the variant '{state['variant']}': give "
                             'that --variant, or another --run.')
-        if state.get('only', '') != self.config.only:
+        if state['only'] != config.only:
             raise PoseError(f'{path.parent} holds a run that trains other parts (--only): go on as '
                             'it began, or choose another --run.')
-        if state.get('mirror', False) != self.config.mirror:
-            how = 'with' if state.get('mirror') else 'without'
+        if state['mirror'] != config.mirror:
+            how = 'with' if state['mirror'] else 'without'
             raise PoseError(f'{path.parent} holds a run {how} mirror images (--no-mirror): go on '
                             'as it began, or choose another --run.')
-        if state.get('processes', 1) != self.engine.world:
-            raise PoseError(f"{path.parent} holds a run on {state.get('processes', 1)} processes: "
-                            'take it up on as many, or choose another --run.')
-        try:
-            self.model.load_state_dict(state['model'])
-            self.average.load_state_dict(state['average'])
-            self.teacher.load_state_dict(state['teacher'])
-            self.optimizer.load_state_dict(state['optimizer'])
-        except (RuntimeError, ValueError) as error:
-            raise PoseError(f'{path.parent} holds a run of a version with other networks: choose '
-                            'another --run, or remove that folder.') from error
+        take_up(path, state, self.engine, self._parts)
         self.step = state['step']
-        rank = self.engine.rank
-        random = state['random'] if rank == 0 else state['random_others'][rank - 1]
-        # Cloned: torch reads a state from where its storage begins, whatever the slice.
-        torch.set_rng_state(random.cpu().clone())
-        if state['random_device'] is not None and self.device.type == 'cuda':
-            others = state['random_others_device']
-            random = state['random_device'] if rank == 0 else others[rank - 1]
-            torch.cuda.set_rng_state(random.cpu().clone(), self.device)
 
     def begin_from(self, path: Path) -> None:
         """Start with another run's models (its ``state.pt``): what they share is learned already.
@@ -321,15 +283,18 @@ class Trainer:
         save_model(self.average, Path(self.config.out))
 
 
-def train(config: TrainConfig) -> dict[str, Any]:
+def train(config: TrainConfig, replace_out: bool = False) -> dict[str, Any]:
     """Run (or resume) a training; returns the validation figures of the last model.
 
     Ctrl-C saves the state and a usable model before it leaves. With ``only='teacher'`` there is no
-    model to write, and no figures.
+    model to write, and no figures. replace_out: weights at ``out`` that another run wrote may be
+    written over; PoseError otherwise.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
     run = Path(config.run)
+    if not replace_out and config.only != 'teacher':
+        check_out(run, Path(config.out))
     folder = Path(config.data)
     clutter = Path(config.backgrounds) if config.backgrounds else None
     sizes = get_variant(config.variant)
@@ -348,10 +313,9 @@ def train(config: TrainConfig) -> dict[str, Any]:
     elif config.only:
         raise PoseError(f'Training the {config.only} alone needs a trained generator beside it: '
                         'give --init the state.pt of a run, or a model.')
-    run.mkdir(parents=True, exist_ok=True)
-    curves = Curves(run / 'tensorboard', trainer.step) if config.tensorboard and first else None
     if first:
-        (run / 'config.json').write_text(json.dumps(dataclasses.asdict(config), indent=2))
+        write_config(run, dataclasses.asdict(config))
+    curves = Curves(run / 'tensorboard', trainer.step) if config.tensorboard and first else None
 
     figures: dict[str, Any] = {}
 

@@ -19,12 +19,28 @@ def test_json_has_the_promised_keys_and_values(tiny, known, capsys):
     got = json.loads(out)
     assert len(out.splitlines()) == 1
     assert {'T_cam_obj', 'size_m', 'confidence', 'covariance', 'scale_source',
-            'seconds'} <= set(got)
+            'iterations', 'seconds'} <= set(got)
     assert np.shape(got['T_cam_obj']) == (4, 4) and np.shape(got['covariance']) == (6, 6)
     assert got['front_m'] == [0.08, 0.0, 0.0]
     assert got['T_cam_obj'][2][3] == 0.5 and got['scale_source'] == 'category_mean'
     assert known.loaded['categories'] == ['mug'] and known.loaded['preset'] == 'warm'
     assert known.seen.intrinsics.fx == 384  # guessed: 1.2 x 320
+
+
+def test_a_known_size_reaches_the_pipeline(tiny, known, capsys):
+    assert cli.main(['fit', str(tiny / 'a.png'), *BOX, '--known-size', '0.12']) == 0
+    assert known.loaded['known_size_m'] == {'mug': 0.12}
+    assert cli.main(['fit', str(tiny / 'a.png'), *BOX]) == 0
+    assert known.loaded['known_size_m'] is None
+
+
+def test_people_are_told_how_sure_tilt_and_turn_are(tiny, known, capsys):
+    assert cli.main(['fit', str(tiny / 'a.png'), *BOX]) == 0
+    assert '(tilt +- 57.3 deg, about z +- 57.3 deg)' in capsys.readouterr().out
+    known.covariance = np.diag([1.0, 1.0, 1.0, 0.0025, 0.0025, 0.0025]) + 4.0 * np.outer(
+        known.spin_axis, known.spin_axis)
+    assert cli.main(['fit', str(tiny / 'a.png'), *BOX]) == 0
+    assert '(tilt +- 2.9 deg, about z not known)' in capsys.readouterr().out
 
 
 def test_intrinsics_mask_and_depth_reach_the_pipeline(tiny, known, capsys):
@@ -61,6 +77,7 @@ def test_no_pose_gives_the_reason_and_status_1(tiny, known, capsys):
     (['a.png', *BOX, '--distortion', '0.1', '0', '0', '0'], '--intrinsics'),
     (['a.png', *BOX, '--mask', 'small.png'], '10 x 10, but the image is 320 x 240'),
     (['a.png', *BOX, '--depth', 'black.png'], 'no measured pixel'),
+    (['a.png', *BOX, '--known-size', '-0.1'], 'metres above 0'),
     (['a.png', *BOX, '--depth', 'a.png'], 'a depth image has one'),
 ])
 def test_bad_input_is_met_with_one_sentence_and_status_2(tiny, known, capsys, monkeypatch, words,

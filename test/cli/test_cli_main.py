@@ -28,6 +28,31 @@ def test_help_does_not_wait_for_torch():
     assert ran.stdout.splitlines()[-1] == 'False'
 
 
+@pytest.mark.parametrize(('module', 'package'), [('tqdm.auto', 'tqdm.auto'),
+                                                 ('cv2', 'opencv-python')])
+def test_a_package_that_is_not_there_is_named(monkeypatch, capsys, module, package):
+    from ros2_nabs_pose.cli import fit
+
+    def run(args):
+        raise ModuleNotFoundError(f"No module named '{module}'", name=module)
+
+    monkeypatch.setattr(fit, 'run', run)
+    assert cli.main(['fit', 'a.png', '--category', 'mug', '--box', '0', '0', '9', '9']) == 2
+    said = capsys.readouterr().err
+    assert f'needs the Python package "{package}"' in said and len(said.splitlines()) == 1
+
+
+def test_a_module_of_our_own_that_is_missing_is_no_users_fault(monkeypatch):
+    from ros2_nabs_pose.cli import fit
+
+    def run(args):
+        raise ModuleNotFoundError('gone', name='ros2_nabs_pose.core.gone')
+
+    monkeypatch.setattr(fit, 'run', run)
+    with pytest.raises(ModuleNotFoundError, match='gone'):
+        cli.main(['fit', 'a.png', '--category', 'mug', '--box', '0', '0', '9', '9'])
+
+
 @pytest.mark.parametrize('words', [[], ['fly'], ['fit', 'a.png'], ['benchmark']])
 def test_mistakes_end_with_status_2(words, capsys):
     with pytest.raises(SystemExit) as stop:

@@ -84,7 +84,8 @@ def test_two_commands_make_a_model_that_says_what_it_is_of(tmp_path, capsys):
     else:
         assert 'no pose' in said.err and said.out == ''
 
-    assert cli.main(['train', 'mug', '--data', str(data), '--run', str(tmp_path / 'other')]) == 2
+    assert cli.main(['train', 'mug', '--data', str(data), '--run', str(tmp_path / 'other'), '--out',
+                     str(tmp_path / 'mug.safetensors')]) == 2
     assert "the data are of 'toy', not of 'mug'" in capsys.readouterr().err
 
 

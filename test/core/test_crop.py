@@ -3,6 +3,7 @@
 """Crops: the virtual camera shows the same picture wherever the object stands in the image."""
 
 import numpy as np
+from painting import paste_crop
 import pytest
 
 from ros2_nabs_pose.core import camera, crop
@@ -123,7 +124,7 @@ def test_pasting_a_crop_back_restores_the_image(distortion):
     view = crop.make_view(intrinsics, Box(400, 50, 500, 130, 'mug'), 128)
     taken, _ = crop.take_crop(image, intrinsics, view)
     rgba = np.concatenate([taken, np.ones((128, 128, 1), np.float32)], -1)
-    back = crop.paste_crop(np.zeros_like(image), rgba, intrinsics, view)
+    back = paste_crop(np.zeros_like(image), rgba, intrinsics, view)
     np.testing.assert_allclose(back[55:125, 405:495], image[55:125, 405:495], atol=0.02)
     assert (back[200:] == 0).all() and (back[:, :350] == 0).all()
 

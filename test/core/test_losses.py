@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from ros2_nabs_pose.core import losses
 from ros2_nabs_pose.core.encoder import Encoder, EncoderConfig
 from ros2_nabs_pose.core.losses import (
     build_terms,
@@ -17,9 +18,9 @@ from ros2_nabs_pose.core.losses import (
 from ros2_nabs_pose.core.types import PoseError
 
 
-def picture(seed=0):
+def picture(seed=0, size=16):
     generator = torch.Generator().manual_seed(seed)
-    return torch.rand(1, 3, 16, 16, generator=generator)
+    return torch.rand(1, 3, size, size, generator=generator)
 
 
 def disc(radius, size=16):
@@ -105,6 +106,48 @@ def test_untrained_vgg_has_the_layers_of_vgg19():
     assert len(ours) == 15
     assert ours == layers(models.vgg19(weights=None).features[:15])
     assert sum(name == 'MaxPool2d' for name, *_ in ours) == 2
+
+
+def test_networks_are_loaded_once_whatever_asks_for_them():
+    (_, one), (_, two) = (build_terms({'vgg-untrained': 1.0}, None)[0] for _ in range(2))
+    assert one is not two and one.layers is two.layers
+
+
+@pytest.mark.parametrize(('name', 'module', 'says'), [
+    ('lpips-vgg', 'lpips', r'LPIPS backbone "vgg" could not be loaded \(no net\).*"features"'),
+    ('vgg', 'torchvision.models', r'VGG-19 could not be loaded .*"paper_offline"')])
+def test_a_backbone_that_cannot_be_had_is_named_with_what_does_without(monkeypatch, name, module,
+                                                                       says):
+    pytest.importorskip(module)
+
+    def fails(*args, **options):
+        raise OSError('no net')
+
+    monkeypatch.setattr(f'{module}.{"LPIPS" if module == "lpips" else "vgg19"}', fails)
+    with pytest.raises(PoseError, match=says):
+        build_terms({name: 1.0}, None)
+
+
+def test_lpips_tells_like_from_unlike(monkeypatch):
+    """Its own layers over a backbone by chance: weights of ImageNet are not in the package."""
+    lpips = pytest.importorskip('lpips')
+    made_by, asked = lpips.LPIPS, []
+
+    def untrained(**options):
+        asked.append(options)
+        torch.manual_seed(3)
+        return made_by(**options, pnet_rand=True)
+
+    monkeypatch.setattr(lpips, 'LPIPS', untrained)
+    losses._lpips_network.cache_clear()
+    ((_, term),) = build_terms({'lpips': 1.0}, None)
+    losses._lpips_network.cache_clear()
+    assert asked[0]['net'] == 'alex'
+    rgb, ones = picture(size=64), torch.ones(1, 1, 64, 64)
+    seen = Observed.unread(rgb, ones)
+    same, near, far = (float(term(made(x, ones), seen)) for x in (
+        rgb, (rgb + 0.05).clamp(0, 1), 1.0 - rgb))
+    assert same == pytest.approx(0.0, abs=1e-6) and same < near < far
 
 
 def test_untrained_vgg_is_a_loss_by_name_and_equal_pictures_cost_nothing():

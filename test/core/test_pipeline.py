@@ -4,13 +4,14 @@ from dataclasses import replace
 import math
 
 import numpy as np
+from painting import paste_crop
 import pytest
 import torch
 
 from ros2_nabs_pose.core import Box, Intrinsics, PoseError, PosePipeline
 from ros2_nabs_pose.core import pipeline as pipeline_module
 from ros2_nabs_pose.core.belief import confidence, outline_overlap, pose_covariance, yaw_spread
-from ros2_nabs_pose.core.crop import make_view, paste_crop
+from ros2_nabs_pose.core.crop import make_view
 from ros2_nabs_pose.core.lift import lift
 from ros2_nabs_pose.core.pose_steps import synthesise
 from ros2_nabs_pose.core.presets import PRESETS
@@ -33,12 +34,12 @@ def view_rotation(azimuth, elevation):
     return tilt @ look @ rotation_z(torch.tensor(azimuth))
 
 
-def scene(pipeline, azimuth=-0.5, box=BOX, scale=0.85, lean=0.0):
+def scene(pipeline, azimuth=-0.5, box=BOX, scale=0.85, lean=0.0, category='mug'):
     """A pale wall with the model's own mug, tinted red, painted in, and that mug's true pose.
 
     lean: rad by which the mug is turned in the picture, clockwise.
     """
-    model = pipeline.models['mug']
+    model = pipeline.models[category]
     view = make_view(CAMERA, box, 64)
     R = rotation_z(torch.tensor(lean)) @ view_rotation(azimuth, 0.6)
     generator = torch.Generator().manual_seed(1)
@@ -193,6 +194,17 @@ def test_a_known_size_sets_the_scale(pipeline):
     assert ratio < 0.95
 
 
+def test_a_known_longest_side_sets_the_scale(pipeline):
+    image, _ = scene(pipeline)
+    known = PosePipeline(pipeline.models, known_size_m={'mug': 0.2})
+    usual = PosePipeline(pipeline.models)
+    a, b = known.estimate(image, CAMERA, [BOX])[0], usual.estimate(image, CAMERA, [BOX])[0]
+    assert a.scale_source == 'known_size' and a.size_m.max() == pytest.approx(0.2)
+    np.testing.assert_allclose(a.T_cam_obj[:3, 3] / b.T_cam_obj[:3, 3], 0.2 / b.size_m.max(),
+                               rtol=1e-6)
+    np.testing.assert_array_equal(a.T_cam_obj[:3, :3], b.T_cam_obj[:3, :3])
+
+
 def test_two_boxes_give_two_poses_in_their_order(pipeline):
     pipeline.reset()
     image, _ = scene(pipeline)
@@ -227,6 +239,46 @@ def test_a_flat_crop_is_a_stated_failure(pipeline):
     result = pipeline.estimate_frame(np.full((480, 640, 3), 128, np.uint8), CAMERA, [BOX])
     assert not result.estimates
     assert 'flat' in result.failures[0].reason
+
+
+def test_numbers_that_are_none_end_in_a_stated_failure(pipeline, monkeypatch):
+    image, _ = scene(pipeline)
+    fit = pipeline_module.fit
+
+    def lost(*args, **options):
+        result = fit(*args, **options)
+        return replace(result, best=replace(result.best, t=result.best.t * math.nan))
+
+    monkeypatch.setattr(pipeline_module, 'fit', lost)
+    pipeline.reset()
+    result = pipeline.estimate_frame(image, CAMERA, [BOX])
+    assert not result.estimates
+    assert 'did not converge to numbers' in result.failures[0].reason
+    # Nothing of it is remembered: the next frame is a first sight again.
+    monkeypatch.setattr(pipeline_module, 'fit', fit)
+    after, = pipeline.estimate(image, CAMERA, [BOX])
+    assert not after.warm and np.isfinite(after.T_cam_obj).all()
+
+
+def test_estimating_leaves_the_callers_random_numbers_alone(pipeline):
+    image, _ = scene(pipeline)
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    pipeline.estimate(image, CAMERA, [BOX])
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_turn_that_does_not_exist_is_not_known():
+    can = PosePipeline.load(['can'])
+    image, _ = scene(can, category='can')
+    found, = can.estimate(image, CAMERA, [replace(BOX, category='can')])
+    axis = found.T_cam_obj[:3, 2]
+    across = np.cross(axis, [1.0, 0.0, 0.0])
+    across /= np.linalg.norm(across)
+    turn = found.covariance[3:, 3:]
+    assert axis @ turn @ axis == pytest.approx(math.pi ** 2 / 3 + math.radians(4.0) ** 2, rel=1e-5)
+    assert across @ turn @ across == pytest.approx(math.radians(4.0) ** 2, rel=1e-5)
 
 
 def test_where_no_start_explains_the_crop_a_coarse_sweep_does(pipeline, monkeypatch):

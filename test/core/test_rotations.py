@@ -57,27 +57,6 @@ def test_quaternions_agree_with_scipy_and_go_back(w):
     np.testing.assert_allclose(quaternions.matrix_rows(*(3.0 * q).tolist()), R, atol=1e-12)
 
 
-@given(rotation_vectors())
-@settings(max_examples=60, deadline=None)
-def test_split_in_plane(w):
-    R = rotations.exp_so3(w)
-    psi, R_view = rotations.split_in_plane(R)
-    np.testing.assert_allclose(rotations.rotation_z(psi) @ R_view, R, atol=1e-12)
-    if float(R[:2, 2].norm()) >= rotations.POLE:
-        assert float(R_view[0, 2]) == pytest.approx(0.0, abs=1e-12)
-        assert float(R_view[1, 2]) <= 0.0
-    else:
-        assert float(psi) == 0.0
-
-
-def test_split_in_plane_of_an_object_lying_to_the_right():
-    # Object z points right in the image: a quarter turn from up towards right, y being down.
-    R = torch.tensor([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.8, 0.6, 0.0]])
-    psi, R_view = rotations.split_in_plane(R)
-    assert float(psi) == pytest.approx(math.pi / 2)
-    np.testing.assert_allclose(R_view[:, 2], [0.0, -1.0, 0.0], atol=1e-6)
-
-
 @given(rotation_vectors(), ANGLE)
 @settings(max_examples=80, deadline=None)
 def test_axis_azimuth_round_trip(w, azimuth):
@@ -111,16 +90,6 @@ def test_axis_azimuth_is_continuous_away_from_its_one_singular_direction():
         assert float(step.max()) < 2.0 * math.radians(1.0)
 
 
-def test_mean_rotation_follows_the_weights_and_stays_a_rotation():
-    w = torch.tensor([[0.0, 0.0, 0.2], [0.0, 0.0, -0.2]], dtype=torch.float64)
-    R = rotations.exp_so3(w)
-    np.testing.assert_allclose(rotations.mean_rotation(R), np.eye(3), atol=1e-12)
-    only_first = rotations.mean_rotation(R, torch.tensor([1.0, 0.0], dtype=torch.float64))
-    np.testing.assert_allclose(only_first, R[0], atol=1e-12)
-    scattered = rotations.mean_rotation(random_rotations(5, seed=3))
-    assert float(torch.linalg.det(scattered)) == pytest.approx(1.0)
-
-
 def test_geodesic_angle_keeps_its_digits_in_float32():
     w = torch.tensor([0.0, 1e-4, 0.0])
     angle = rotations.geodesic_angle(torch.eye(3), rotations.exp_so3(w))
@@ -136,7 +105,7 @@ def test_gradients_of_exp_and_log(length):
 
 
 @pytest.mark.parametrize('axis', [[0.0, 0.0, -1.0], [0.6, 0.0, 0.8], [0.8, 0.6, 0.0]])
-def test_gradients_of_axis_azimuth_and_split(axis):
+def test_gradients_of_axis_and_azimuth(axis):
     axis = torch.tensor(axis, dtype=torch.float64, requires_grad=True)
     azimuth = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
 
@@ -146,16 +115,6 @@ def test_gradients_of_axis_azimuth_and_split(axis):
     assert torch.autograd.gradcheck(build, (axis, azimuth))
     assert torch.autograd.gradcheck(
         lambda a, b: rotations.axis_azimuth_from_rotation(build(a, b)), (axis, azimuth))
-    if abs(float(axis[2].detach())) < 1:
-        assert torch.autograd.gradcheck(
-            lambda a, b: rotations.split_in_plane(build(a, b)), (axis, azimuth))
-
-
-def test_gradient_at_the_pole_of_the_split_is_finite():
-    R = torch.eye(3, requires_grad=True)
-    psi, R_view = rotations.split_in_plane(R)
-    (psi + R_view.sum()).backward()
-    assert bool(torch.isfinite(R.grad).all())
 
 
 @given(st.floats(-3.1, 3.1), st.floats(-1.4, 1.5), st.floats(-3.1, 3.1))

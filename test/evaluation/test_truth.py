@@ -97,6 +97,12 @@ def test_the_code_of_the_truth_is_held(models, painted, monkeypatch):
     assert found.estimate.iterations > 0
 
 
+def test_the_code_of_the_truth_is_not_the_one_that_was_read(models, painted):
+    plain, told = (answer(models, painted, part) for part in ('', 'code'))
+    assert np.abs(told.estimate.latent - plain.estimate.latent).max() > 0.1
+    assert told.estimate.loss < plain.estimate.loss
+
+
 def test_codes_are_fitted_at_poses_that_stay(models):
     """From a grey code to one that draws a red disc redder."""
     model = models['mug']

@@ -50,6 +50,12 @@ class KnownErrors:
         self.error = Rotation.from_euler('ZX', [spin_deg, tilt_deg], degrees=True).as_matrix()
         self.shift_m, self.silent, self.confidence = shift_m, silent, confidence
         self.calls = []
+        self.covariance = np.eye(6)
+
+    @property
+    def spin_axis(self):
+        """(6,) the turn about the object's own z in its answers' covariance."""
+        return np.concatenate((np.zeros(3), true_pose()[:3, :3] @ self.error[:, 2]))
 
     def reset(self):
         self.calls.append('reset')
@@ -77,6 +83,6 @@ class KnownErrors:
         return PoseEstimate(
             category=box.category, track_id=box.track_id, box=box, T_cam_obj=T,
             size_m=np.array([0.12, 0.08, 0.1]), box_center_m=np.array([0.02, 0, 0]),
-            confidence=self.confidence, covariance=np.eye(6), scale_source='category_mean',
+            confidence=self.confidence, covariance=self.covariance, scale_source='category_mean',
             loss=0.1, iterations=10, warm=False, seconds=0.2, latent=np.zeros(4), view=view,
             crop_rgb=np.zeros((64, 64, 3), np.float32), synthesis_rgba=rgba)

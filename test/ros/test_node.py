@@ -41,10 +41,12 @@ def raw(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def compressed(tmp_path_factory, frames):
-    """A node in a namespace; best-effort compressed images, a latched calibration, class numbers.
+    """A node in a namespace; best-effort compressed images, a latched calibration, class numbers;
+    its mugs are known to be 12 cm large.
     """
     process = NodeProcess(tmp_path_factory.mktemp('compressed'), '-r', '__ns:=/left',
-                          '-p', "class_map:=['41:mug']", '-p', 'publish_markers:=false')
+                          '-p', "class_map:=['41:mug']", '-p', 'publish_markers:=false',
+                          '-p', "known_sizes:=['mug:0.12']")
     client = Client(process.domain, '/left', compressed=True, reliable=False,
                     latched_info=frames[0]['info'])
     client.process = process
@@ -199,6 +201,9 @@ def test_compressed_best_effort_in_a_namespace(compressed, frames):
     stamp = compressed.send(frames[0], without='info', **renamed(frames[0], '41'))
     poses = compressed.answer('poses', stamp)
     check_poses(poses, frames[0]['truth'])
+    for found in poses.detections:
+        size = found.bbox.size
+        assert max(size.x, size.y, size.z) == pytest.approx(0.12)
     names = [t.child_frame_id for t in compressed.answer('tf', stamp).transforms]
     assert names == [f'left/{d.id}' for d in poses.detections]
     assert compressed.received['markers'] == []

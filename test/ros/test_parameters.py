@@ -38,6 +38,10 @@ def test_file_is_what_the_code_writes_and_means_the_defaults():
     ('detection_image_size', [640], 'width and height'),
     ('detection_image_size', [640, 0], 'width and height'),
     ('detection_image_size', [640, -480], 'at least 0'),
+    ('known_sizes', ['mug'], "write 'category:metres'"),
+    ('known_sizes', ['mug:tall'], "write 'category:metres'"),
+    ('known_sizes', ['mug:-0.1'], 'a size above 0'), ('known_sizes', ['mug:nan'], 'above 0'),
+    ('known_sizes', ['bowl:0.2'], 'one of mug'),
     ('preset', 'paper', 'choose one of warm, cold, accurate'),
     ('mask_labels', 'colour', 'choose one of index, id, any')])
 def test_wrong_values_are_refused_with_the_reason(name, value, reason):
@@ -58,6 +62,14 @@ def test_boxes_without_a_class_can_be_given_to_one_of_several_categories():
         {'categories': ['mug', 'Soup_Bowl'], 'class_map': [':Soup_Bowl']})
     assert parameters.categories_by_class == {
         'mug': 'mug', 'soup bowl': 'Soup_Bowl', '': 'Soup_Bowl'}
+
+
+def test_known_sizes_are_read_by_category():
+    parameters = Parameters.from_values(
+        {'categories': ['mug', 'can'], 'known_sizes': ['mug:0.12', 'can: 0.123']})
+    assert parameters.known_sizes_m == {'mug': 0.12, 'can': 0.123}
+    assert Parameters().known_sizes_m == {} == Parameters.from_values(
+        {'known_sizes': []}).known_sizes_m
 
 
 def test_a_snapshot_does_not_change():
