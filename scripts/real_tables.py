@@ -37,6 +37,21 @@ def real_sets(folder: Path) -> str:
         'accuracy.png', 'Share within 10 degrees by set, category and preset')
 
 
+def real_node(folder: Path) -> str:
+    """The sequence as the node answers it."""
+    from table_text import number, share, table
+
+    summary: dict[str, Any] = json.loads((folder / 'real-node.json').read_text())
+    every, seen = summary['all'], summary['front_visible']
+    spread = [number(seen['rotation_error_deg'][k], 1) for k in ('median', 'p90', 'worst')]
+    return table(['mug-sequence, a bag played to the node', ''], [
+        ['frames, answered, skipped as stale', f'{summary["frames"]}, '
+         f'{summary["frames_answered"]}, {summary["skipped_stale"]}'],
+        ['rotation where the handle is seen: median, 90 %, worst (deg)', ', '.join(spread)],
+        ['the same within 20 deg', share(seen['within_20_deg'])],
+        ['axis within 5 deg, all frames', share(every['axis_within_5_deg'])]])
+
+
 def real_photos(folder: Path) -> str:
     """Keypoint errors."""
     from ros2_nabs_pose.evaluation.gap_tables import keypoint_table

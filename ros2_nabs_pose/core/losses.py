@@ -186,9 +186,9 @@ VGG_CHANNELS = (64, 64, 0, 128, 128, 0, 256, 256, 256)
 @cache
 def _vgg_layers(trained: bool, device: torch.device) -> nn.Sequential:
     """VGG-19 up to its 15th layer, loaded once for all fits."""
-    layers: nn.Sequential = (_trained_vgg() if trained else _untrained_vgg())[:VGG_LAYERS]
-    layers.eval().requires_grad_(False).to(device)
-    return layers
+    layers = _trained_vgg() if trained else _untrained_vgg()
+    first = nn.Sequential(*list(layers)[:VGG_LAYERS])
+    return first.eval().requires_grad_(False).to(device)
 
 
 def _trained_vgg() -> nn.Sequential:

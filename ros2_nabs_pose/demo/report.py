@@ -86,9 +86,15 @@ def _spread(values: Sequence[float], quantiles: Mapping[str, float]) -> dict[str
 
 
 def _errors(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Errors of some poses: their number, and median and 90th percentile of each error."""
-    quantiles = {'median': 50, 'p90': 90}
-    return {'n': len(records), **{
+    """Errors of some poses: their number, spread of each error, and shares of small ones."""
+    quantiles = {'median': 50, 'p90': 90, 'worst': 100}
+
+    def share(key: str, most: float) -> float | None:
+        return float(np.mean([r[key] <= most for r in records])) if records else None
+
+    return {'n': len(records), 'within_10_deg': share('rotation_deg', 10.0),
+            'within_20_deg': share('rotation_deg', 20.0),
+            'axis_within_5_deg': share('axis_deg', 5.0), **{
         name: _spread([r[key] for r in records], quantiles)
         for name, key in (('rotation_error_deg', 'rotation_deg'), ('axis_error_deg', 'axis_deg'),
                           ('translation_error_m', 'translation_m'))}}
@@ -124,6 +130,7 @@ def summarise(heard: dict[str, Any], published: Mapping[int, float],
         'translation_error_m': _errors(compared)['translation_error_m'],
         'latency_ms': _spread(latency, {'median': 50, 'p95': 95}),
         'rate_hz': (len(received) - 1) / seconds if seconds else None,
+        'all': _errors(compared),
         'front_visible': _errors(visible),
         'front_hidden': _errors([o for o in compared if not o['front_visible']]),
         'objects': {name: _errors([o for o in compared if o['id'] == name])

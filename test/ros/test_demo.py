@@ -40,12 +40,15 @@ def test_summary_of_what_was_heard(heard):
     assert summary['skipped_stale'] == 1
     assert summary['answered_or_skipped'] == pytest.approx(0.8)
     assert (summary['stamps_matched'], summary['stamps_unknown']) == (4, 0)
-    assert summary['rotation_error_deg'] == {'median': 6.0, 'p90': pytest.approx(7.6)}
+    assert summary['rotation_error_deg'] == {
+        'median': 6.0, 'p90': pytest.approx(7.6), 'worst': 8.0}
     assert summary['translation_error_m']['median'] == pytest.approx(0.02)
     # 0.2, 0.4, 0.1 and 1.2 s after the images left.
     assert summary['latency_ms']['median'] == pytest.approx(300.0)
     assert summary['rate_hz'] == pytest.approx(2 / 4.0)
     assert (summary['front_visible']['n'], summary['front_hidden']['n']) == (3, 1)
+    assert summary['all']['axis_within_5_deg'] == 1.0 and summary['all']['n'] == 4
+    assert summary['front_visible']['within_10_deg'] == 1.0
     assert summary['objects']['mug_2']['axis_error_deg']['median'] == 3.0
     assert 'median 6.0 deg' in table(summary)
 
