@@ -66,6 +66,27 @@ def test_time_by_the_number_of_objects_in_a_frame(tmp_path):
     assert by_objects['2'] - by_objects['1'] == pytest.approx(0.04, abs=0.02)
 
 
+def test_of_single_pictures_the_tracked_preset_sees_each_twice(tmp_path):
+    write_annotations(tmp_path, [[annotation()]] * 2)
+
+    class Faster(KnownErrors):
+        """Each object takes long at first sight."""
+
+        def estimate_frame(self, *args, **kwargs):
+            time.sleep(0.05 if self.calls[-1] == 'reset' else 0.0)
+            return super().estimate_frame(*args, **kwargs)
+
+    pipelines = {'warm': Faster(), 'cold': Faster()}
+    for pipeline in pipelines.values():
+        pipeline.reset()
+    got = speed.measure(read_set(tmp_path), list(pipelines), speed.Setup(),
+                        load=lambda preset, _: pipelines[preset], memory=lambda *_: 1.0,
+                        generators=lambda *_: {})['presets']
+    assert (got['warm']['frames'], got['cold']['frames']) == (2, 2)
+    assert got['warm']['seconds']['median'] < 0.03 < got['cold']['seconds']['median']
+    assert pipelines['warm'].calls.count(None) == 5 and pipelines['cold'].calls.count(None) == 3
+
+
 def test_a_set_without_known_categories_is_refused(tmp_path):
     write_annotations(tmp_path, [[annotation(category='can')]])
     with pytest.raises(PoseError, match='mug'):
