@@ -37,6 +37,24 @@ def real_sets(folder: Path) -> str:
         'accuracy.png', 'Share within 10 degrees by set, category and preset')
 
 
+def real_readings(folder: Path) -> str:
+    """What encoders alone say."""
+    from table_text import number, share, table
+
+    report: dict[str, Any] = json.loads((folder / 'real-readings.json').read_text())
+    rows = []
+    for name, figures in report.items():
+        parts = figures['categories']
+        for category, f in (*parts.items(), *((('overall', figures['overall']),)
+                                              if len(parts) > 1 else ())):
+            rows.append([name, category, str(f['n']), number(f['rotation_median_deg'], 1),
+                         *(share(f[k]) for k in ('within_10_deg', 'within_20_deg',
+                                                 'best_of_4_within_20_deg')),
+                         number(f['mask_iou_median'], 2), number(f['drawing_iou_median'], 2)])
+    return table(['set', 'category', 'objects', 'rotation median (deg)', 'within 10 deg',
+                  'within 20 deg', 'best of 4 within 20 deg', 'mask IoU', 'drawing IoU'], rows)
+
+
 def real_node(folder: Path) -> str:
     """The sequence as the node answers it."""
     from table_text import number, share, table

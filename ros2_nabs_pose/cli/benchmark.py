@@ -1,6 +1,6 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-"""``nabs-pose benchmark accuracy|speed|node|models|fit|gap``: figures of sets, bags, instances."""
+"""``nabs-pose benchmark KIND``: figures of sets, bags, instances and pictures, see its help."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import sys
 import tempfile
 from typing import Any, TYPE_CHECKING
 
-from . import benchmark_fit, benchmark_gap
+from . import benchmark_fit, benchmark_gap, benchmark_readings
 from ..evaluation import TRUTHS
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     node.add_argument('--json', type=Path, metavar='OUT', help='write the report here')
     benchmark_fit.add_parser(kinds)
     benchmark_gap.add_parser(kinds)
+    benchmark_readings.add_parser(kinds)
     for kind in (accuracy, speed):
         kind.add_argument('--json', type=Path, metavar='OUT', help='write the report here')
         kind.add_argument('--categories', nargs='+', metavar='C',
@@ -105,7 +106,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, print a table, write the JSON; returns the exit status."""
     kinds = {'accuracy': run_accuracy, 'speed': run_speed, 'node': run_node, 'models': run_models,
-             'fit': benchmark_fit.run, 'gap': benchmark_gap.run}
+             'fit': benchmark_fit.run, 'gap': benchmark_gap.run,
+             'readings': benchmark_readings.run}
     return kinds[args.kind](args)
 
 

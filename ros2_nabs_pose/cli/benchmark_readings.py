@@ -1,0 +1,71 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""``nabs-pose benchmark readings``: what the encoder alone says of pictures, before any fit."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+import sys
+
+EXAMPLES = """example:
+  nabs-pose benchmark readings --set real/scans real/tables --json readings.json --sheets out
+
+A set is a folder with annotations.json (docs/design.md). Sheets show crop, mask as read, and the
+drawing of what was read, side by side.
+"""
+COLUMNS = {
+    'n': 'objects', 'n_front_visible': 'front seen', 'rotation_median_deg': 'rot deg',
+    'within_10_deg': '<=10', 'within_20_deg': '<=20', 'best_of_4_within_20_deg': 'best of 4 <=20',
+    'mask_iou_median': 'mask IoU', 'drawing_iou_median': 'drawing IoU'}
+
+
+def add_parser(kinds: argparse._SubParsersAction) -> None:
+    """Declare the subcommand among those of ``benchmark``."""
+    parser = kinds.add_parser(
+        'readings', help="encoders' proposals, masks and drawings, before any fit",
+        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--set', required=True, nargs='+', type=Path, metavar='DIR',
+                        help='evaluation sets')
+    parser.add_argument('--json', type=Path, metavar='OUT', help='write the report here')
+    parser.add_argument('--sheets', type=Path, metavar='DIR',
+                        help='write a picture for each set here')
+    parser.add_argument('--categories', nargs='+', metavar='C',
+                        help='only these (default: all that there are models for)')
+    parser.add_argument('--device', default='cpu', help='cpu or cuda')
+    parser.add_argument('--models', type=Path, metavar='DIR', help='folder of the model files')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print the table, write JSON and sheets."""
+    from ..evaluation.first_reading import measure_set, ReadingPipeline
+    from ..evaluation.sets import read_set
+
+    sets = {path.name: read_set(path) for path in args.set}
+    pipeline = ReadingPipeline.load(args.categories, device=args.device, models_dir=args.models)
+    assert isinstance(pipeline, ReadingPipeline)
+    report = {}
+    for name, evaluation_set in sets.items():
+        def tell(done: int, total: int, name: str = name) -> None:
+            if sys.stderr.isatty():
+                print(f'\r{name}: frame {done} of {total}', end='' if done < total else '\n',
+                      file=sys.stderr, flush=True)
+
+        sheet = None if args.sheets is None else args.sheets / f'{name}.jpg'
+        report[name] = measure_set(pipeline, evaluation_set, sheet, tell)
+    print('  '.join(['set'.ljust(14), 'category'.ljust(9), *COLUMNS.values()]))
+    for name, figures in report.items():
+        for category, row in (*figures['categories'].items(), ('overall', figures['overall'])):
+            print('  '.join([name.ljust(14), category.ljust(9), *(
+                _text(row[key]).rjust(len(head)) for key, head in COLUMNS.items())]))
+    if args.json is not None:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(report, indent=1) + '\n', encoding='utf-8')
+    return 0
+
+
+def _text(value: float | None) -> str:
+    if value is None:
+        return '-'
+    return str(value) if isinstance(value, int) else f'{value:.2f}'
