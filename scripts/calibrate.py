@@ -36,7 +36,7 @@ from ros2_nabs_pose.core.starts import make_starts
 from ros2_nabs_pose.evaluation.accuracy import CORRECT_DEG
 from ros2_nabs_pose.evaluation.metrics import expected_calibration_error
 from ros2_nabs_pose.resources import find_refiner, models_dir
-from ros2_nabs_pose.training.compose import compose
+from ros2_nabs_pose.training.compose import compose, FRONT_SEEN
 from ros2_nabs_pose.training.instances import TrainingViews
 from ros2_nabs_pose.training.validate import upright
 
@@ -78,7 +78,7 @@ def observe(path: Path, data: Path, backgrounds: Path,
             spread = 0.0
             if free:
                 error = torch.arccos((R[:, 2] * true[:, 2]).sum().clamp(-1.0, 1.0))
-            elif crops.front_visible[i] > 0.15:
+            elif crops.front_visible[i] > FRONT_SEEN:
                 error = geodesic_angle(R, true)
                 probability = torch.softmax(said.azimuth_logits[i], 0).numpy()
                 spread = belief.yaw_spread(probability, bin_centers(len(probability)).numpy(),

@@ -35,9 +35,9 @@ from ros2_nabs_pose.core.refiner import Refiner
 from ros2_nabs_pose.core.starts import Hypotheses, make_starts
 from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.evaluation.truth import fit_codes
-from ros2_nabs_pose.training.compose import compose, Crops, facing_first, Views
+from ros2_nabs_pose.training.compose import compose, Crops, facing_first, FRONT_SEEN, Views
 from ros2_nabs_pose.training.instances import TrainingViews
-from ros2_nabs_pose.training.refiner_task import FRONT_SEEN, rotation_errors
+from ros2_nabs_pose.training.refiner_task import rotation_errors
 
 INSTANCES, VIEWS, SEED = 8, 6, 4
 

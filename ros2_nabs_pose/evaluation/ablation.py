@@ -41,11 +41,10 @@ from ..core.refiner import Refiner
 from ..core.rotations import exp_so3, geodesic_angle
 from ..core.starts import make_starts, Remembered
 from ..core.types import PoseError
-from ..training.compose import compose
+from ..training.compose import compose, FRONT_SEEN
 from ..training.instances import TrainingViews
 
 SEED = 21
-FRONT_SEEN = 0.15
 WARM_DEG = (5.0, 10.0)
 """How far the start of a tracked frame is turned from the truth."""
 SHARES = {'variants': 0.45, 'paper': 0.35, 'basin': 0.15}

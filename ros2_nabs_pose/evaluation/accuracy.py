@@ -193,6 +193,17 @@ def _score_keypoints(true: TrueObject, intrinsics: Intrinsics, estimate: PoseEst
     return {'keypoint_errors': tuple(errors.tolist()), 'front_angle_deg': angle}
 
 
+def sure_of(results: Sequence[ObjectResult]) -> tuple[np.ndarray, np.ndarray]:
+    """Confidences (N,) of the answers that can be judged, and whether they are right (N,) bool.
+
+    Where the front is hidden the truth judges the axis alone, the confidence all of it.
+    """
+    judged = [r for r in results if r.front_visible and r.confidence is not None
+              and r.rotation_error_deg is not None]
+    return (np.array([r.confidence for r in judged], float),
+            np.array([(r.rotation_error_deg or 0.0) <= CORRECT_DEG for r in judged], bool))
+
+
 def _median(values: Sequence[float | None]) -> float | None:
     known = [v for v in values if v is not None]
     return float(np.median(known)) if known else None
@@ -218,11 +229,9 @@ def summarise(results: Sequence[ObjectResult]) -> dict[str, Any]:
     summary['translation_median_relative'] = _median(
         [r.translation_error_relative for r in results])
     summary['mask_iou_median'] = _median([r.mask_iou for r in results])
-    sure = [(r.confidence, r.rotation_error_deg <= CORRECT_DEG) for r in results
-            # Where the front is hidden the truth judges the axis alone, the confidence all of it.
-            if r.front_visible and r.confidence is not None and r.rotation_error_deg is not None]
-    summary['confidence_ece'] = metrics.expected_calibration_error(
-        np.array([c for c, _ in sure]), np.array([k for _, k in sure])) if sure else None
+    stated, right = sure_of(results)
+    summary['confidence_ece'] = (metrics.expected_calibration_error(stated, right) if len(stated)
+                                 else None)
     summary['seconds_median'] = _median([r.seconds for r in results])
     pointed = [r.keypoint_errors for r in results if r.keypoint_errors is not None]
     if pointed:

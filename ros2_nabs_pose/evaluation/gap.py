@@ -16,9 +16,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from .accuracy import Answer, CORRECT_DEG, Inputs, ObjectResult, Pipeline, report, summarise
+from .accuracy import Answer, Inputs, ObjectResult, Pipeline, report, summarise, sure_of
 from .gap_targets import targets
 from .metrics import reliability
 from .pictures import write_overlays
@@ -203,13 +201,6 @@ def _objects(reports: Iterable[Mapping[str, Any]]) -> list[ObjectResult]:
     return [ObjectResult(**o) for r in reports for o in r['objects']]
 
 
-def _reliability(objects: Sequence[ObjectResult]) -> list[dict[str, float]]:
-    sure = [(o.confidence, o.rotation_error_deg <= CORRECT_DEG) for o in objects
-            if o.front_visible and o.confidence is not None
-            and o.rotation_error_deg is not None]
-    return reliability(np.array([c for c, _ in sure]), np.array([right for _, right in sure]))
-
-
 def together(plan: Plan, reports: Mapping[Part, Mapping[str, Any]],
              cannot: Sequence[str]) -> dict[str, Any]:
     """One report of all parts.
@@ -225,7 +216,7 @@ def together(plan: Plan, reports: Mapping[Part, Mapping[str, Any]],
     for preset in presets:
         results = _objects(r for p, r in plain.items() if p.preset == preset)
         everywhere[preset] = {
-            'overall': summarise(results), 'reliability': _reliability(results),
+            'overall': summarise(results), 'reliability': reliability(*sure_of(results)),
             'categories': {c: summarise([o for o in results if o.category == c])
                            for c in sorted({o.category for o in results})}}
     return {

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import metrics
-from .accuracy import CORRECT_DEG, ObjectResult
+from .accuracy import ObjectResult, sure_of
 
 GLASS = 'glass'
 """Part of the id of photographed mugs that one can see through."""
@@ -50,11 +50,8 @@ def _flips(results: Results) -> float | None:
 
 
 def _ece(results: Results) -> float | None:
-    sure = [(r.confidence, r.rotation_error_deg <= CORRECT_DEG) for r in results
-            if r.front_visible and r.confidence is not None
-            and r.rotation_error_deg is not None]
-    return metrics.expected_calibration_error(
-        np.array([c for c, _ in sure]), np.array([k for _, k in sure])) if sure else None
+    stated, right = sure_of(results)
+    return metrics.expected_calibration_error(stated, right) if len(stated) else None
 
 
 def _worst_keypoint(results: Results) -> float | None:

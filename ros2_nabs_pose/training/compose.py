@@ -18,6 +18,9 @@ from torch.nn import functional
 from ..core.generator import FRAME_MARGIN, warp_to_crop
 from ..core.rotations import rotation_facing, rotation_z
 
+FRONT_SEEN = 0.15
+"""Share of its front that must be seen for an object's turn about its axis to be told."""
+
 
 @dataclass(frozen=True)
 class Views:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .compose import Crops, Views
+from .compose import Crops, FRONT_SEEN, Views
 from ..core.encoder import bin_centers, Encoding
 from ..core.generator import Proportions, UprightViews
 from ..core.rotations import axis_azimuth_from_rotation
@@ -108,7 +108,7 @@ def readings(said: Encoding, crops: Crops, weights: Weights,
     missed = azimuth[:, None] - bin_centers(bins, azimuth.device) - said.azimuth_offset
     missed = torch.remainder(missed + math.pi, 2.0 * math.pi) - math.pi
     terms['offset'] = weights.azimuth * 6.0 * (target * missed.abs()).sum(1).mean()
-    seen_front = (crops.front_visible > 0.15).to(said.front_logit.dtype)
+    seen_front = (crops.front_visible > FRONT_SEEN).to(said.front_logit.dtype)
     terms['front'] = weights.front_seen * functional.binary_cross_entropy_with_logits(
         said.front_logit, seen_front)
     return terms

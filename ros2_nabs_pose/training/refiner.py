@@ -22,13 +22,12 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
-from .compose import compose, mirrored, recolour
+from .compose import compose, FRONT_SEEN, mirrored, recolour
 from .engine import Engine, full_precision, random_devices
 from .instances import TrainingViews
 from .loop import follow, learning_rate, train_until
 from .refiner_task import (
     BESIDE,
-    FRONT_SEEN,
     HYPOTHESES,
     hypotheses_of,
     losses,

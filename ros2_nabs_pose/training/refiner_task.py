@@ -23,8 +23,6 @@ HYPOTHESES = 3
 BESIDE = 2
 """Which of them lies beside the truth; the others were read."""
 STARTS = 4
-FRONT_SEEN = 0.15
-"""Share of its front that must be seen for an object's turn about its axis to be told."""
 NEAR_RAD = math.radians(70.0)
 """Farther off, there is more than one way back, and the correction counts little."""
 

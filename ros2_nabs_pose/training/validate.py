@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .compose import compose, Crops, facing_first, Views
+from .compose import compose, Crops, facing_first, FRONT_SEEN, Views
 from .engine import random_devices
 from .instances import TrainingViews
 from ..core.checkpoint import CategoryModel
@@ -148,7 +148,7 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool) -> d
                                           example.drawn)
         axis.append(axis_errors(proposals, crops.R)[:, 0])
         errors = errors_of(proposals, crops.R)
-        seen = crops.front_visible > 0.15
+        seen = crops.front_visible > FRONT_SEEN
         rotation.append(errors[seen, 0])
         best4.append(errors[seen].amin(1))
         first_look.append(errors_of(first_rotations(example.first, 1, free_about_z)[0],
