@@ -92,15 +92,18 @@ def answer(model: CategoryModel, cut: Cut, fitted: Fitted, known: Known,
         # Among equal rotations the one nearest to the last one is published.
         T_cam_obj[:3, :3] = spin_nearest(torch.from_numpy(T_cam_obj[:3, :3]),
                                          torch.from_numpy(cut.track.R_cam_obj)).numpy()
+    worth = float(result.worth[row])
+    sure = belief.confidence(outline, yaw_std, worth)
     prior = model.card.size
     guessed = measured.source == SCALE_CATEGORY_MEAN
     radius_std = prior.radius_std_m / prior.radius_m if guessed else 0.02
     return PoseEstimate(
         category=cut.box.category, track_id=cut.box.track_id, box=cut.box, T_cam_obj=T_cam_obj,
         size_m=measured.size_m, box_center_m=measured.center_m,
-        confidence=belief.confidence(outline, yaw_std, float(result.worth[row])),
+        confidence=sure,
         covariance=belief.pose_covariance(
-            T_cam_obj, belief.UNKNOWN_YAW_STD_RAD if free else yaw_std, radius_std),
+            T_cam_obj, belief.axis_spread(sure, refined=not np.isnan(worth)),
+            belief.UNKNOWN_YAW_STD_RAD if free else yaw_std, radius_std),
         scale_source=measured.source, loss=loss, iterations=result.iterations,
         warm=bool(result.best.previous[row]), seconds=seconds,
         latent=result.best.latent[row].cpu().numpy(), view=cut.view, crop_rgb=cut.rgb,

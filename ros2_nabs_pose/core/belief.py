@@ -16,8 +16,15 @@ CONFIDENCE = (-1.33, -0.23, -0.44, 1.71)
 UNREFINED = (-7.29, 9.94, -1.17)
 """The first three where no refiner knows the category."""
 
-# Spread of a good fit on held-out renders; see "nabs-pose benchmark accuracy".
-AXIS_STD_RAD = math.radians(4.0)
+AXIS_SPREAD = (-1.97, -0.24)
+"""Log of the axis' spread (rad, about each direction across) at even odds, and by log odds of the
+confidence; scripts/calibrate.py's as well."""
+UNREFINED_AXIS_SPREAD = (-1.68, -0.43)
+"""The same where no refiner knows the category."""
+NINE_IN_TEN = math.sqrt(2.0 * math.log(10.0))
+"""Spreads within which nine in ten lie in two dimensions."""
+AXIS_STD_RAD = (math.radians(1.0), math.radians(30.0))
+"""Limits of the axis' spread."""
 UNKNOWN_YAW_STD_RAD = math.pi / math.sqrt(3.0)
 """Of a turn about the axis that nobody can tell: every one is equally likely."""
 LATERAL_STD = 0.01
@@ -53,16 +60,29 @@ def confidence(outline: float, yaw_std_rad: float, worth: float = math.nan) -> f
     return 1.0 / (1.0 + math.exp(-(bias + by_outline * outline + by_yaw * yaw_std_rad + odds)))
 
 
-def log_odds(worth: float) -> float:
-    """Log odds of a worth, held within 0.001 and 0.999."""
-    share = min(max(worth, 1e-3), 1.0 - 1e-3)
+def log_odds(share: float) -> float:
+    """Log odds of a worth or a confidence, held within 0.001 and 0.999."""
+    share = min(max(share, 1e-3), 1.0 - 1e-3)
     return math.log(share / (1.0 - share))
 
 
-def pose_covariance(T_cam_obj: np.ndarray, yaw_std_rad: float, radius_std: float) -> np.ndarray:
+def axis_spread(sure: float, refined: bool = True) -> float:
+    """Standard deviation (rad) of the axis about each direction across it, at a confidence.
+
+    refined: whether a refiner knows the category.
+    """
+    level, slope = AXIS_SPREAD if refined else UNREFINED_AXIS_SPREAD
+    low, high = AXIS_STD_RAD
+    return min(max(math.exp(level + slope * log_odds(sure)), low), high)
+
+
+def pose_covariance(T_cam_obj: np.ndarray, axis_std_rad: float, yaw_std_rad: float,
+                    radius_std: float) -> np.ndarray:
     """Covariance (6, 6), order x y z (m), rotation about x y z (rad), camera frame.
 
-    radius_std: relative uncertainty of the metric scale, which acts along the viewing ray.
+    axis_std_rad: of the turn about every direction; yaw_std_rad: what is unknown of the turn about
+    the axis beside it. radius_std: relative uncertainty of the metric scale, which acts along the
+    viewing ray.
     """
     position = T_cam_obj[:3, 3]
     distance = float(np.linalg.norm(position))
@@ -71,6 +91,6 @@ def pose_covariance(T_cam_obj: np.ndarray, yaw_std_rad: float, radius_std: float
     covariance[:3, :3] = ((LATERAL_STD * distance) ** 2 * np.eye(3)
                           + (radius_std * distance) ** 2 * np.outer(ray, ray))
     axis = T_cam_obj[:3, 2]
-    covariance[3:, 3:] = (AXIS_STD_RAD ** 2 * np.eye(3)
+    covariance[3:, 3:] = (axis_std_rad ** 2 * np.eye(3)
                           + yaw_std_rad ** 2 * np.outer(axis, axis))
     return covariance

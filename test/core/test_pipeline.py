@@ -10,7 +10,13 @@ import torch
 
 from ros2_nabs_pose.core import Box, Intrinsics, PoseError, PosePipeline
 from ros2_nabs_pose.core import pipeline as pipeline_module
-from ros2_nabs_pose.core.belief import confidence, outline_overlap, pose_covariance, yaw_spread
+from ros2_nabs_pose.core.belief import (
+    axis_spread,
+    confidence,
+    outline_overlap,
+    pose_covariance,
+    yaw_spread,
+)
 from ros2_nabs_pose.core.crop import make_view
 from ros2_nabs_pose.core.lift import lift
 from ros2_nabs_pose.core.pose_steps import synthesise
@@ -276,9 +282,9 @@ def test_a_turn_that_does_not_exist_is_not_known():
     axis = found.T_cam_obj[:3, 2]
     across = np.cross(axis, [1.0, 0.0, 0.0])
     across /= np.linalg.norm(across)
-    turn = found.covariance[3:, 3:]
-    assert axis @ turn @ axis == pytest.approx(math.pi ** 2 / 3 + math.radians(4.0) ** 2, rel=1e-5)
-    assert across @ turn @ across == pytest.approx(math.radians(4.0) ** 2, rel=1e-5)
+    turn, tilt = found.covariance[3:, 3:], axis_spread(found.confidence) ** 2
+    assert axis @ turn @ axis == pytest.approx(math.pi ** 2 / 3 + tilt, rel=1e-5)
+    assert across @ turn @ across == pytest.approx(tilt, rel=1e-5)
 
 
 def test_where_no_start_explains_the_crop_a_coarse_sweep_does(pipeline, monkeypatch):
@@ -362,9 +368,14 @@ def test_an_unknown_yaw_lowers_confidence_and_shows_in_the_covariance_about_the_
     T = np.eye(4)
     T[:3, :3] = view_rotation(0.3, 0.0).numpy()
     T[:3, 3] = 0.0, 0.0, 0.5
-    covariance = pose_covariance(T, 1.0, 0.1)
+    covariance = pose_covariance(T, 0.07, 1.0, 0.1)
     axis = T[:3, 2]
-    assert axis @ covariance[3:, 3:] @ axis == pytest.approx(1.0 + math.radians(4.0) ** 2, rel=1e-5)
+    assert axis @ covariance[3:, 3:] @ axis == pytest.approx(1.0 + 0.07 ** 2, rel=1e-5)
+    # An unsure answer's axis is less sure, within limits.
+    assert math.radians(1.0) <= axis_spread(1.0) < axis_spread(0.9) < axis_spread(0.5)
+    assert axis_spread(0.5) < axis_spread(0.1) <= math.radians(30.0) == axis_spread(1e-9)
+    assert axis_spread(0.95) == pytest.approx(math.radians(4.0), rel=0.2)
+    assert axis_spread(0.6, refined=False) > axis_spread(0.6)
     assert covariance[2, 2] == pytest.approx(0.05 ** 2 + 0.005 ** 2)
     assert np.linalg.eigvalsh(covariance).min() > 0.0
 
