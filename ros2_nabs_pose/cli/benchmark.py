@@ -82,6 +82,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                         help='only these (default: all that there are models and data for)')
     models.add_argument('--sheets', type=Path, metavar='DIR',
                         help='write a picture for each category here')
+    models.add_argument('--write-cards', action='store_true',
+                        help="write the figures into the models' own cards, too: averaged weights "
+                        'have none')
     models.add_argument('--json', type=Path, metavar='OUT', help='write the report here')
     node = kinds.add_parser(
         'node', help='the ROS node under a camera and a late detector', epilog=NODE_EXAMPLES,
@@ -168,7 +171,8 @@ def run_models(args: argparse.Namespace) -> int:
     from ..evaluation.models import COLUMNS, measure_models
 
     report = measure_models(args.data, args.backgrounds, args.models, args.categories, args.sheets,
-                            lambda line: print(line, file=sys.stderr, flush=True))
+                            lambda line: print(line, file=sys.stderr, flush=True),
+                            args.write_cards)
     print(_table(['category', *COLUMNS.values()], [
         [name, *(_text(figures[key], 3) for key in COLUMNS)]
         for name, figures in report['categories'].items()]))

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..core.checkpoint import load_model
+from ..core.checkpoint import load_model, save_model
 from ..core.types import PoseError
 from ..resources import models_dir
 
@@ -25,10 +26,12 @@ COLUMNS = {
 
 def measure_models(data: Path, backgrounds: Path | None, models: Path | None = None,
                    categories: Sequence[str] | None = None, sheets: Path | None = None,
-                   progress: Callable[[str], None] = print) -> dict[str, Any]:
+                   progress: Callable[[str], None] = print,
+                   write_cards: bool = False) -> dict[str, Any]:
     """JSON-ready figures of every category that has a model and a folder in ``data``.
 
     sheets: folder for a picture a category: crop, mask, true view, synthesis and its depth.
+    write_cards: the figures become those of the models' own cards, which averaged weights lack.
     Raises PoseError where nothing can be measured.
     """
     from ..training.instances import TrainingViews
@@ -47,9 +50,12 @@ def measure_models(data: Path, backgrounds: Path | None, models: Path | None = N
         progress(f'measuring {path.stem}')
         model = load_model(path)
         held_out = TrainingViews.load(data / path.stem, backgrounds, 'validation')
-        found[path.stem] = {
-            'instances': len(held_out.rgba), 'data_hash': held_out.fingerprint,
-            **validate(model, held_out, model.card.symmetry == 'free_z')}
+        figures = validate(model, held_out, model.card.symmetry == 'free_z')
+        found[path.stem] = {'instances': len(held_out.rgba),
+                            'data_hash': held_out.fingerprint, **figures}
+        if write_cards:
+            model.card = replace(model.card, figures=figures)
+            save_model(model, path)
         if sheets is not None:
             sample_sheet(model, held_out, sheets / f'{path.stem}.png')
     return {'categories': found}

@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from ros2_nabs_pose.cli.main import main
-from ros2_nabs_pose.core.checkpoint import CategoryModel, ModelCard, save_model, SizePrior
+from ros2_nabs_pose.core.checkpoint import (
+    CategoryModel,
+    load_model,
+    ModelCard,
+    save_model,
+    SizePrior,
+)
 from ros2_nabs_pose.core.encoder import Encoder
 from ros2_nabs_pose.core.generator import Generator
 from ros2_nabs_pose.core.types import PoseError
@@ -43,6 +49,7 @@ def rendered(tmp_path):
 
 
 def test_every_figure_is_measured_and_a_sheet_drawn(rendered):
+    before = (rendered / 'models/mug.safetensors').read_bytes()
     report = measure_models(rendered / 'data', None, rendered / 'models',
                             sheets=rendered / 'sheets', progress=lambda line: None)
     figures = report['categories']['mug']
@@ -50,7 +57,20 @@ def test_every_figure_is_measured_and_a_sheet_drawn(rendered):
     assert 0.0 <= figures['mask_iou_median'] <= 1.0 and figures['instances'] > 0
     # Removing gain and bias can only bring the colours nearer.
     assert figures['psnr_lit_db_median'] > figures['psnr_db_median']
+    assert (rendered / 'models/mug.safetensors').read_bytes() == before
     assert (rendered / 'sheets' / 'mug.png').stat().st_size > 1000
+
+
+def test_cards_are_written_when_asked_for(rendered):
+    path = rendered / 'models/mug.safetensors'
+    command = ['benchmark', 'models', '--data', str(rendered / 'data'), '--models',
+               str(path.parent), '--json', str(rendered / 'm.json'), '--write-cards']
+    assert main(command) == 0
+    measured = json.loads((rendered / 'm.json').read_text())['categories']['mug']
+    model = load_model(path)
+    assert model.card.figures == {k: v for k, v in measured.items()
+                                  if k not in ('instances', 'data_hash')}
+    assert float(model.generator.to_image.bias[3].detach()) == 3.0
 
 
 def test_without_data_it_says_what_to_render(rendered, capsys):
