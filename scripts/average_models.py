@@ -9,8 +9,8 @@ SHARE: what the second counts, 0 to 1; half if not given.
 
 Long training on procedural shapes makes the reading of such shapes better, and may make that of
 shapes unlike them worse; the mean of the weights before and after keeps most of both (Wortsman et
-al., Robust fine-tuning of zero-shot models, CVPR 2022). The card is the second file's and says so; its
-figures are measured by "nabs-pose benchmark models --write-cards".
+al., Robust fine-tuning of zero-shot models, CVPR 2022). The card is the second file's and says so;
+its figures are measured by "nabs-pose benchmark models --write-cards".
 """
 
 from __future__ import annotations
