@@ -115,9 +115,11 @@ def fit_ablation(folder: Path) -> str:
 def fit_basin(folder: Path) -> str:
     """From how far a single start converges."""
     found = _report(folder)['basin']
-    rows = [[name, *map(share, values)] for name, values in found['share'].items()]
+    rows = [[f'{name}, {end}', *map(share, values)]
+            for key, end in (('share', 'truth'), ('share_of_basin', 'end of the true start'))
+            for name, values in found[key].items()]
     return (f'Share within {found["converged_deg"]:g} degrees; crops: {found["crops"]}.\n\n'
-            + table(['crop, preset', *(f'{angle:g} deg' for angle in found['start_deg'])], rows))
+            + table(['crop, preset, of what', *(f'{a:g} deg' for a in found['start_deg'])], rows))
 
 
 def fit_pictures(folder: Path) -> str:

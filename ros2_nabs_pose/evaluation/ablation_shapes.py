@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .ablation import Case
 
 ANGLES_DEG = tuple(range(0, 181, 15))
+"""The first of them is the start at the truth."""
 CONVERGED_DEG = 10.0
 TERMS = ('photometric', 'silhouette', 'features')
 
@@ -63,12 +64,15 @@ def basin(model: CategoryModel, cases: Sequence[Case], presets: Mapping[str, Pre
     """Share of single starts that end within 10 degrees, by how far they began.
 
     'own': the model draws the crop itself, code known; what remains is the optimiser. 'held-out':
-    the crop as it is, place, size and code as the encoder reads them. Nothing pulls towards the
-    start. Ends at ``until_s`` (``time.perf_counter``), one crop at least.
+    the crop as it is, place, size and code as the encoder reads them. 'share': of the truth.
+    'share_of_basin': of where the start at the truth ends, which is elsewhere where the picture
+    does not tell the turn. Nothing pulls towards the start. Ends at ``until_s``
+    (``time.perf_counter``), one crop at least.
     """
     free = model.card.symmetry == 'free_z'
     generator = torch.Generator().manual_seed(seed)
     curves: dict[str, list[Tensor]] = {}
+    basins: dict[str, list[Tensor]] = {}
     done = 0
     for case in cases:
         if done and time.perf_counter() > until_s:
@@ -87,18 +91,26 @@ def basin(model: CategoryModel, cases: Sequence[Case], presets: Mapping[str, Pre
                     continue
                 result = fit(model, starts, seen.pick(index), case.focal[index],
                              replace(preset, pull=0.0), refiner=refiner)
-                if free:
-                    cosine = (result.best.R[:, :, 2] * case.R[:, :, 2]).sum(1)
-                    apart = torch.arccos(cosine.clamp(-1.0, 1.0))
-                else:
-                    apart = geodesic_angle(result.best.R, case.R.expand_as(result.best.R))
-                curves.setdefault(f'{kind}, {name}', []).append(
-                    apart <= math.radians(CONVERGED_DEG))
+                ended = result.best.R
+                for found, R in ((curves, case.R), (basins, ended[:1])):
+                    found.setdefault(f'{kind}, {name}', []).append(
+                        _apart(ended, R, free) <= math.radians(CONVERGED_DEG))
         done += 1
         progress(f'basin: crop {done}')
     return {'crops': done, 'start_deg': list(ANGLES_DEG), 'converged_deg': CONVERGED_DEG,
-            'share': {name: torch.stack(found).float().mean(0).tolist()
-                      for name, found in curves.items()}}
+            'share': _shares(curves), 'share_of_basin': _shares(basins)}
+
+
+def _apart(R: Tensor, other: Tensor, free_about_z: bool) -> Tensor:
+    """(A,) rad between rotations (A, 3, 3) and one (1, 3, 3), or between their axes."""
+    if free_about_z:
+        return torch.arccos((R[:, :, 2] * other[:, :, 2]).sum(1).clamp(-1.0, 1.0))
+    return geodesic_angle(R, other.expand_as(R))
+
+
+def _shares(found: Mapping[str, Sequence[Tensor]]) -> dict[str, list[float]]:
+    return {name: torch.stack(list(rows)).float().mean(0).tolist()
+            for name, rows in found.items()}
 
 
 def _spread(half: float, count: int) -> Tensor:
