@@ -11,12 +11,12 @@ import numpy as np
 MIN_OUTLINE = 0.5
 """Overlap of synthesised outline and mask below which a pose is not believed in."""
 
-CONFIDENCE = (-1.33, -0.23, -0.44, 1.71)
+CONFIDENCE = (-1.65, 0.59, -0.43, 1.66)
 """Bias, weights of the outline's overlap, the yaw's spread (1 / rad), the worth's log odds."""
 UNREFINED = (-7.29, 9.94, -1.17)
 """The first three where no refiner knows the category."""
 
-AXIS_SPREAD = (-1.97, -0.24)
+AXIS_SPREAD = (-1.93, -0.23)
 """Log of the axis' spread (rad, about each direction across) at even odds, and by log odds of the
 confidence; scripts/calibrate.py's as well."""
 UNREFINED_AXIS_SPREAD = (-1.68, -0.43)

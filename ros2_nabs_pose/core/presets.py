@@ -124,13 +124,13 @@ PRESETS: dict[str, Preset | PaperPreset] = {
         RefineStage(1, 1, instead=(PoseStage((16,), 1), PoseStage((32,), 1))), PoseStage((), 1)),
         readings=2, losses={'photometric': 1.0, 'silhouette': 0.5}),
     'cold': Preset('cold', cold_starts=4, warm_starts=2, stages=(
-        RefineStage(2, 1, instead=(PoseStage((16, 32), 1), JointStage(4, 1), PoseStage((32,), 1))),
+        RefineStage(3, 1, instead=(PoseStage((16, 32), 1), JointStage(4, 1), PoseStage((32,), 1))),
         PoseStage((), 1)),
         readings=4, start_prior=0.1,
         losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
     'accurate': Preset('accurate', cold_starts=4, warm_starts=4, stages=(
-        RefineStage(3, 1, instead=(PoseStage((16, 16, 32, 32), 2), JointStage(12, 1),
-                                   PoseStage((32, 64), 1)), around_deg=30.0),
+        RefineStage(4, 1, instead=(PoseStage((16, 16, 32, 32), 2), JointStage(12, 1),
+                                   PoseStage((32, 64), 1)), around_deg=30.0, doubt=0.75),
         PoseStage((), 1)),
         readings=4, start_prior=0.1, sweep=8,
         losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
