@@ -100,13 +100,15 @@ def test_a_fits_report_becomes_tables(tmp_path):
         'speed_only': {'random': {'crops': 1, 'seconds_median': 100.0}},
         'left_out': ['paper: VGG could not be loaded (secret (inner) words): use another.'],
         'basin': {'crops': 2, 'converged_deg': 10.0, 'start_deg': [0, 45],
-                  'share': {'own, cold': [1.0, 0.5]}}}))
+                  'share': {'own, cold': [1.0, 0.5]},
+                  'share_of_basin': {'own, cold': [1.0, 0.75]}}}))
     made = tables().rewritten(''.join(f'<!-- figures: {name} -->\n<!-- end figures -->\n'
                                       for name in ('fit', 'fit_ablation', 'fit_basin')), tmp_path)
     assert '| cold | 4 | 4.5 | 75 % | 100 % | 3.2; 75 % | 125 | 160 | 800 |' in made
     assert '| random (time only) | 1 | - | - | - | - | 100000 |' in made
     assert '- paper: VGG could not be loaded: use another.' in made
-    assert '| own, cold | 100 % | 50 % |' in made
+    assert '| own, cold, truth | 100 % | 50 % |' in made
+    assert '| own, cold, end of the true start | 100 % | 75 % |' in made
 
 
 def test_a_changed_figure_would_change_the_table(tmp_path):

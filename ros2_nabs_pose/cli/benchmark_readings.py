@@ -39,10 +39,13 @@ def add_parser(kinds: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print the table, write JSON and sheets."""
+    from ..core.types import PoseError
     from ..evaluation.first_reading import measure_set, ReadingPipeline
     from ..evaluation.sets import read_set
 
-    sets = {path.name: read_set(path) for path in args.set}
+    sets = {path.resolve().name: read_set(path) for path in args.set}
+    if len(sets) < len(args.set):
+        raise PoseError('two of the sets have the same name: give folders with names of their own')
     pipeline = ReadingPipeline.load(args.categories, device=args.device, models_dir=args.models)
     assert isinstance(pipeline, ReadingPipeline)
     report = {}

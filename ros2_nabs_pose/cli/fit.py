@@ -108,8 +108,12 @@ def run(args: argparse.Namespace) -> int:
         print(f'nabs-pose fit: no pose: {reason}', file=sys.stderr)
         return 1
     estimate = result.estimates[0]
-    print(json.dumps(as_json(estimate, pipeline.front_m(estimate))) if args.json
-          else as_text(estimate, args))
+    if args.json:
+        round_about = pipeline.models[args.category].card.symmetry == 'free_z'
+        print(json.dumps(as_json(estimate,
+                                 None if round_about else pipeline.front_m(estimate))))
+    else:
+        print(as_text(estimate, args))
     if args.overlay is not None:
         from ..evaluation.pictures import write_image
         from ..visualization import overlay_with_panel
@@ -118,17 +122,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def as_json(estimate: PoseEstimate, front_m: np.ndarray) -> dict[str, Any]:
+def as_json(estimate: PoseEstimate, front_m: np.ndarray | None) -> dict[str, Any]:
     """What ``--json`` prints, plain numbers: poses in metres, covariance in m and rad.
 
-    front_m: (3,) where the object's front ends (see ``PosePipeline.front_m``).
+    front_m: (3,) where the object's front ends (see ``PosePipeline.front_m``), None where it has
+    none.
     """
     return {
         'category': estimate.category,
         'T_cam_obj': estimate.T_cam_obj.tolist(),
         'size_m': estimate.size_m.tolist(),
         'box_center_m': estimate.box_center_m.tolist(),
-        'front_m': front_m.tolist(),
+        'front_m': None if front_m is None else front_m.tolist(),
         'confidence': float(estimate.confidence),
         'covariance': estimate.covariance.tolist(),
         'scale_source': estimate.scale_source,

@@ -59,9 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'nabs-pose {args.command}: {error}', file=sys.stderr)
         return EXIT_BAD_INPUT
     except ModuleNotFoundError as error:
-        if (error.name or '').partition('.')[0] == __package__.partition('.')[0]:
+        module = (error.name or '').partition('.')[0]
+        if module in ('', __package__.partition('.')[0]):
             raise
-        package = PACKAGES.get(error.name or '', str(error.name))
+        package = PACKAGES.get(module, module)
         print(f'nabs-pose {args.command}: needs the Python package "{package}", which is '
               f'not installed: pip install {package}', file=sys.stderr)
         return EXIT_BAD_INPUT

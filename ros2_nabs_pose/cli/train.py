@@ -8,13 +8,14 @@ import argparse
 from pathlib import Path
 
 EXAMPLES = """examples:
-  nabs-pose train mug --data data/mug --backgrounds data/backgrounds
-  nabs-pose train can --data data/can --init runs/mug/state.pt --steps 2000
+  nabs-pose train teapot --data data/teapot --backgrounds data/backgrounds
+  nabs-pose train can --data data/can --init runs/mug/state.pt --steps 2000 --out my/can.safetensors
   nabs-pose train mug --data data/mug --only teacher --init models/mug.safetensors --run runs/t
-  nabs-pose train mug --data data/mug --steps 40000 --device cuda --instances 64
-  nabs-pose train mug --data data/mug --variant large --device cuda --precision bf16-mixed
-  torchrun --nproc-per-node 4 -m -- ros2_nabs_pose.cli.main train mug --data data/mug --device cuda
+  nabs-pose train mug --data data/mug --steps 40000 --device cuda --instances 64 --replace
+  nabs-pose train teapot --data data/teapot --variant large --device cuda --precision bf16-mixed
+  torchrun --nproc-per-node 4 -m -- ros2_nabs_pose.cli.main train teapot --data data/teapot
   tensorboard --logdir runs       the curves of runs made with --tensorboard
+Weights that are at --out already, such as shipped ones, are written over with --replace only.
 The same command after a stop goes on where the last one ended (see --run).
 """
 

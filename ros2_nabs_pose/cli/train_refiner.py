@@ -9,10 +9,12 @@ from pathlib import Path
 
 EXAMPLES = """examples:
   nabs-pose train-refiner mug bottle bowl can camera laptop --data data \\
-      --backgrounds data/backgrounds
+      --backgrounds data/backgrounds --replace
   nabs-pose train-refiner mug teapot --data data --models my_models \\
       --init models/shared/refiner.safetensors --out my_models/shared/refiner.safetensors
-  torchrun --nproc-per-node 2 -m -- ros2_nabs_pose.cli.main train-refiner mug can --data data
+  torchrun --nproc-per-node 2 -m -- ros2_nabs_pose.cli.main train-refiner mug can \\
+      --data data --out my_models/shared/refiner.safetensors
+Weights that are at --out already, such as shipped ones, are written over with --replace only.
 Every category needs its weights (MODELS/CATEGORY.safetensors, "nabs-pose train") and its rendered
 instances (DATA/CATEGORY, "nabs-pose render"). The same command after a stop goes on (see --run).
 Categories that a refiner was not trained on are fitted without it.

@@ -62,12 +62,17 @@ class PosePipeline:
                  known_size_m: Mapping[str, float] | None = None) -> None:
         """What is known of a category's objects: known_radius_m, ``PoseEstimate.radius_m``, or
         known_size_m, the longest side of ``PoseEstimate.size_m``. seed: of the published protocol's
-        random starts; nothing else is left to chance.
+        random starts; nothing else is left to chance. Raises PoseError for a size that is none.
         """
         if preset not in PRESETS:
             raise PoseError(f'There is no preset "{preset}": choose from {", ".join(PRESETS)}.')
         if isinstance(PRESETS[preset], PaperPreset):
-            build_terms(PRESETS[preset].losses, next(iter(models.values())).encoder)
+            encoder = next(iter(models.values())).encoder
+            build_terms(PRESETS[preset].losses, encoder, next(encoder.parameters()).device)
+        for category, size in {**(known_radius_m or {}), **(known_size_m or {})}.items():
+            if category not in models or not 0.0 < size < float('inf'):
+                raise PoseError(f'A known size of {size:g} m for "{category}" is of no use: give '
+                                f'one above 0 for {", ".join(sorted(models))}.')
         self.models = dict(models)
         self.refiner = refiner
         self.preset = PRESETS[preset]
@@ -330,4 +335,3 @@ class PosePipeline:
 
     def _tensor(self, values: np.ndarray | list[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.asarray(values, np.float32)).to(self.device)
-

@@ -94,7 +94,6 @@ def rotation_z(angle: Tensor) -> Tensor:
     return torch.stack([c, -s, o, s, c, o, o, o, i], -1).unflatten(-1, (3, 3))
 
 
-
 def _swing(axis: Tensor) -> Tensor:
     """Smallest rotation (..., 3, 3) that takes (0, 0, -1) to the unit vectors ``axis``."""
     x, y, z = axis.unbind(-1)

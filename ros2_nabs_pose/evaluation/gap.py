@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 import hashlib
 import json
 from pathlib import Path
@@ -116,11 +117,14 @@ def fingerprint(plan: Plan, part: Part) -> dict[str, Any]:
     return dict(json.loads(json.dumps(made_from)))
 
 
+@cache
 def _code_hash() -> str:
-    """Hash of the sources that figures depend on: the method's and the evaluation's."""
+    """Hash of the sources that figures depend on: the method's, and what judges it."""
     package = Path(__file__).parents[1]
+    judges = [package / 'evaluation' / f'{name}.py'
+              for name in ('accuracy', 'metrics', 'sets', 'truth')]
     digest = hashlib.sha256()
-    for path in sorted((*package.glob('core/*.py'), *package.glob('evaluation/*.py'))):
+    for path in (*sorted(package.glob('core/*.py')), *judges):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -16,15 +16,18 @@ from ..core.files import write_text_whole, written_whole
 from ..core.types import PoseError
 
 CONFIG = 'config.json'
+STATE = 'state.pt'
+"""What a run has once it has written weights: it saves its state before them."""
 
 
 def check_out(run: Path, out: Path) -> None:
-    """Raise PoseError where ``out`` holds weights that the run in that folder has not written.
+    """Raise PoseError where ``out`` holds weights, but is not where the run in that folder writes.
 
     So shipped or earlier weights are not lost to a run that has only begun.
     """
     stated = run / CONFIG
-    own = stated.is_file() and json.loads(stated.read_text()).get('out') == str(out)
+    said = json.loads(stated.read_text()).get('out', '') if stated.is_file() else ''
+    own = said and Path(said).resolve() == out.resolve() and (run / STATE).is_file()
     if out.is_file() and not own:
         raise PoseError(f'{out} holds weights that this run has not written: give another --out, '
                         'or --replace to train over them.')
@@ -79,11 +82,12 @@ def take_up(path: Path, state: Mapping[str, Any], engine: Engine,
     Raises PoseError where it ran on another number of processes, or its networks had other sizes.
     """
     device, random, there = torch.device(engine.device), state['random'], state['random_device']
-    if random.dim() != 2 or len(random) != engine.world:
-        count = len(random) if random.dim() == 2 else 'another number of'
-        raise PoseError(f'{path.parent} holds a run on {count} processes: take it up on as many, '
-                        'or choose another --run.')
+    if random.dim() == 2 and len(random) != engine.world:
+        raise PoseError(f'{path.parent} holds a run on {len(random)} processes: take it up on as '
+                        'many, or choose another --run.')
     try:
+        if random.dim() != 2:
+            raise ValueError('random numbers as former versions kept them')
         for name, part in parts.items():
             part.load_state_dict(state[name])
     except (KeyError, RuntimeError, ValueError) as error:

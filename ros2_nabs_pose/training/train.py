@@ -232,13 +232,13 @@ class Trainer:
         """Take up a run where ``save_state`` left it; PoseError where it was another one."""
         config = self.config
         state = read_state(path, self.device, self.data.fingerprint, config.seed)
-        if state['variant'] != config.variant:
+        if state.get('variant', config.variant) != config.variant:
             raise PoseError(f"{path.parent} holds a run of the variant '{state['variant']}': give "
                             'that --variant, or another --run.')
-        if state['only'] != config.only:
+        if state.get('only', config.only) != config.only:
             raise PoseError(f'{path.parent} holds a run that trains other parts (--only): go on as '
                             'it began, or choose another --run.')
-        if state['mirror'] != config.mirror:
+        if state.get('mirror', config.mirror) != config.mirror:
             how = 'with' if state['mirror'] else 'without'
             raise PoseError(f'{path.parent} holds a run {how} mirror images (--no-mirror): go on '
                             'as it began, or choose another --run.')

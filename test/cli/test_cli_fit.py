@@ -27,6 +27,12 @@ def test_json_has_the_promised_keys_and_values(tiny, known, capsys):
     assert known.seen.intrinsics.fx == 384  # guessed: 1.2 x 320
 
 
+def test_what_may_spin_has_no_front(tiny, known, capsys):
+    known.models['mug'].card.symmetry = 'free_z'
+    assert cli.main(['fit', str(tiny / 'a.png'), *BOX, '--json']) == 0
+    assert json.loads(capsys.readouterr().out)['front_m'] is None
+
+
 def test_a_known_size_reaches_the_pipeline(tiny, known, capsys):
     assert cli.main(['fit', str(tiny / 'a.png'), *BOX, '--known-size', '0.12']) == 0
     assert known.loaded['known_size_m'] == {'mug': 0.12}

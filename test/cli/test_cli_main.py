@@ -28,7 +28,7 @@ def test_help_does_not_wait_for_torch():
     assert ran.stdout.splitlines()[-1] == 'False'
 
 
-@pytest.mark.parametrize(('module', 'package'), [('tqdm.auto', 'tqdm.auto'),
+@pytest.mark.parametrize(('module', 'package'), [('tqdm.auto', 'tqdm'),
                                                  ('cv2', 'opencv-python')])
 def test_a_package_that_is_not_there_is_named(monkeypatch, capsys, module, package):
     from ros2_nabs_pose.cli import fit

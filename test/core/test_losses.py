@@ -123,6 +123,8 @@ def test_a_backbone_that_cannot_be_had_is_named_with_what_does_without(monkeypat
     def fails(*args, **options):
         raise OSError('no net')
 
+    for loaded in (losses._lpips_network, losses._vgg_layers):
+        loaded.cache_clear()
     monkeypatch.setattr(f'{module}.{"LPIPS" if module == "lpips" else "vgg19"}', fails)
     with pytest.raises(PoseError, match=says):
         build_terms({name: 1.0}, None)

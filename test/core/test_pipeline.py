@@ -211,6 +211,13 @@ def test_a_known_longest_side_sets_the_scale(pipeline):
     np.testing.assert_array_equal(a.T_cam_obj[:3, :3], b.T_cam_obj[:3, :3])
 
 
+@pytest.mark.parametrize(('category', 'size'), [('mug', 0.0), ('mug', math.nan), ('mug', -0.1),
+                                                ('mug', math.inf), ('cup', 0.1)])
+def test_a_known_size_that_is_none_is_refused(pipeline, category, size):
+    with pytest.raises(PoseError, match='is of no use: give one above 0 for mug'):
+        PosePipeline(pipeline.models, known_size_m={category: size})
+
+
 def test_two_boxes_give_two_poses_in_their_order(pipeline):
     pipeline.reset()
     image, _ = scene(pipeline)

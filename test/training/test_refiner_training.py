@@ -230,7 +230,8 @@ def test_it_goes_on_from_a_trained_refiner_of_its_size(tmp_path):
 
 
 def test_the_command_names_what_is_missing(tmp_path, capsys):
-    assert main(['train-refiner', 'mug', '--data', str(tmp_path), '--models', str(tmp_path)]) == 2
+    words = ['--data', str(tmp_path), '--models', str(tmp_path)]
+    assert main(['train-refiner', 'mug', *words, '--out', str(tmp_path / 'r.safetensors')]) == 2
     assert f'no weights at {tmp_path}/mug.safetensors' in capsys.readouterr().err
 
 
@@ -241,7 +242,8 @@ def test_the_documented_line_for_several_processes_reaches_the_command(tmp_path)
     done = subprocess.run(
         [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2', '-m', '--',
          'ros2_nabs_pose.cli.main', 'train-refiner', 'mug', '--data', str(tmp_path), '--models',
-         str(tmp_path), '--run', str(tmp_path / 'run')], capture_output=True, text=True,
+         str(tmp_path), '--run', str(tmp_path / 'run'), '--out', str(tmp_path / 'r.safetensors')],
+        capture_output=True, text=True,
         timeout=120)
     assert f'no weights at {tmp_path}/mug.safetensors' in done.stderr, done.stderr[-2000:]
 

@@ -1,6 +1,7 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -45,9 +46,12 @@ def test_what_does_not_fit_a_run_is_named(tmp_path):
     two = {**state, 'random': state['random'].repeat(2, 1)}
     with pytest.raises(PoseError, match='a run on 2 processes'):
         take_up(path, two, engine, {})
+    former = {**state, 'random': state['random'][0]}
+    with pytest.raises(PoseError, match='a version with other networks'):
+        take_up(path, former, engine, {})
 
 
-def test_weights_of_others_are_not_written_over(tmp_path):
+def test_weights_of_others_are_not_written_over(tmp_path, monkeypatch):
     run, out = tmp_path / 'run', tmp_path / 'mug.safetensors'
     check_out(run, out)  # there are none
     out.write_bytes(b'shipped')
@@ -57,7 +61,12 @@ def test_weights_of_others_are_not_written_over(tmp_path):
     with pytest.raises(PoseError, match='has not written'):
         check_out(run, out)
     write_config(run, {'out': str(out), 'steps': 3})
+    with pytest.raises(PoseError, match='has not written'):
+        check_out(run, out)  # it has only begun
+    (run / 'state.pt').write_bytes(b'')
     check_out(run, out)  # its own
+    monkeypatch.chdir(tmp_path)
+    check_out(run, Path('mug.safetensors'))
     assert json.loads((run / 'config.json').read_text())['steps'] == 3
 
 
