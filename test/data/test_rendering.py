@@ -108,7 +108,7 @@ def test_a_lamp_in_front_of_the_object_does_not_reach_the_geometry(monkeypatch):
     assert np.abs(data['depth']).max() <= 1.0
     covered = data['rgba'][..., 3] > 0
     assert (data['part'] > 0).any()
-    # Rays of the geometry are more than those of the picture: at the outline they see a little more.
+    # Geometry has more rays than the picture: at the outline they see a little more.
     beyond = data['part'][~covered]
     assert beyond.max() < 160 and (beyond > 0).mean() < 0.02
 
