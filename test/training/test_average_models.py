@@ -1,9 +1,13 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 import importlib.util
+import json
 from pathlib import Path
+import subprocess
+import sys
 
 import pytest
+from safetensors import safe_open
 import torch
 
 from ros2_nabs_pose.core.checkpoint import (
@@ -15,6 +19,7 @@ from ros2_nabs_pose.core.checkpoint import (
 )
 from ros2_nabs_pose.core.encoder import Encoder, EncoderConfig
 from ros2_nabs_pose.core.generator import Generator, GeneratorConfig
+from ros2_nabs_pose.core.refiner import load_refiner, Refiner, RefinerConfig, save_refiner
 from ros2_nabs_pose.core.types import PoseError
 
 SCRIPT = Path(__file__).resolve().parents[2] / 'scripts' / 'average_models.py'
@@ -50,6 +55,27 @@ def test_weights_are_the_mean_and_the_card_says_of_what(average, tmp_path):
     assert model.card.training == {'command': 'second', 'averaged_with': 'first',
                                    'average_share': 0.5}
     assert model.card.figures == {}
+
+
+def refiner(path, value, categories=('mug',)):
+    made = Refiner(RefinerConfig(categories, ('none',) * len(categories), hidden=8))
+    made.load_state_dict({k: torch.full_like(v, value) for k, v in made.state_dict().items()})
+    save_refiner(made, path, {'command': f'run {value:g}'})
+    return path
+
+
+def test_refiners_are_averaged_as_well(tmp_path):
+    a, b, out = refiner(tmp_path / 'a', 1.0), refiner(tmp_path / 'b', 2.0), tmp_path / 'c'
+    ran = subprocess.run([sys.executable, SCRIPT, a, b, out, '0.25'], capture_output=True,
+                         text=True)
+    assert (ran.returncode, ran.stderr) == (0, '')
+    assert float(load_refiner(out).head.weight[0, 0]) == 1.25
+    with safe_open(str(out), framework='numpy') as file:
+        said = json.loads(file.metadata()['training'])
+    assert said['command'] == 'run 2' and 'count 0.25' in said['note']
+    other = refiner(tmp_path / 'd', 1.0, ('can',))
+    ran = subprocess.run([sys.executable, SCRIPT, a, other, out], capture_output=True, text=True)
+    assert ran.returncode == 1 and 'refiners of other categories or sizes' in ran.stderr
 
 
 def test_the_later_weights_may_count_more(average, tmp_path):
