@@ -23,6 +23,7 @@ import sys
 
 from safetensors import safe_open, SafetensorError
 import torch
+from torch import nn
 
 from ros2_nabs_pose.core.checkpoint import load_model, save_model
 from ros2_nabs_pose.core.refiner import FORMAT as REFINER
@@ -30,13 +31,26 @@ from ros2_nabs_pose.core.refiner import load_refiner, save_refiner
 from ros2_nabs_pose.core.types import PoseError
 
 
+def _mix(first: nn.Module, second: nn.Module, share: float) -> None:
+    """Give ``second`` the mean of both modules' weights, in which its own count ``share``."""
+    theirs, mine = first.state_dict(), second.state_dict()
+    for name, value in mine.items():
+        if value.is_floating_point():
+            mine[name] = torch.lerp(theirs[name], value, share)
+    second.load_state_dict(mine)
+
+
+def _check(share: float) -> None:
+    if not 0.0 <= share <= 1.0:
+        raise PoseError(f'A share of {share:g} is none: give a number from 0 to 1.')
+
+
 def average(before: Path, after: Path, out: Path, share: float = 0.5) -> None:
     """Write the mean, in which ``after`` counts ``share``.
 
     PoseError where the files are of two categories or other sizes.
     """
-    if not 0.0 <= share <= 1.0:
-        raise PoseError(f'A share of {share:g} is none: give a number from 0 to 1.')
+    _check(share)
     first, second = load_model(before), load_model(after)
     if first.card.category != second.card.category:
         raise PoseError(f'{before} is a model of "{first.card.category}", {after} of '
@@ -44,10 +58,7 @@ def average(before: Path, after: Path, out: Path, share: float = 0.5) -> None:
     theirs, mine = first.state_dict(), second.state_dict()
     if any(theirs[k].shape != v.shape for k, v in mine.items()):
         raise PoseError(f'{before} and {after} have layers of other sizes.')
-    for name, value in mine.items():
-        if value.is_floating_point():
-            mine[name] = torch.lerp(theirs[name], value, share)
-    second.load_state_dict(mine)
+    _mix(first, second, share)
     # The figures of its card were the second file's alone.
     second.card = replace(second.card, figures={}, training={
         **second.card.training, 'average_share': share,
@@ -66,16 +77,11 @@ def _metadata(path: Path) -> dict[str, str]:
 
 def average_refiners(before: Path, after: Path, out: Path, share: float = 0.5) -> None:
     """The same for two refiners; PoseError where they know other categories or have other sizes."""
-    if not 0.0 <= share <= 1.0:
-        raise PoseError(f'A share of {share:g} is none: give a number from 0 to 1.')
+    _check(share)
     first, second = load_refiner(before), load_refiner(after)
     if first.config != second.config:
         raise PoseError(f'{before} and {after} are refiners of other categories or sizes.')
-    theirs, mine = first.state_dict(), second.state_dict()
-    for name, value in mine.items():
-        if value.is_floating_point():
-            mine[name] = torch.lerp(theirs[name], value, share)
-    second.load_state_dict(mine)
+    _mix(first, second, share)
     record = {**json.loads(_metadata(after)['training']), 'note': (
         f'The mean with the weights that it began with, in which the later ones count {share:g}; '
         "the figures are the later ones' alone.")}

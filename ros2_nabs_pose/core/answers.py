@@ -107,7 +107,7 @@ def answer(model: CategoryModel, cut: Cut, fitted: Fitted, known: Known,
         scale_source=measured.source, loss=loss, iterations=result.iterations,
         warm=bool(result.best.previous[row]), seconds=seconds,
         latent=result.best.latent[row].cpu().numpy(), view=cut.view, crop_rgb=cut.rgb,
-        synthesis_rgba=_straight(synthesis), radius_m=measured.radius_m)
+        synthesis_rgba=straight(synthesis), radius_m=measured.radius_m)
 
 
 @torch.no_grad()
@@ -138,7 +138,7 @@ def _measured(model: CategoryModel, cut: Cut, fitted: Fitted, known: Known) -> M
                     radius * read.center[0].double().cpu().numpy())
 
 
-def _straight(premultiplied: np.ndarray) -> np.ndarray:
+def straight(premultiplied: np.ndarray) -> np.ndarray:
     """RGBA whose colour is no longer multiplied by alpha."""
     alpha = premultiplied[..., 3:]
     colour = premultiplied[..., :3] / np.maximum(alpha, 1e-3)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 import time
 
@@ -69,7 +70,7 @@ class PosePipeline:
         if isinstance(PRESETS[preset], PaperPreset):
             encoder = next(iter(models.values())).encoder
             build_terms(PRESETS[preset].losses, encoder, next(encoder.parameters()).device)
-        for category, size in {**(known_radius_m or {}), **(known_size_m or {})}.items():
+        for category, size in chain((known_radius_m or {}).items(), (known_size_m or {}).items()):
             if category not in models or not 0.0 < size < float('inf'):
                 raise PoseError(f'A known size of {size:g} m for "{category}" is of no use: give '
                                 f'one above 0 for {", ".join(sorted(models))}.')

@@ -87,6 +87,13 @@ def geodesic_angle(A: Tensor, B: Tensor) -> Tensor:
     return torch.atan2(twice_sine, m[0] + m[4] + m[8] - 1.0)
 
 
+def angle_apart(R: Tensor, other: Tensor, free_about_z: bool) -> Tensor:
+    """Angles (...) between rotations (..., 3, 3), or between their axes; ``other`` broadcasts."""
+    if not free_about_z:
+        return geodesic_angle(R, other.expand_as(R))
+    return torch.arccos((R[..., 2] * other[..., 2]).sum(-1).clamp(-1.0, 1.0))
+
+
 def rotation_z(angle: Tensor) -> Tensor:
     """Rotations (..., 3, 3) about z by ``angle`` (...)."""
     c, s = torch.cos(angle), torch.sin(angle)

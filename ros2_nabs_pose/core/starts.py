@@ -12,8 +12,8 @@ from torch import Tensor
 
 from .encoder import Encoding
 from .rotations import (
+    angle_apart,
     exp_so3,
-    geodesic_angle,
     log_so3,
     rotation_facing,
     rotation_from_axis_azimuth,
@@ -130,13 +130,6 @@ def turned_around(now: Hypotheses, angle_deg: float,
     return replace(many, R=R, previous=torch.zeros_like(many.previous)), rows
 
 
-def _apart(R: Tensor, other: Tensor, free_about_z: bool) -> Tensor:
-    """Angles (B, K) between rotations, or between their axes."""
-    if not free_about_z:
-        return geodesic_angle(R, other.expand_as(R))
-    return torch.arccos((R[..., 2] * other[..., 2]).sum(-1).clamp(-1.0, 1.0))
-
-
 def _towards(before: Tensor, rotations: Tensor, agree: Tensor, free_about_z: bool) -> Tensor:
     """Rotations (B, 3, 3) moved ``READ_SHARE`` of the way to the likeliest proposal that agrees.
 
@@ -169,7 +162,7 @@ def make_starts(said: Encoding, remembered: list[Remembered | None],
         before = torch.stack([rotations[i, 0] if m is None else m.R
                               for i, m in enumerate(remembered)])
         kept = torch.log(said.weight_at(before) + 1e-3)
-    agree = _apart(rotations, before[:, None], free_about_z) < AGREE_RAD
+    agree = angle_apart(rotations, before[:, None], free_about_z) < AGREE_RAD
     tracked = torch.tensor([m is not None for m in remembered], device=agree.device)
     before = torch.where((agree.any(1) & tracked)[:, None, None],
                          _towards(before, rotations, agree, free_about_z), before)

@@ -113,6 +113,7 @@ def summarise(heard: dict[str, Any], published: Mapping[int, float],
     objects = [o for frame in frames for o in frame['objects']]
     compared = [o for o in objects if 'rotation_deg' in o]
     visible = [o for o in compared if o['front_visible']]
+    every, seen = _errors(compared), _errors(visible)
     carried = boxed & set(published)
     answered = [f for f in frames if f['stamp_ns'] in carried and f['objects']]
     latency = [1e3 * (f['received_s'] - published[f['stamp_ns']])
@@ -126,12 +127,12 @@ def summarise(heard: dict[str, Any], published: Mapping[int, float],
         'answered_or_skipped': (len(answered) + stale) / len(carried) if carried else None,
         'stamps_matched': sum(f['stamp_ns'] in published for f in frames),
         'stamps_unknown': sum(f['stamp_ns'] not in published for f in frames),
-        'rotation_error_deg': _errors(visible)['rotation_error_deg'],
-        'translation_error_m': _errors(compared)['translation_error_m'],
+        'rotation_error_deg': seen['rotation_error_deg'],
+        'translation_error_m': every['translation_error_m'],
         'latency_ms': _spread(latency, {'median': 50, 'p95': 95}),
         'rate_hz': (len(received) - 1) / seconds if seconds else None,
-        'all': _errors(compared),
-        'front_visible': _errors(visible),
+        'all': every,
+        'front_visible': seen,
         'front_hidden': _errors([o for o in compared if not o['front_visible']]),
         'objects': {name: _errors([o for o in compared if o['id'] == name])
                     for name in sorted({o['id'] for o in compared})},

@@ -20,7 +20,7 @@ from ..core.losses import build_terms, Observed, Synthesised
 from ..core.pose_steps import synthesise
 from ..core.presets import PaperPreset, Preset
 from ..core.refiner import Refiner
-from ..core.rotations import exp_so3, geodesic_angle, rotation_z
+from ..core.rotations import angle_apart, exp_so3, rotation_z
 from ..core.starts import Hypotheses
 
 if TYPE_CHECKING:
@@ -94,18 +94,11 @@ def basin(model: CategoryModel, cases: Sequence[Case], presets: Mapping[str, Pre
                 ended = result.best.R
                 for found, R in ((curves, case.R), (basins, ended[:1])):
                     found.setdefault(f'{kind}, {name}', []).append(
-                        _apart(ended, R, free) <= math.radians(CONVERGED_DEG))
+                        angle_apart(ended, R, free) <= math.radians(CONVERGED_DEG))
         done += 1
         progress(f'basin: crop {done}')
     return {'crops': done, 'start_deg': list(ANGLES_DEG), 'converged_deg': CONVERGED_DEG,
             'share': _shares(curves), 'share_of_basin': _shares(basins)}
-
-
-def _apart(R: Tensor, other: Tensor, free_about_z: bool) -> Tensor:
-    """(A,) rad between rotations (A, 3, 3) and one (1, 3, 3), or between their axes."""
-    if free_about_z:
-        return torch.arccos((R[:, :, 2] * other[:, :, 2]).sum(1).clamp(-1.0, 1.0))
-    return geodesic_angle(R, other.expand_as(R))
 
 
 def _shares(found: Mapping[str, Sequence[Tensor]]) -> dict[str, list[float]]:

@@ -9,7 +9,7 @@ and the pose as they were read. Every frame is a first sight, also in sequences.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,13 @@ from .pictures import write_image
 from .sets import EvaluationSet, load_frame, LoadedFrame, TrueObject
 from .. import visualization
 from ..core import PosePipeline
+from ..core.answers import straight
 from ..core.crop import take_crop_nearest
 from ..core.cuts import Frame
-from ..core.fit import fit
 from ..core.lift import lift
-from ..core.presets import PoseStage, Preset
-from ..core.starts import make_starts
+from ..core.pose_steps import synthesise
+from ..core.presets import Preset
+from ..core.starts import first_rotations
 from ..core.types import Box, CropView
 
 PROPOSALS = 4
@@ -82,22 +83,20 @@ class ReadingPipeline(PosePipeline):
             mine = self._turn_upright(frame, mine, *self._read(model, mine))
             said, seen = self._read(model, mine, self.preset.readings)
             free = model.card.symmetry == FREE_Z
-            starts = make_starts(said, [None] * len(mine), PROPOSALS, 0, free)
+            proposals, _ = first_rotations(said, PROPOSALS, free)
             focal = torch.tensor([c.view.focal for c in mine], device=self.device)
-            first = starts.pick(torch.arange(len(mine), device=self.device) * PROPOSALS)
-            drawn = fit(model, first, seen, focal,
-                        replace(self.preset, stages=(PoseStage((), 1),))).synthesis
-            rotations = starts.R.view(len(mine), PROPOSALS, 3, 3).double().cpu().numpy()
+            drawn = synthesise(model, *model.generator.volume(said.mean), proposals[:, 0], said.t,
+                               said.log_scale, focal, seen.rgb.shape[-1])
+            rotations = proposals.double().cpu().numpy()
             places = said.t.double().cpu().numpy()
             for i, cut in enumerate(mine):
                 scale = float(torch.exp(said.log_scale[i]))
-                alpha = drawn.alpha[i].cpu().numpy()
-                rgb = drawn.rgb[i].cpu().numpy() / np.maximum(alpha, 1e-3)
+                made = torch.cat((drawn.rgb[i], drawn.alpha[i])).permute(1, 2, 0)
                 found[cut.place] = Read(
                     cut.view, np.stack([lift(cut.view, R, places[i], scale, 1.0)[:3, :3]
                                         for R in rotations[i]]),
                     cut.rgb, seen.mask[i, 0].cpu().numpy(),
-                    np.concatenate((rgb, alpha)).transpose(1, 2, 0).clip(0.0, 1.0))
+                    straight(made.cpu().numpy()))
         return found
 
 

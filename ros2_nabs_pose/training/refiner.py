@@ -35,7 +35,7 @@ from .refiner_task import (
     STARTS,
     Task,
 )
-from .state import check_out, read_state, save_state, Stateful, take_up, write_config
+from .state import check_out, read_state, save_state, STATE, Stateful, take_up, write_config
 from ..core.checkpoint import CategoryModel, load_model
 from ..core.fit import volumes
 from ..core.losses import Observed
@@ -302,7 +302,7 @@ def train_refiner(config: RefinerTraining,
                        for split in ('train', 'validation'))
     trainer = RefinerTrainer(config, models, views, engine)
     first = engine.rank == 0
-    state = run / 'state.pt'
+    state = run / STATE
     if first and Path(config.out).is_file():
         lost = set(load_refiner(Path(config.out)).config.categories) - set(config.categories)
         if lost:

@@ -29,7 +29,7 @@ from .engine import Engine, full_precision
 from .instances import TrainingViews
 from .loop import append_row, follow, learning_rate, train_until
 from .objective import code_term, kl, proportions, readings, reconstruction, Weights
-from .state import check_out, read_state, save_state, Stateful, take_up, write_config
+from .state import check_out, read_state, save_state, STATE, Stateful, take_up, write_config
 from .teacher import CleanEncoder
 from .validate import sample_sheet, validate
 from ..core.checkpoint import CategoryModel, load_model, ModelCard, save_model
@@ -303,7 +303,7 @@ def train(config: TrainConfig, replace_out: bool = False) -> dict[str, Any]:
     held_out = TrainingViews.load(folder, clutter, 'validation', engine.device)
     trainer = Trainer(config, data, data.card(config.category), *sizes, engine=engine)
     first = engine.rank == 0
-    state = run / 'state.pt'
+    state = run / STATE
     if state.exists():
         trainer.load_state(state)
         if first:
