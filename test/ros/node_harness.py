@@ -141,12 +141,18 @@ class Client:
             kind, f'{self.base}/{topic}', self.received[key].append, qos)
 
     def note_arrivals(self):
-        """When DDS brings each ``poses`` to this process, seconds of the system clock by stamp."""
+        """When each ``poses`` was written and when it came here, by stamp.
+
+        Seconds of the system clock, both of DDS: a busy process may be late to take what its
+        middleware received, and the middleware's own thread to receive what was written.
+        """
         arrivals = {}
 
         def note(message, info=None):
-            arrivals[stamp_ns(message.header)] = (
-                info['received_timestamp'] * 1e-9 if info else time.time())
+            now_ns = time.time_ns()
+            arrivals[stamp_ns(message.header)] = tuple(
+                1e-9 * (info or {}).get(f'{which}_timestamp', now_ns)
+                for which in ('source', 'received'))
 
         def note_with_info(message, info):
             note(message, info)

@@ -72,11 +72,21 @@ def test_diagnostics_say_what_an_outside_observer_measures(client, frames):
     assert client.spin_until(client.report)
     said, reported_s = client.diagnostics(), time.time()
     message = client.report().message
-    ages = sorted((when_s, 1e3 * (when_s - stamp * 1e-9)) for stamp, when_s in arrivals.items())
-    recent = sum(when_s > reported_s - 5.0 for when_s, _ in ages)
-    median_ms, p95_ms = np.percentile([a for _, a in ages[-max(recent, LEAST_FRAMES):]], (50, 95))
-    assert float(said['stamp_to_publish_ms_median']) == pytest.approx(median_ms, rel=0.1)
-    assert float(said['stamp_to_publish_ms_p95']) == pytest.approx(p95_ms, rel=0.1)
+    # When DDS wrote them: the way to here has slow moments that are not the node's.
+    ages = sorted((when_s, 1e3 * (when_s - stamp * 1e-9))
+                  for stamp, (when_s, _) in arrivals.items())
+    # A frame at the edge of the window may be in it for the node and out of it here.
+    recents = [sum(when_s > reported_s - 5.0 + edge_s for when_s, _ in ages)
+               for edge_s in (-0.1, 0.0, 0.1)]
+    medians_ms, p95s_ms = np.transpose([
+        np.percentile([a for _, a in ages[-max(recent, LEAST_FRAMES):]], (50, 95))
+        for recent in recents])
+    recent, median_ms = recents[1], medians_ms[1]
+    assert 0.95 * min(medians_ms) <= float(said['stamp_to_publish_ms_median']) <= 1.05 * max(
+        medians_ms)
+    assert 0.95 * min(p95s_ms) <= float(said['stamp_to_publish_ms_p95']) <= 1.05 * max(p95s_ms)
+    ways_s = [came_s - when_s for when_s, came_s in arrivals.values()]
+    assert min(ways_s) >= 0.0 and np.median(ways_s) < 0.02
     assert float(said['rate_hz']) == pytest.approx(recent / 5.0, rel=0.1, abs=0.41)
     # From the image's arrival it is less: the way of the image over DDS.
     assert 0.5 * median_ms < float(said['latency_ms_median']) <= 1.01 * median_ms
