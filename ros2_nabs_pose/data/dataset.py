@@ -7,6 +7,7 @@ rgba (V, S, S, 4) uint8 sRGB, straight alpha = coverage; depth (V, S, S) float16
 (z - distance) / radius_m where covered, else 0; part (V, S, S) uint8 coverage of the visible
 front part; R_cam_obj (V, 3, 3) float32; kappa (V,) float32 = radius_m / distance; front_visible
 (V,) float32 share of the front part that nothing hides; light (V,) uint8 light set-up; meta: JSON.
+Of clear objects (glass.py) also clear (V, S, S) uint8: share of the backdrop that shows through.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from ..core.types import PoseError
 FORMAT_VERSION = 1
 VALIDATION_SHARE = 0.08
 ARRAYS = ('rgba', 'depth', 'part', 'R_cam_obj', 'kappa', 'front_visible', 'light')
+CLEAR = 'clear'
+"""The array that only clear objects have."""
 
 
 class DatasetError(PoseError):
@@ -33,7 +36,10 @@ class DatasetError(PoseError):
 
 @dataclass(frozen=True)
 class InstanceSet:
-    """N instances with V views each: the arrays of the format, stacked, and each one's meta."""
+    """N instances with V views each: the arrays of the format, stacked, and each one's meta.
+
+    clear is 0 for what is not clear.
+    """
 
     rgba: np.ndarray
     depth: np.ndarray
@@ -42,6 +48,7 @@ class InstanceSet:
     kappa: np.ndarray
     front_visible: np.ndarray
     light: np.ndarray
+    clear: np.ndarray
     meta: tuple[dict, ...]
 
     def __len__(self) -> int:
@@ -72,7 +79,7 @@ def write_atomically(path: Path, arrays: dict[str, np.ndarray]) -> None:
 def write_instance(folder: Path, instance: int, data: dict) -> Path:
     """Stores what ``render_instance`` returned."""
     path = instance_path(folder, instance)
-    write_atomically(path, {**{k: data[k] for k in ARRAYS}, 'meta': np.array(
+    write_atomically(path, {**{k: data[k] for k in (*ARRAYS, CLEAR) if k in data}, 'meta': np.array(
         json.dumps(data['meta']))})
     return path
 
@@ -143,6 +150,8 @@ def read_instance(path: Path) -> dict:
     try:
         with np.load(path) as stored:
             data = {k: stored[k] for k in ARRAYS}
+            data[CLEAR] = (stored[CLEAR] if CLEAR in stored
+                           else np.zeros(data['depth'].shape, np.uint8))
             data['meta'] = json.loads(str(stored['meta']))
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DatasetError(f"'{path}' is damaged or of another format ({error}): delete it and "
@@ -168,5 +177,5 @@ def load_instances(folder: Path | str, split: str = 'all',
     if not chosen:
         raise DatasetError(f"split '{split}' of '{folder}' is empty: render more instances")
     loaded = [read_instance(path) for path in chosen]
-    return InstanceSet(**{k: np.stack([d[k] for d in loaded]) for k in ARRAYS},
+    return InstanceSet(**{k: np.stack([d[k] for d in loaded]) for k in (*ARRAYS, CLEAR)},
                        meta=tuple(d['meta'] for d in loaded))

@@ -62,7 +62,9 @@ def prefer_vectorised() -> bool:
 
 @dataclass(frozen=True)
 class Frame:
-    """One rendered picture, linear: rgb (H, W, 3) premultiplied by alpha (H, W), the coverage."""
+    """One rendered picture, linear: rgb (H, W, 3) premultiplied by alpha (H, W): the coverage, less
+    what shows through glass.
+    """
 
     rgb: np.ndarray
     alpha: np.ndarray
@@ -91,6 +93,10 @@ def texture(image: np.ndarray) -> dict:
 
 def bsdf(paint: Paint) -> dict:
     """A paint as a BSDF description."""
+    if paint.finish == 'glass':
+        # Walls are thin: what is seen through them stays in its place, so that a background can be
+        # put there later, and rays that go straight through leave their share of alpha empty.
+        return {'type': 'thindielectric', 'int_ior': 1.5}
     color: dict = (texture(paint.color) if paint.color.ndim == 3
                    else {'type': 'rgb', 'value': [float(c) for c in paint.color]})
     if paint.finish == 'metal':

@@ -21,6 +21,7 @@ import numpy as np
 
 from . import mitsuba_scene as ms
 from .dataset import write_instance
+from .glass import glass_of, over_backdrop, perhaps_clear, TIMES_SAMPLES
 from .lighting import sample_environment, sample_exposure, sample_white_balance
 from .looks import linear_to_srgb, Look
 from .shapes import sample_object, Shape
@@ -29,8 +30,10 @@ from ..core.types import FRAME_MARGIN
 #: Perspective strengths (radius over distance) that views are drawn from, log-uniformly.
 KAPPA_RANGE = (0.05, 0.30)
 #: Instances of these streams never share a seed: training never draws an evaluation object.
-STREAMS = {'training': 0, 'evaluation': 1, 'demo': 2, 'backgrounds': 3, 'occluders': 4}
+STREAMS = {'training': 0, 'evaluation': 1, 'demo': 2, 'backgrounds': 3, 'occluders': 4, 'glass': 5}
 MAX_DEPTH = 4
+CLEAR_DEPTH = 12
+"""Of objects of glass: front and back wall, inside and outside, and a handle behind them."""
 #: Rays a pixel for depth and coverage of the front part.
 GEOMETRY_SAMPLES = 8
 
@@ -84,7 +87,8 @@ def sample_azimuths(rng: np.random.Generator, count: int) -> np.ndarray:
 
 def load_scene(shape: Shape, look: Look, emitters: dict, only: str | None = None) -> object:
     """A Mitsuba scene of the object's parts (or of one alone) under the emitters."""
-    description: dict = {'type': 'scene', 'integrator': ms.integrator(MAX_DEPTH), **emitters}
+    depth = CLEAR_DEPTH if glass_of(look) else MAX_DEPTH
+    description: dict = {'type': 'scene', 'integrator': ms.integrator(depth), **emitters}
     for name, part in shape.parts.items():
         if only in (None, name):
             description[f'part_{name}'] = ms.shape(part.mesh, ms.bsdf(look.paints[part.material]),
@@ -171,8 +175,9 @@ def _views(shape: Shape, rotations: np.ndarray, kappa: np.ndarray, size: int) ->
 
 def _render_geometry(shape: Shape, look: Look, views: _Views,
                      size: int) -> dict[str, np.ndarray]:
-    """depth, part and front_visible of all views, as dataset.py stores them."""
+    """coverage, and depth, part and front_visible of all views as dataset.py stores them."""
     count, radius = len(views.kappa), shape.radius_m
+    coverage = np.zeros((count, size, size), np.float32)
     depth = np.zeros((count, size, size), np.float16)
     part = np.zeros((count, size, size), np.uint8)
     front_visible = np.ones(count, np.float32)
@@ -185,6 +190,7 @@ def _render_geometry(shape: Shape, look: Look, views: _Views,
         x0, y0, x1, y1 = views.windows[i]
         distance = radius / k
         found = ms.geometry(scene, views.cameras[i], R, -R[2] * distance, GEOMETRY_SAMPLES, i)
+        coverage[i, y0:y1, x0:x1] = found.coverage
         depth[i, y0:y1, x0:x1] = np.where(found.coverage > 0.0, (found.z - distance) / radius, 0.0)
         part[i, y0:y1, x0:x1] = np.round(255.0 * found.marked)
         if front_scene is not None:
@@ -192,7 +198,7 @@ def _render_geometry(shape: Shape, look: Look, views: _Views,
                                 GEOMETRY_SAMPLES, i)
             front_visible[i] = min(float(found.marked.sum()) / max(float(alone.coverage.sum()),
                                                                    1.0), 1.0)
-    return {'depth': depth, 'part': part, 'front_visible': front_visible}
+    return {'coverage': coverage, 'depth': depth, 'part': part, 'front_visible': front_visible}
 
 
 def render_instance(category: str, seed: int, instance: int, settings: RenderSettings,
@@ -200,6 +206,9 @@ def render_instance(category: str, seed: int, instance: int, settings: RenderSet
     """Renders all views of one random object; the arrays and ``meta`` as dataset.py stores them."""
     rng = instance_rng(seed, instance, stream)
     shape, look = sample_object(category, rng)
+    if stream == 'training':
+        look = perhaps_clear(shape, look, np.random.default_rng(np.random.SeedSequence(
+            (seed, STREAMS[stream], instance, STREAMS['glass']))))
     origin = {'category': category, 'seed': seed, 'stream': stream, 'instance': instance}
     return render_object(shape, look, rng, settings, origin)
 
@@ -219,12 +228,14 @@ def render_object(shape: Shape, look: Look, rng: np.random.Generator, settings: 
     count, size = len(views.kappa), settings.size_px
     light = np.sort(np.arange(count) % settings.lights)
     rgba = np.zeros((count, size, size, 4), np.uint8)
+    glass = glass_of(look)
+    samples = settings.samples * (1 if glass is None else TIMES_SAMPLES)
     records = []
     for group in range(settings.lights):
         emitters, record = sample_emitters(rng, shape.radius_m)
         scene = load_scene(shape, look, emitters)
         members = np.flatnonzero(light == group)
-        frames = [ms.render(scene, views.cameras[i], settings.samples, int(i)) for i in members]
+        frames = [ms.render(scene, views.cameras[i], samples, int(i)) for i in members]
         gains = _exposed(rng, frames)
         for i, frame in zip(members, frames, strict=True):
             x0, y0, x1, y1 = views.windows[i]
@@ -236,9 +247,14 @@ def render_object(shape: Shape, look: Look, rng: np.random.Generator, settings: 
         'shape': shape.parameters, 'pattern': look.pattern,
         'finish': sorted({paint.finish for paint in look.paints.values()}), 'lights': records,
         'renderer': {'mitsuba': ms.mitsuba().__version__, 'size_px': size,
-                     'samples': settings.samples, 'max_depth': MAX_DEPTH,
+                     'samples': samples, 'max_depth': MAX_DEPTH,
                      'frame_margin': FRAME_MARGIN}}
-    return {'rgba': rgba, **_render_geometry(shape, look, views, size),
+    found = _render_geometry(shape, look, views, size)
+    coverage = found.pop('coverage')
+    if glass is not None:
+        rgba, found['clear'] = over_backdrop(rgba, coverage, glass)
+        meta['renderer']['max_depth'] = CLEAR_DEPTH
+    return {'rgba': rgba, **found,
             'R_cam_obj': views.rotations.astype(np.float32),
             'kappa': views.kappa.astype(np.float32), 'light': light.astype(np.uint8),
             'meta': meta}

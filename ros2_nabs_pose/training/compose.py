@@ -15,8 +15,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .photograph import photographed
+from .surroundings import background_of, BESIDE, occluder_of, others_of, shade, uniform
 from ..core.generator import FRAME_MARGIN, warp_to_crop
 from ..core.rotations import rotation_facing, rotation_z
+from ..data.glass import BACKDROP
 
 FRONT_SEEN = 0.15
 """Share of its front that must be seen for an object's turn about its axis to be told."""
@@ -27,12 +30,14 @@ class Views:
     """A batch of clean upright views, B = instances x views per instance.
 
     stacked: (B, 5, S, S) colour times alpha, alpha, depth times alpha (see UprightViews.stacked).
-    front: (B, 1, S, S) coverage of the visible front part. R_view: (B, 3, 3).
-    perspective: (B,). front_visible: (B,) share of the front part that is seen.
+    front: (B, 1, S, S) coverage of the visible front part. clear: (B, 1, S, S) share of what lies
+    behind, grey here, that shows through. R_view: (B, 3, 3). perspective: (B,). front_visible: (B,)
+    share of the front part that is seen.
     """
 
     stacked: Tensor
     front: Tensor
+    clear: Tensor
     R_view: Tensor
     perspective: Tensor
     front_visible: Tensor
@@ -62,10 +67,6 @@ class Crops:
         return torch.einsum('bij,bjhw->bihw', to_facing, self.points)
 
 
-def _uniform(shape: tuple[int, ...], low: float, high: float, like: Tensor) -> Tensor:
-    return torch.rand(shape, device=like.device) * (high - low) + low
-
-
 def recolour(views: Views, group: int) -> Views:
     """Change the colours of each instance (``group`` views in a row), the same in all its views.
 
@@ -75,11 +76,12 @@ def recolour(views: Views, group: int) -> Views:
     count = batch // group
     order = torch.argsort(torch.rand(count, 3, device=views.stacked.device), 1)
     mix = functional.one_hot(order, 3).to(views.stacked.dtype)
-    saturation = _uniform((count, 1, 1), 0.5, 1.0, mix)
+    saturation = uniform((count, 1, 1), 0.5, 1.0, mix)
     mix = saturation * mix + (1.0 - saturation) / 3.0
-    gain = _uniform((count, 1, 1), 0.65, 1.15, mix) * _uniform((count, 3, 1), 0.93, 1.07, mix)
+    gain = uniform((count, 1, 1), 0.65, 1.15, mix) * uniform((count, 3, 1), 0.93, 1.07, mix)
     mix = (mix * gain).repeat_interleave(group, 0)
-    rgb = torch.einsum('bij,bjhw->bihw', mix, views.stacked[:, :3])
+    behind = BACKDROP * views.clear
+    rgb = torch.einsum('bij,bjhw->bihw', mix, views.stacked[:, :3] - behind) + behind
     rgb = torch.minimum(rgb.clamp_min(0.0), views.stacked[:, 3:4])
     return replace(views, stacked=torch.cat((rgb, views.stacked[:, 3:]), 1))
 
@@ -98,6 +100,7 @@ def mirrored(views: Views, flip: Tensor) -> Views:
     return replace(
         views, stacked=torch.where(pick, views.stacked.flip(3), views.stacked),
         front=torch.where(pick, views.front.flip(3), views.front),
+        clear=torch.where(pick, views.clear.flip(3), views.clear),
         R_view=torch.where(pick[..., 0], camera * views.R_view * own, views.R_view))
 
 
@@ -141,77 +144,6 @@ def _bounds(alpha: Tensor, in_plane: Tensor) -> tuple[Tensor, Tensor]:
     return (points.masked_fill(outside, 9.0).amin(1), points.masked_fill(outside, -9.0).amax(1))
 
 
-def _background(pool: Tensor | None, batch: int, size: int, like: Tensor) -> Tensor:
-    """Random crops of clutter pictures (N, 3, H, W), or smooth noise for every fifth picture."""
-    noise = functional.interpolate(torch.rand(batch, 3, 5, 5, device=like.device), size=size,
-                                   mode='bicubic', align_corners=False).clamp(0.0, 1.0)
-    fine = _uniform((batch, 1, 1, 1), 0.0, 0.3, like) * (
-        torch.rand(batch, 3, size, size, device=like.device) - 0.5)
-    noise = (noise + fine).clamp(0.0, 1.0)
-    if pool is None:
-        return noise
-    pick = torch.randint(len(pool), (batch,), device='cpu')
-    pictures = pool[pick].to(like.device).to(like.dtype) / 255.0
-    zoom = _uniform((batch,), 0.35, 0.95, like)
-    flip = torch.where(torch.rand(batch, device=like.device) < 0.5, -1.0, 1.0)
-    shift = _uniform((batch, 2), -1.0, 1.0, like) * (1.0 - zoom)[:, None]
-    zero = torch.zeros_like(zoom)
-    theta = torch.stack((torch.stack((zoom * flip, zero, shift[:, 0]), 1),
-                         torch.stack((zero, zoom, shift[:, 1]), 1)), 1)
-    grid = functional.affine_grid(theta, [batch, 3, size, size], align_corners=False)
-    pictures = functional.grid_sample(pictures, grid, align_corners=False,
-                                      padding_mode='reflection')
-    use_noise = (torch.rand(batch, 1, 1, 1, device=like.device) < 0.2).to(like.dtype)
-    return noise * use_noise + pictures * (1.0 - use_noise)
-
-
-def _occluder(pool: Tensor | None, alpha: Tensor) -> tuple[Tensor, Tensor]:
-    """Colour (B, 3, S, S) and coverage (B, 1, S, S) of something in front of the object.
-
-    A third of the crops get one: a half plane or a strip that reaches in from a side, filled
-    with clutter. It is drawn again as nothing where it would hide more than 35 % of the object.
-    """
-    batch, _, size, _ = alpha.shape
-    line = (torch.arange(size, device=alpha.device) + 0.5) / size * 2.0 - 1.0
-    v, u = torch.meshgrid(line, line, indexing='ij')
-    angle = _uniform((batch, 1, 1), 0.0, 2.0 * math.pi, alpha)
-    across = u * torch.cos(angle) + v * torch.sin(angle)
-    along = -u * torch.sin(angle) + v * torch.cos(angle)
-    edge = _uniform((batch, 1, 1), 0.15, 0.9, alpha)
-    half_width = torch.where(torch.rand(batch, 1, 1, device=alpha.device) < 0.5,
-                             _uniform((batch, 1, 1), 0.1, 0.5, alpha),
-                             torch.full((batch, 1, 1), 9.0, device=alpha.device))
-    offset = _uniform((batch, 1, 1), -0.5, 0.5, alpha)
-    softness = 0.5 * size
-    cover = torch.sigmoid((across - edge) * softness) * torch.sigmoid(
-        (half_width - (along - offset).abs()) * softness)
-    cover = cover.unsqueeze(1)
-    hidden = (cover * alpha).flatten(1).sum(1) / alpha.flatten(1).sum(1).clamp_min(1.0)
-    keep = (hidden < 0.35) & (torch.rand(batch, device=alpha.device) < 0.33)
-    cover = cover * keep.to(cover.dtype).view(-1, 1, 1, 1)
-    return _background(pool, batch, size, alpha), cover
-
-
-def _camera_effects(image: Tensor) -> Tensor:
-    """Exposure, white balance, contrast, blur, low resolution and sensor noise of a real camera."""
-    batch, _, size, _ = image.shape
-    gamma = torch.exp(_uniform((batch, 1, 1, 1), -0.35, 0.35, image))
-    gain = _uniform((batch, 1, 1, 1), 0.75, 1.2, image) * _uniform((batch, 3, 1, 1), 0.92, 1.08,
-                                                                   image)
-    image = image.clamp(1e-4, 1.0) ** gamma * gain
-    blurred = functional.avg_pool2d(functional.pad(image, (1, 1, 1, 1), 'reflect'), 3, 1)
-    blurrier = functional.avg_pool2d(functional.pad(blurred, (1, 1, 1, 1), 'reflect'), 3, 1)
-    amount = torch.rand(batch, 1, 1, 1, device=image.device) * 2.0
-    amount = torch.where(torch.rand_like(amount) < 0.4, torch.zeros_like(amount), amount)
-    soft = torch.where(amount < 1.0, image + amount * (blurred - image),
-                       blurred + (amount - 1.0) * (blurrier - blurred))
-    low = functional.interpolate(functional.avg_pool2d(soft, 2), size=size, mode='bilinear',
-                                 align_corners=False)
-    soft = torch.where(torch.rand(batch, 1, 1, 1, device=image.device) < 0.12, low, soft)
-    noise = torch.randn_like(soft) * _uniform((batch, 1, 1, 1), 0.0, 0.05, image)
-    return (soft + noise).clamp(0.0, 1.0)
-
-
 def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64) -> Crops:
     """Crops as a detector would cut them from pictures of the views' objects.
 
@@ -220,34 +152,40 @@ def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64) -> Crop
     batch = views.stacked.shape[0]
     like = views.stacked
     narrow = torch.randn(batch, device=like.device) * math.radians(14.0)
-    wide = _uniform((batch,), -math.pi, math.pi, like)
+    wide = uniform((batch,), -math.pi, math.pi, like)
     in_plane = torch.where(torch.rand(batch, device=like.device) < 0.85, narrow, wide)
 
     low, high = _bounds(views.stacked[:, 3:4], in_plane)
     longer = (high - low).amax(1)
-    scale = 2.0 / (longer * _uniform((batch,), 1.22, 1.65, like))
-    t = -scale[:, None] * 0.5 * (low + high) + _uniform((batch, 2), -0.14, 0.14, like)
+    scale = 2.0 / (longer * uniform((batch,), 1.22, 1.65, like))
+    t = -scale[:, None] * 0.5 * (low + high) + uniform((batch, 2), -0.14, 0.14, like)
 
     # Each picture has its own exposure of the object; the generator does not see it.
-    exposure = _uniform((batch, 1, 1, 1), 0.8, 1.15, like)
-    placed = warp_to_crop(torch.cat((views.stacked[:, :4], visible_points(views), views.front), 1),
+    exposure = uniform((batch, 1, 1, 1), 0.8, 1.15, like)
+    placed = warp_to_crop(torch.cat((views.stacked[:, :4], visible_points(views), views.front,
+                                     views.clear), 1),
                           in_plane, t, scale, size_px)
     alpha = placed[:, 3:4].clamp(0.0, 1.0)
-    background = _background(backgrounds, batch, size_px, like)
+    background = background_of(backgrounds, batch, size_px, like)
+    other, other_alpha = others_of(views.stacked[:, :4], scale, size_px)
+    beside = (torch.rand(batch, 1, 1, 1, device=like.device) < BESIDE).to(like.dtype)
+    background = background * (1.0 - beside * other_alpha) + beside * other
     # A soft dark shape under the object stands for its contact shadow.
     shadow = functional.avg_pool2d(functional.avg_pool2d(alpha, (9, 1), 1, (4, 0)),
                                    (1, 9), 1, (0, 4))
     shadow = functional.pad(shadow, (0, 0, 5, 0))[:, :, :size_px]
-    depth_of_shadow = _uniform((batch, 1, 1, 1), -0.5, 0.6, like).clamp_min(0.0)
+    depth_of_shadow = uniform((batch, 1, 1, 1), -0.5, 0.6, like).clamp_min(0.0)
     background = background * (1.0 - depth_of_shadow * shadow)
-    image = background * (1.0 - alpha) + (placed[:, :3] * exposure).clamp(0.0, 1.0)
-    cover_rgb, cover = _occluder(backgrounds, alpha)
-    image = image * (1.0 - cover) + cover_rgb * cover
-    told = functional.avg_pool2d(placed[:, 4:] * (1.0 - cover), 2)
+    clear = placed[:, 8:]
+    own = (placed[:, :3] - BACKDROP * clear) * exposure
+    image = (background * (1.0 - alpha + clear) + own.clamp(0.0, 1.0)).clamp(0.0, 1.0)
+    cover_colour, cover = occluder_of(backgrounds, views.stacked[:, :4], scale, alpha)
+    image = shade(image * (1.0 - cover) + cover_colour)
+    told = functional.avg_pool2d(placed[:, 4:8] * (1.0 - cover), 2)
 
     cos, sin = torch.cos(in_plane), torch.sin(in_plane)
     zero, one = torch.zeros_like(cos), torch.ones_like(cos)
     turn = torch.stack((cos, -sin, zero, sin, cos, zero, zero, zero, one), 1).view(-1, 3, 3)
-    return Crops(image=_camera_effects(image), mask=alpha * (1.0 - cover), R=turn @ views.R_view,
+    return Crops(image=photographed(image), mask=alpha * (1.0 - cover), R=turn @ views.R_view,
                  t=t, log_scale=torch.log(scale), front_visible=views.front_visible,
                  points=told[:, :3], front=told[:, 3:])

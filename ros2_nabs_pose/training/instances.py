@@ -54,6 +54,7 @@ class TrainingViews:
     """Tensors of N instances with V views of S x S pixels each; see data/dataset.py.
 
     rgba: (N, V, S, S, 4) uint8. depth: (N, V, S, S) float16, radii. front: (N, V, S, S) uint8.
+    clear: (N, V, S, S) uint8, what shows through them, or None where nothing does.
     R_view: (N, V, 3, 3). perspective, front_visible: (N, V). size, center: (N, 3) radii.
     log_radius: (N,) log metres. backgrounds: (M, 3, H, W) uint8 or None.
     """
@@ -61,6 +62,7 @@ class TrainingViews:
     rgba: Tensor
     depth: Tensor
     front: Tensor
+    clear: Tensor | None
     R_view: Tensor
     perspective: Tensor
     front_visible: Tensor
@@ -88,7 +90,7 @@ class TrainingViews:
             pool = tensor(load_backgrounds(backgrounds, split).transpose(0, 3, 1, 2))
         return cls(
             rgba=tensor(without_grain(found.rgba)), depth=tensor(found.depth),
-            front=tensor(found.part),
+            front=tensor(found.part), clear=tensor(found.clear) if found.clear.any() else None,
             R_view=tensor(found.R_cam_obj), perspective=tensor(found.kappa),
             front_visible=tensor(found.front_visible), size=tensor(size), center=tensor(center),
             log_radius=tensor(np.log(radius)), backgrounds=pool,
@@ -129,7 +131,9 @@ class TrainingViews:
         alpha = rgba[:, 3:]
         stacked = torch.cat((rgba[:, :3] * alpha, alpha,
                              self.depth[i, v].float().unsqueeze(1) * alpha), 1)
+        clear = (torch.zeros_like(alpha) if self.clear is None
+                 else self.clear[i, v].float().unsqueeze(1) / 255.0)
         return index, Views(
-            stacked=stacked, front=self.front[i, v].float().unsqueeze(1) / 255.0,
+            stacked=stacked, front=self.front[i, v].float().unsqueeze(1) / 255.0, clear=clear,
             R_view=self.R_view[i, v], perspective=self.perspective[i, v],
             front_visible=self.front_visible[i, v])

@@ -6,7 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from ros2_nabs_pose.data import rendering
+from ros2_nabs_pose.data import glass, rendering
+from ros2_nabs_pose.data.looks import Paint, srgb_to_linear
 from ros2_nabs_pose.data.rendering import (
     FRAME_MARGIN,
     instance_rng,
@@ -151,3 +152,44 @@ def test_elevations_favour_what_a_camera_sees_of_a_table():
     assert ((degrees > 5) & (degrees < 65)).mean() == pytest.approx(0.79, abs=0.03)
     azimuths = rendering.sample_azimuths(np.random.default_rng(0), 60)
     assert np.diff(np.sort(azimuths)).max() < 2 * 2 * np.pi / 60
+
+
+def test_clear_mugs_keep_their_shape_and_show_the_backdrop_through_their_walls(
+        rendered, monkeypatch):
+    monkeypatch.setitem(glass.SHARES, 'mug', 1.0)
+    clear = render_instance('mug', 3, 4, SETTINGS)
+    opaque, _ = rendered
+    assert 'clear' not in opaque and clear['meta']['pattern'].startswith('clear ')
+    for same in ('R_cam_obj', 'kappa', 'depth', 'part', 'front_visible'):
+        assert np.array_equal(clear[same], opaque[same])
+    # Coverage is counted with other rays, an eighth each, but it is the same outline.
+    away = np.abs(clear['rgba'][..., 3].astype(float) - opaque['rgba'][..., 3]) / 255.0
+    assert away.mean() < 0.01 and away.max() < 0.7
+    alpha, through = clear['rgba'][..., 3] / 255.0, clear['clear'] / 255.0
+    assert (through <= alpha + 0.01).all()
+    inside = alpha > 0.99
+    assert 0.15 < np.median(through[inside]) < 0.9
+    # Whatever is not the backdrop's grey is the mug's own light, never less than nothing.
+    own = clear['rgba'][..., :3] / 255.0 * alpha[..., None] - glass.BACKDROP * through[..., None]
+    assert own.min() > -0.02
+
+
+def test_evaluation_objects_and_other_categories_are_never_clear(monkeypatch):
+    for category in glass.SHARES:
+        monkeypatch.setitem(glass.SHARES, category, 1.0)
+    settings = RenderSettings(views=1, size_px=32, samples=1, lights=1)
+    assert 'clear' not in render_instance('mug', 3, 4, settings, 'evaluation')
+    assert 'clear' not in render_instance('can', 3, 4, settings)
+
+
+def test_what_is_over_the_backdrop_adds_up():
+    """Own light 0.8 of a third of the pixel; of the rest its square shows, edges the remainder."""
+    picture = np.full((1, 1, 4), 204, np.uint8)
+    picture[..., 3] = 85
+    dark = Paint(srgb_to_linear(np.full(3, 0.2)), 'glass', 0.0)
+    rgba, through = glass.over_backdrop(picture, np.ones((1, 1)), dark)
+    shown = (2.0 / 3.0) ** glass.THICKNESS
+    assert rgba[0, 0, 3] == 255
+    assert through[0, 0] == pytest.approx(255 * shown, abs=0.51)
+    light = 0.8 / 3.0 + glass.BACKDROP * shown + 0.2 * (2.0 / 3.0 - shown)
+    assert rgba[0, 0, :3] == pytest.approx(np.full(3, 255 * light), abs=0.51)

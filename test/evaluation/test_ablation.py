@@ -41,7 +41,7 @@ def views():
     rgba = torch.stack((near * 255, disc * 90, disc * 40, disc * 255), -1).to(torch.uint8)
     return TrainingViews(
         rgba=rgba, depth=torch.zeros(2, 4, 64, 64).half(), front=(near * 255).to(torch.uint8),
-        R_view=R, perspective=torch.full_like(azimuth, 0.1),
+        clear=None, R_view=R, perspective=torch.full_like(azimuth, 0.1),
         front_visible=torch.ones_like(azimuth), size=torch.ones(2, 3), center=torch.zeros(2, 3),
         log_radius=torch.full((2,), -2.5), backgrounds=None, fingerprint='test', recipe={})
 

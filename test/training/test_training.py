@@ -38,7 +38,8 @@ def tiny_views(instances=3, views=5, size=64):
     rgba = torch.stack((near * 255, disc * 90, disc * 40, disc * 255), -1).to(torch.uint8)
     return TrainingViews(
         rgba=rgba, depth=torch.zeros(instances, views, size, size).half(),
-        front=(near * 255).to(torch.uint8), R_view=R, perspective=torch.full_like(azimuth, 0.1),
+        front=(near * 255).to(torch.uint8),
+        clear=None, R_view=R, perspective=torch.full_like(azimuth, 0.1),
         front_visible=torch.ones_like(azimuth), size=torch.ones(instances, 3),
         center=torch.zeros(instances, 3), log_radius=torch.full((instances,), -2.5),
         backgrounds=None, fingerprint='test', recipe={})
