@@ -7,13 +7,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 import contextlib
-import json
 from pathlib import Path
 import sys
 import tempfile
 from typing import Any, TYPE_CHECKING
 
 from . import benchmark_fit, benchmark_gap, benchmark_readings
+from .reports import table, tell_frames, text, write_report
 from ..evaluation import TRUTHS
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def run_accuracy(args: argparse.Namespace) -> int:
     with open_set(args.set) as evaluation_set:
         pipeline = load(PosePipeline)
         inputs = Inputs(depth=args.depth, masks=args.masks)
-        answers = evaluate(pipeline, evaluation_set, inputs, _progress)
+        answers = evaluate(pipeline, evaluation_set, inputs, tell_frames)
         if not answers:
             raise PoseError(f'{args.set} shows none of the categories that there are models for '
                             f'({", ".join(sorted(pipeline.models))})')
@@ -160,9 +160,10 @@ def run_accuracy(args: argparse.Namespace) -> int:
         if args.truth:
             from ..evaluation.truth import report_with
 
-            result |= report_with(args.truth, load, evaluation_set, args.preset, inputs, _progress)
+            result |= report_with(args.truth, load, evaluation_set, args.preset, inputs,
+                                  tell_frames)
     print(accuracy_table(result))
-    _write(args.json, result)
+    write_report(args.json, result)
     return 0
 
 
@@ -173,10 +174,10 @@ def run_models(args: argparse.Namespace) -> int:
     report = measure_models(args.data, args.backgrounds, args.models, args.categories, args.sheets,
                             lambda line: print(line, file=sys.stderr, flush=True),
                             args.write_cards)
-    print(_table(['category', *COLUMNS.values()], [
-        [name, *(_text(figures[key], 3) for key in COLUMNS)]
+    print(table(['category', *COLUMNS.values()], [
+        [name, *(text(figures[key], 3) for key in COLUMNS)]
         for name, figures in report['categories'].items()]))
-    _write(args.json, report)
+    write_report(args.json, report)
     return 0
 
 
@@ -190,14 +191,14 @@ def run_speed(args: argparse.Namespace) -> int:
     with open_set(args.set) as evaluation_set:
         result = measure(evaluation_set, args.preset, setup, args.frames)
     print(f"{result['set']}, {result['frames']} frames, {result['device']}")
-    print(_table(['preset', 'median s', 'p95 s', 'rot deg', '<= 10 deg', 'memory MB'], [
-        [name, _text(p['seconds']['median'], 3), _text(p['seconds']['p95'], 3),
-         _text(p['rotation_median_deg'], 1), _text(p['within_10_deg'], 2),
-         _text(p['peak_memory_mb'], 0)] for name, p in result['presets'].items()]))
-    print(_table(['generator, forward and backward', '1 crop ms', '8 crops ms'], [
-        [name, _text(g['one'], 1), _text(g['eight'], 1)]
+    print(table(['preset', 'median s', 'p95 s', 'rot deg', '<= 10 deg', 'memory MB'], [
+        [name, text(p['seconds']['median'], 3), text(p['seconds']['p95'], 3),
+         text(p['rotation_median_deg'], 1), text(p['within_10_deg'], 2),
+         text(p['peak_memory_mb'], 0)] for name, p in result['presets'].items()]))
+    print(table(['generator, forward and backward', '1 crop ms', '8 crops ms'], [
+        [name, text(g['one'], 1), text(g['eight'], 1)]
         for name, g in result['generators_ms'].items()]))
-    _write(args.json, result)
+    write_report(args.json, result)
     return 0
 
 
@@ -213,7 +214,7 @@ def run_node(args: argparse.Namespace) -> int:
     figures = node_figures.measure(args.bag or demo_bag(), args.seconds, [
         f'preset:={args.preset}', f'device:={args.device}'])
     print(node_figures.table(figures))
-    _write(args.json, {'preset': args.preset, **figures})
+    write_report(args.json, {'preset': args.preset, **figures})
     return 0
 
 
@@ -225,53 +226,30 @@ def _accuracy_rows(report: dict[str, Any]) -> list[list[str]]:
     rows = []
     for name, s in [*report['categories'].items(), ('overall', report['overall'])]:
         rows.append([name, str(s['n']), str(s['answered']),
-                     *(_text(s[f'within_{d}_deg'], 2) for d in (5, 10, 20)),
-                     _text(s['rotation_median_deg'], 1), _text(s['axis_median_deg'], 1),
-                     _text(s['translation_median_m'], 3),
-                     _text(s['translation_median_relative'], 3), _text(s['mask_iou_median'], 2),
-                     _text(s['confidence_ece'], 2), _text(s['seconds_median'], 2)])
+                     *(text(s[f'within_{d}_deg'], 2) for d in (5, 10, 20)),
+                     text(s['rotation_median_deg'], 1), text(s['axis_median_deg'], 1),
+                     text(s['translation_median_m'], 3),
+                     text(s['translation_median_relative'], 3), text(s['mask_iou_median'], 2),
+                     text(s['confidence_ece'], 2), text(s['seconds_median'], 2)])
     return rows
 
 
 def accuracy_table(report: dict[str, Any]) -> str:
     """The report's figures as a table, a line a category and one for all."""
     lines = [f"{report['set']}, preset {report['preset']}",
-             _table(['', *_ACCURACY_HEAD], _accuracy_rows(report))]
+             table(['', *_ACCURACY_HEAD], _accuracy_rows(report))]
     points = report['overall'].get('keypoints')
     if points is not None:
         lines.append(
             'keypoints, in box diagonals (median): ' + ', '.join(
                 f"{k} {points[f'{k}_median_diagonals']:.3f}" for k in ('top', 'bottom', 'front'))
-            + f"; front in the image {_text(points['front_angle_abs_median_deg'], 1)} deg")
+            + f"; front in the image {text(points['front_angle_abs_median_deg'], 1)} deg")
     for truth, swapped in report.get('truth', {}).items():
         rows = _accuracy_rows(swapped)
         lines.append(f"with the true {truth}, known of {swapped['known']} objects\n"
-                     + _table(['', *_ACCURACY_HEAD], rows))
+                     + table(['', *_ACCURACY_HEAD], rows))
     lines += report.get('truth_missing', {}).values()
     if report['without_model']:
         lines.append('not judged, for want of a model: ' + ', '.join(
             f'{n} {c}' for c, n in report['without_model'].items()))
     return '\n'.join(lines)
-
-
-def _text(value: float | None, digits: int) -> str:
-    return '-' if value is None else f'{value:.{digits}f}'
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    widths = [max(len(r[i]) for r in [head, *rows]) for i in range(len(head))]
-    return '\n'.join('  '.join([r[0].ljust(widths[0]),
-                                *(c.rjust(w) for c, w in zip(r[1:], widths[1:], strict=True))])
-                     for r in [head, *rows])
-
-
-def _progress(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        print(f'\rframe {done} of {total}', end='' if done < total else '\n', file=sys.stderr,
-              flush=True)
-
-
-def _write(path: Path | None, report: dict[str, Any]) -> None:
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(report, indent=1) + '\n', encoding='utf-8')

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 import sys
+
+from .reports import table, text, write_report
 
 EXAMPLES = """example:
   nabs-pose benchmark fit --category mug --data data/mug --backgrounds data/backgrounds \\
@@ -57,22 +58,19 @@ def run(args: argparse.Namespace) -> int:
                      progress=lambda line: print(line, file=sys.stderr, flush=True),
                      refiner=None if shared is None else load_refiner(shared))
     print(f'{report["category"]}, {report["crops"]} crops, {report["device"]}')
-    print(f'{"variant":<26}{"knob":<13}{"crops":>6}{"rot deg":>9}{"<= 5":>7}{"<= 10":>7}'
-          f'{"<= 20":>7}{"ms":>9}  times faster than')
-    for row in report['variants']:
-        faster = ', '.join(f'{name} {ratio:.0f}' for name, ratio in row['speed_up'].items())
-        print(f'{row["name"]:<26}{row["knob"]:<13}{row["crops"]:>6}'
-              f'{row["rotation_median_deg"]:>9.1f}{row["within_5_deg"]:>7.2f}'
-              f'{row["within_10_deg"]:>7.2f}{row["within_20_deg"]:>7.2f}'
-              f'{1e3 * row["seconds_median"]:>9.1f}  {faster}')
+    print(table(['variant', 'knob', 'crops', 'rot deg', '<= 5', '<= 10', '<= 20', 'ms',
+                 'times faster than'], [
+        [row['name'], row['knob'], text(row['crops']), text(row['rotation_median_deg'], 1),
+         *(text(row[f'within_{k}_deg']) for k in (5, 10, 20)),
+         text(1e3 * row['seconds_median'], 1),
+         ', '.join(f'{name} {ratio:.0f}' for name, ratio in row['speed_up'].items())]
+        for row in report['variants']], labels=2))
     for name, found in report['speed_only'].items():
         print(f'{name}: {1e3 * found["seconds_median"]:.0f} ms, for speed only: its poses mean '
               'nothing')
     for line in report['left_out']:
         print(f'left out: {line}')
-    if args.json is not None:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(report) + '\n', encoding='utf-8')
+    write_report(args.json, report, indent=None)
     if args.plots is not None:
         from ..evaluation.ablation_plots import write_plots
 

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 import sys
 from typing import TYPE_CHECKING
 
+from .reports import write_report
 from ..evaluation import TRUTHS
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ def run(args: argparse.Namespace) -> int:
             'models': gap.model_hashes(args.models or models_dir(), args.categories),
             'device': args.device, 'seed': args.seed})
     report = gap.measure(plan, load, _tell)
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(report, indent=1) + '\n', encoding='utf-8')
+    write_report(args.json, report)
     for table in (gap_tables.target_table, gap_tables.accuracy_table, gap_tables.keypoint_table,
                   gap_tables.put_in_table):
         print(table(report))

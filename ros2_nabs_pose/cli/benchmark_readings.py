@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import argparse
-import json
+from functools import partial
 from pathlib import Path
-import sys
+
+from .reports import table, tell_frames, text, write_report
 
 EXAMPLES = """example:
   nabs-pose benchmark readings --set real/scans real/tables --json readings.json --sheets out
@@ -50,25 +51,12 @@ def run(args: argparse.Namespace) -> int:
     assert isinstance(pipeline, ReadingPipeline)
     report = {}
     for name, evaluation_set in sets.items():
-        def tell(done: int, total: int, name: str = name) -> None:
-            if sys.stderr.isatty():
-                print(f'\r{name}: frame {done} of {total}', end='' if done < total else '\n',
-                      file=sys.stderr, flush=True)
-
         sheet = None if args.sheets is None else args.sheets / f'{name}.jpg'
-        report[name] = measure_set(pipeline, evaluation_set, sheet, tell)
-    print('  '.join(['set'.ljust(14), 'category'.ljust(9), *COLUMNS.values()]))
-    for name, figures in report.items():
-        for category, row in (*figures['categories'].items(), ('overall', figures['overall'])):
-            print('  '.join([name.ljust(14), category.ljust(9), *(
-                _text(row[key]).rjust(len(head)) for key, head in COLUMNS.items())]))
-    if args.json is not None:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(report, indent=1) + '\n', encoding='utf-8')
+        report[name] = measure_set(pipeline, evaluation_set, sheet, partial(tell_frames, name=name))
+    print(table(['set', 'category', *COLUMNS.values()], [
+        [name, category, *(text(row[key]) for key in COLUMNS)]
+        for name, figures in report.items()
+        for category, row in (*figures['categories'].items(), ('overall', figures['overall']))],
+        labels=2))
+    write_report(args.json, report)
     return 0
-
-
-def _text(value: float | None) -> str:
-    if value is None:
-        return '-'
-    return str(value) if isinstance(value, int) else f'{value:.2f}'
