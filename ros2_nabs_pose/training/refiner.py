@@ -31,6 +31,7 @@ from .refiner_task import (
     HYPOTHESES,
     hypotheses_of,
     losses,
+    misread,
     rotation_errors,
     STARTS,
     Task,
@@ -60,6 +61,8 @@ MOVED = 0.35
 """Share of what was read that the refiner's average has moved once."""
 UNTOLD = 0.1
 """Share of hypotheses beside which the refiner is not shown what points the encoder read."""
+VIEWS = 2
+"""Crops of each instance in a step."""
 VALIDATION_BATCHES = 4
 VALIDATION_SEED = 23
 
@@ -121,7 +124,7 @@ class RefinerTrainer:
     @property
     def hypotheses_a_step(self) -> int:
         """Of all categories and processes."""
-        crops = 2 * max(1, self.config.crops // 2)
+        crops = VIEWS * max(1, self.config.crops // VIEWS)
         return crops * HYPOTHESES * len(self.models) * self.engine.world
 
     @torch.no_grad()
@@ -129,17 +132,17 @@ class RefinerTrainer:
         """Crops of a category with hypotheses, as its own models read and draw them."""
         model, data = self.models[name], self.data[name]
         free = model.card.symmetry == 'free_z'
-        instances = max(1, self.config.crops // 2)
-        _, views = data.batch(instances, 2)
+        instances = max(1, self.config.crops // VIEWS)
+        _, views = data.batch(instances, VIEWS)
         if self.config.mirror:
             flip = torch.rand(instances, device=self.device) < 0.5
-            views = mirrored(views, flip.repeat_interleave(2))
-        crops = compose(recolour(views, 2), data.backgrounds)
+            views = mirrored(views, flip.repeat_interleave(VIEWS))
+        crops = compose(recolour(views, VIEWS), data.backgrounds)
         ways = READINGS[int(torch.randint(len(READINGS), ()))]
         with self.engine.autocast():
             said = read(model, crops.image, ways)
         said = full_precision(said)
-        said = replace(said, axis=functional.normalize(said.axis, dim=1))
+        said = misread(replace(said, axis=functional.normalize(said.axis, dim=1)), VIEWS)
         now = hypotheses_of(said, crops, free)
         seen = Observed.of(crops.image, said).pick(now.owner)
         untold = torch.rand(len(now.owner), 1, 1, 1, device=self.device) < UNTOLD

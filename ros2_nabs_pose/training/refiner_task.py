@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 import math
 from operator import attrgetter
 
@@ -25,6 +25,8 @@ BESIDE = 2
 STARTS = 4
 NEAR_RAD = math.radians(70.0)
 """Farther off, there is more than one way back, and the correction counts little."""
+OTHER_CODE, OTHER_MASK = 0.3, 0.2
+"""Shares of the crops whose code, or mask, is made worse than it was read (``misread``)."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,28 @@ def _some_turns(count: int, device: torch.device) -> Tensor:
                         torch.where(kind < 0.75, math.radians(18.0) * normal,
                                     math.radians(60.0) * torch.rand(count, 1, device=device)))
     return angle * functional.normalize(torch.randn(count, 3, device=device), dim=1)
+
+
+def misread(said: Encoding, group: int) -> Encoding:
+    """What was read of B crops, ``group`` of an instance in a row, as objects unlike them are read.
+
+    Encoders know what they have learned from better than what users will show them, so here some
+    crops get a code on the way to another instance's, and some a mask that spills over or has a
+    hole. The refiner is to take neither for the truth.
+    """
+    mean, logits = said.mean, said.mask_logits
+    count, size = len(mean), logits.shape[-1]
+    share = 0.2 + 0.6 * torch.rand(count, 1, device=mean.device)
+    share = share * (torch.rand(count, 1, device=mean.device) < OTHER_CODE)
+    line = (torch.arange(size, device=mean.device) + 0.5) / size * 2.0 - 1.0
+    at = torch.rand(count, 2, 1, 1, device=mean.device) * 1.6 - 0.8
+    radius = 0.1 + 0.35 * torch.rand(count, 1, 1, device=mean.device)
+    away = torch.hypot(line - at[:, 0], line.view(-1, 1) - at[:, 1])
+    spot = torch.sigmoid((radius - away) * 0.5 * size)[:, None]
+    sign = torch.randint(2, (count, 1, 1, 1), device=mean.device) * 2.0 - 1.0
+    spot = spot * (torch.rand(count, 1, 1, 1, device=mean.device) < OTHER_MASK)
+    return replace(said, mean=torch.lerp(mean, mean.roll(group, 0), share),
+                   mask_logits=logits + spot * (8.0 * sign - logits))
 
 
 def hypotheses_of(said: Encoding, crops: Crops, free_about_z: bool) -> Hypotheses:

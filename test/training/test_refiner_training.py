@@ -39,6 +39,9 @@ from ros2_nabs_pose.training.refiner_task import (
     HYPOTHESES,
     hypotheses_of,
     losses,
+    misread,
+    OTHER_CODE,
+    OTHER_MASK,
     Task,
 )
 
@@ -75,6 +78,28 @@ def test_hypotheses_lie_around_the_truth_and_around_what_was_read():
     assert 8.0 < float(off.median()) < 20.0
     assert float((off > 60.0).float().mean()) < 0.01
     assert float(torch.cat(jitter).std()) == pytest.approx(0.02, rel=0.1)
+
+
+def test_some_codes_go_towards_another_instance_and_some_masks_get_a_spot_or_a_hole():
+    torch.manual_seed(11)
+    crops = torch.rand(300, 3, 64, 64)
+    with torch.no_grad():
+        said = tiny_model().encoder(crops)
+    said = replace(said, mean=torch.arange(300.0).view(-1, 1).expand(-1, 27) // 2)
+    other = misread(said, 2)
+    toward = (other.mean - said.mean)[:, 0]
+    moved = toward != 0.0
+    assert float(moved.float().mean()) == pytest.approx(OTHER_CODE, abs=0.08)
+    share = toward[moved] / (said.mean.roll(2, 0) - said.mean)[moved, 0]
+    assert float(share.min()) >= 0.2 and float(share.max()) <= 0.8
+    changed = (torch.sigmoid(other.mask_logits) - torch.sigmoid(said.mask_logits)).flatten(1)
+    spotted = changed.abs().amax(1) > 0.3
+    assert float(spotted.float().mean()) == pytest.approx(OTHER_MASK, abs=0.07)
+    for sign in (-1.0, 1.0):  # holes and spills
+        assert ((sign * changed[spotted]).amax(1) > 0.3).any()
+    covered = (changed[spotted].abs() > 0.1).float().mean(1)
+    assert float(covered.max()) < 0.25  # a disc of 0.45 half widths, its edge soft
+    assert other.axis is said.axis and other.points is said.points
 
 
 def test_hypotheses_of_round_bodies_are_told_as_the_camera_sees_them():
