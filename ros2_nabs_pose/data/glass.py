@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .looks import linear_to_srgb, Look, Paint, srgb_to_linear
+from .looks import CLEAR, linear_to_srgb, Look, Paint, srgb_to_linear
 from .shapes import Shape
 
 TIMES_SAMPLES = 3
@@ -37,7 +37,7 @@ def perhaps_clear(shape: Shape, look: Look, rng: np.random.Generator) -> Look:
     if not clear or any(shape.parameters.get(name) in kinds for name, kinds in _OPAQUE.items()):
         return look
     glass = Paint(srgb_to_linear(np.clip(rng.uniform(0.05, 0.75) + rng.normal(0.0, 0.04, 3), 0.0,
-                                         1.0)), 'glass', 0.0)
+                                         1.0)), CLEAR, 0.0)
     body = look.paints[_MATERIALS[shape.category][0]]
     paints = {name: glass if name in _MATERIALS[shape.category] else paint
               for name, paint in look.paints.items()}
@@ -48,7 +48,7 @@ def perhaps_clear(shape: Shape, look: Look, rng: np.random.Generator) -> Look:
 
 def glass_of(look: Look) -> Paint | None:
     """The paint of a clear object's clear parts; None of others."""
-    return next((paint for paint in look.paints.values() if paint.finish == 'glass'), None)
+    return next((paint for paint in look.paints.values() if paint.finish == CLEAR), None)
 
 
 def over_backdrop(photograph: np.ndarray, coverage: np.ndarray,

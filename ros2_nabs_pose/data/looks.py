@@ -15,15 +15,16 @@ import numpy as np
 
 TEXTURE_HEIGHT, TEXTURE_WIDTH = 96, 224
 FINISHES = ('matte', 'satin', 'glazed', 'metal')
-"""What ``_finish`` draws from; 'glass' (see glass.py) is the fifth."""
+CLEAR = 'glass'
+"""The finish of what light goes straight through, see glass.py."""
 _WORDS = ('COFFEE', 'Hello', 'BEST', 'Good', 'tea', 'Mon', '2024', 'LOVE', 'cafe', 'ROBOT', 'Home',
           'yes', 'No. 1', 'Club', 'Paris', 'Dad', 'MOM', 'team', 'lab', 'and', 'open', 'new')
 
 
 @dataclass(frozen=True)
 class Paint:
-    """Colour (3,) or texture (H, W, 3), linear; finish as in FINISHES; roughness in
-    [0, 1]. Of 'glass' the colour is what its edges show in place of what lies behind.
+    """Colour (3,) or texture (H, W, 3), linear; finish: of FINISHES, or CLEAR;
+    roughness in [0, 1]. Of CLEAR the colour is what its edges show in place of what lies behind.
     """
 
     color: np.ndarray

@@ -17,6 +17,7 @@ import numpy as np
 
 from .categories import ORIGIN_AXIS, SYMMETRY_FREE_Z
 from .dataset import DatasetError
+from .looks import CLEAR
 from .manifest import CategoryEntry, MeshSettings, UNITS
 from .mesh_paint import Coat, coat_and_uv
 from .shapes import Part, Shape
@@ -301,7 +302,8 @@ def load_mesh(folder: Path, name: str, category_name: str, category: CategoryEnt
                              normals[start:start + count].reshape(-1, 3), p.uv.reshape(-1, 2)), n)
         coats[n] = replace(
             p.coat, color=settings.linear_color if p.coat.color is None else p.coat.color,
-            finish=p.coat.finish or settings.finish or None)
+            finish=settings.finish if settings.finish == CLEAR
+            else p.coat.finish or settings.finish or None)
         start += count
     files.digest.update(repr(replace(settings, licence='')).encode())
     every = np.concatenate([p.corners.reshape(-1, 3) for p in (

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .looks import Paint
+from .looks import CLEAR, Paint
 from .shapes.surfaces import Mesh
 
 #: Added to the v coordinate of marked meshes: the mean v of a pixel then tells their coverage.
@@ -93,7 +93,7 @@ def texture(image: np.ndarray) -> dict:
 
 def bsdf(paint: Paint) -> dict:
     """A paint as a BSDF description."""
-    if paint.finish == 'glass':
+    if paint.finish == CLEAR:
         # Walls are thin: what is seen through them stays in its place, so that a background can be
         # put there later, and rays that go straight through leave their share of alpha empty.
         return {'type': 'thindielectric', 'int_ior': 1.5}

@@ -91,6 +91,19 @@ def test_bad_meshes_are_named_and_skipped_and_the_others_are_rendered(tmp_path, 
     assert len(names) == 10
 
 
+def test_meshes_of_glass_show_what_is_behind_them_whatever_their_file_says(tmp_path):
+    meshes = folder_of_toys(
+        tmp_path / 'meshes', 2, 'category: {symmetry: none}\ndefaults: {up: +z}\n'
+        'meshes: {toy_1.glb: {finish: glass}}\n')
+    assert render(meshes, tmp_path / 'out', '--copies', '1') == 0
+    opaque, clear = (read_instance(path) for path in list_instances(tmp_path / 'out'))
+    assert not opaque['clear'].any() and opaque['meta']['finish'] != ['glass']
+    assert clear['meta']['finish'] == ['glass']
+    covered = clear['rgba'][..., 3] > 250
+    assert 0.2 < np.median(clear['clear'][covered]) / 255.0 < 0.95
+    assert not clear['clear'][clear['rgba'][..., 3] == 0].any()
+
+
 def test_nothing_usable_is_an_error_and_so_are_unknown_categories(tmp_path, capsys):
     meshes = tmp_path / 'meshes'
     write_arrow(meshes / 'toy.stl', 1000.0 * np.eye(4))
