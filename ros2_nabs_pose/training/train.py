@@ -38,6 +38,9 @@ from ..core.generator import Generator, GeneratorConfig
 from ..core.types import PoseError
 from ..core.variants import get_variant
 
+DRAWN_VIEWS = 2
+"""Crops of each instance whose codes are drawn where the encoder alone is trained."""
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -144,6 +147,21 @@ class Trainer:
         return {**readings(said, crops, self.weights, self.free_about_z),
                 'code': code_term(said, self._together(mean, group), self.weights)}
 
+    def drawing_terms(self, said: Encoding, views: Views, group: int) -> dict[str, Tensor]:
+        """Terms of what the generator, which stays, draws from codes as they were read.
+
+        Of ``DRAWN_VIEWS`` crops of each instance, at their true poses. Numbers of a code differ in
+        what they change in the picture; the distance from the teacher's code alone counts them all
+        alike.
+        """
+        rows = torch.arange(len(views.R_view), device=self.device).view(-1, group)[
+            :, :DRAWN_VIEWS].flatten()
+        seen = Views(*(getattr(views, f.name)[rows] for f in dataclasses.fields(views)))
+        R = facing_first(seen.R_view, 1) if self.free_about_z else seen.R_view
+        with self.engine.autocast():
+            drawn = full_precision(self.model.generator(said.mean[rows], R, seen.perspective))
+        return reconstruction(drawn, seen, self.weights)
+
     def losses(self, index: Tensor, views: Views) -> dict[str, Tensor]:
         """All weighted terms for instances ``index`` (I,) and their views (I * V)."""
         count, group = len(index), len(views.R_view) // len(index)
@@ -155,7 +173,8 @@ class Trainer:
             with self.engine.autocast():
                 said = full_precision(self.model.encoder(crops.image))
             if self.encoder_only:
-                return self.reading_terms(said, crops, mean, group)
+                return {**self.reading_terms(said, crops, mean, group),
+                        **self.drawing_terms(said, views, group)}
         means, spreads = (x.view(count, group, -1) for x in (mean, (0.5 * logvar).exp()))
         if self.free_about_z:
             # Which side of a round body is its front is agreed on by looking: the one that the

@@ -148,12 +148,38 @@ def test_training_the_encoder_alone_leaves_the_generator_and_its_codes_as_they_a
     terms = [child.train_step() for _ in range(3)]
     after = states()
     assert set(terms[0]) == {'loss', 'mask', 'axis', 'place', 'points', 'azimuth', 'offset',
-                             'front', 'code'}
+                             'front', 'code', 'colour', 'alpha', 'depth', 'edges'}
     for was, now in zip(before[:3], after[:3], strict=True):
         for name in was:
             torch.testing.assert_close(now[name], was[name], atol=1e-6, rtol=0.0)
     moved = [name for name in before[3] if not torch.equal(before[3][name], after[3][name])]
     assert 'head.weight' in moved and 'down0.conv.weight' in moved and 'look.0.weight' in moved
+
+
+@pytest.mark.parametrize('symmetry', ['none', 'free_z'])
+def test_codes_that_are_read_are_judged_by_what_they_draw_at_the_true_pose(symmetry):
+    """Of the first crops of each instance; nothing is to be paid where a drawing is the view."""
+    torch.manual_seed(12)
+    data = tiny_views(4, 6)
+    config = TrainConfig('mug', 'd', None, 'r', 'o', instances=3, views=4, only='encoder')
+    alone = Trainer(config, data, replace(data.card('mug'), symmetry=symmetry), TINY_GENERATOR,
+                    TINY_ENCODER)
+    _, views = data.batch(3, 4)
+    with torch.no_grad():
+        said = alone.model.encoder(compose(views, None).image)
+        rows = [0, 1, 4, 5, 8, 9]
+        R = views.R_view[rows]
+        if symmetry == 'free_z':
+            R = facing_first(R, 1)
+        drawn = alone.model.generator(said.mean[rows], R, views.perspective[rows]).stacked()
+    same = replace(views, stacked=views.stacked.index_copy(0, torch.tensor(rows), drawn))
+    paid, free = alone.drawing_terms(said, views, 4), alone.drawing_terms(said, same, 4)
+    assert float(paid['alpha']) > 0.05 and float(paid['colour']) > 0.05
+    # Depths are compared times the view's coverage, drawn ones as they are.
+    assert all(float(free[name]) < 1e-5 for name in ('alpha', 'colour', 'edges'))
+    said = replace(said, mean=said.mean.clone().requires_grad_())
+    slope, = torch.autograd.grad(sum(alone.drawing_terms(said, views, 4).values()), said.mean)
+    assert [bool(x.any()) for x in slope] == [b in rows for b in range(12)]
 
 
 def test_the_teacher_alone_learns_from_what_a_models_generator_draws(tmp_path, monkeypatch):
