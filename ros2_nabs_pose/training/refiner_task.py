@@ -81,7 +81,8 @@ def misread(said: Encoding, group: int) -> Encoding:
     crops get a code on the way to another instance's, and some a mask that spills over or has a
     hole. The refiner is to take neither for the truth.
     """
-    mean, logits = said.mean, said.mask_logits
+    # In half precision a mean of readings may be sure without limit.
+    mean, logits = said.mean, said.mask_logits.clamp(-12.0, 12.0)
     count, size = len(mean), logits.shape[-1]
     share = 0.2 + 0.6 * torch.rand(count, 1, device=mean.device)
     share = share * (torch.rand(count, 1, device=mean.device) < OTHER_CODE)
