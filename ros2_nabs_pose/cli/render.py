@@ -185,7 +185,8 @@ def workers(args: argparse.Namespace) -> int:
 def _render_data(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, str]]:
     """Views of a category, or backgrounds; returns the failed jobs."""
     from ..data.backgrounds import background_path, render_and_store
-    from ..data.dataset import instance_path, write_recipe
+    from ..data.dataset import instance_path, read_recipe, write_recipe
+    from ..data.glass import SHARES
     from ..data.jobs import run_jobs, shard
     from ..data.rendering import render_and_store_instance, RenderSettings
 
@@ -200,7 +201,11 @@ def _render_data(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, st
         recipe |= {'views': args.views, 'samples': args.samples, 'lights': args.lights}
         job = partial(render_and_store_instance, folder, args.what, args.seed, RenderSettings(
             args.views, size, args.samples, args.lights))
-    write_recipe(folder, recipe)
+    notes = {'clear_share': SHARES[args.what]} if args.what in SHARES else {}
+    if notes and 'clear_share' not in read_recipe(folder) and any(folder.glob('instance-*.npz')):
+        print(f'The objects in {folder} were rendered before some were made clear, and are kept: '
+              'for what a new folder gets, choose another --out.', file=sys.stderr)
+    write_recipe(folder, recipe, notes)
     mine = shard(range(args.instances), *args.shard)
     missing = [k for k in mine if not path_of(folder, k).exists()]
     announce(folder, len(missing), len(mine) - len(missing), bytes_each)

@@ -14,56 +14,64 @@ from dataclasses import replace
 
 import numpy as np
 
-from .looks import CLEAR, linear_to_srgb, Look, Paint, srgb_to_linear
+from .looks import GLASS, linear_to_srgb, Look, Paint, srgb_to_linear
 from .shapes import Shape
 
 TIMES_SAMPLES = 3
 """Times the light paths of other objects: what a few paths reflect is all that clear ones show."""
-THICKNESS = 2.0
-"""Thick parts and edges bend light to the side: what shows through goes with this power."""
 BACKDROP = 0.5
 """Grey (sRGB) that is seen through clear objects in stored pictures."""
 SHARES = {'mug': 0.10, 'bowl': 0.12, 'bottle': 0.14}
-"""Of the instances of a category that are asked whether they are clear."""
+"""Of a category's instances that are made clear, unless they are of wood, steel or the like."""
+STREAM = 5
+"""Of random numbers, beside those of rendering.STREAMS."""
 _MATERIALS = {'mug': ('outside', 'inside', 'handle'), 'bowl': ('outside', 'inside', 'rim', 'foot'),
               'bottle': ('body',)}
 _OPAQUE = {'material': ('wood', 'steel'), 'kind': ('flask', 'shampoo', 'cleaner', 'tube')}
 """What is made of other things than glass and clear plastic, by the shape's parameters."""
 
 
-def perhaps_clear(shape: Shape, look: Look, rng: np.random.Generator) -> Look:
-    """The look, or for some vessels the same in glass; lids, caps and labels stay as they are."""
+def perhaps_clear(shape: Shape, look: Look, rng: np.random.Generator) -> tuple[Shape, Look]:
+    """Shape and look, for some vessels in glass; lids, caps and printed labels stay as they are.
+
+    A label that is not printed, which is the bottle's own colour on a sleeve around it, goes.
+    """
     clear = rng.random() < SHARES.get(shape.category, 0.0)
     if not clear or any(shape.parameters.get(name) in kinds for name, kinds in _OPAQUE.items()):
-        return look
-    glass = Paint(srgb_to_linear(np.clip(rng.uniform(0.05, 0.75) + rng.normal(0.0, 0.04, 3), 0.0,
-                                         1.0)), CLEAR, 0.0)
-    body = look.paints[_MATERIALS[shape.category][0]]
-    paints = {name: glass if name in _MATERIALS[shape.category] else paint
-              for name, paint in look.paints.items()}
-    if look.paints.get('label') is body:  # a bottle without one
-        paints['label'] = glass
-    return replace(look, paints=paints, pattern=f'clear {look.pattern}')
+        return shape, look
+    edges = np.clip(rng.uniform(0.05, 0.75) + rng.normal(0.0, 0.04, 3), 0.0, 1.0)
+    glass = Paint(srgb_to_linear(edges), GLASS, float(rng.random()))
+    materials = _MATERIALS[shape.category]
+    if look.paints.get('label') is look.paints[materials[0]]:
+        shape = replace(shape, parts={name: part for name, part in shape.parts.items()
+                                      if part.material != 'label'})
+    paints = {name: glass if name in materials else paint for name, paint in look.paints.items()}
+    return shape, replace(look, paints=paints, pattern=f'clear {look.pattern}')
 
 
 def glass_of(look: Look) -> Paint | None:
     """The paint of a clear object's clear parts; None of others."""
-    return next((paint for paint in look.paints.values() if paint.finish == CLEAR), None)
+    return next((paint for paint in look.paints.values() if paint.finish == GLASS), None)
 
 
-def over_backdrop(photograph: np.ndarray, coverage: np.ndarray,
+def over_backdrop(light: np.ndarray, opaque: np.ndarray, coverage: np.ndarray,
                   glass: Paint) -> tuple[np.ndarray, np.ndarray]:
     """A picture of a clear object over the backdrop, (H, W, 4) uint8, and what shows through it.
 
-    photograph: (H, W, 4) uint8, the object's own light; alpha is the share of it that is no
-    backdrop. coverage: (H, W) of the object. The second: (H, W) uint8 share of the backdrop.
+    light: (H, W, 3) sRGB in [0, 1], the object's own over black. opaque: (H, W) share of the rays
+    that do not go straight through, backgrounds included. coverage: (H, W) of the object. The
+    second: (H, W) uint8 share of the backdrop, in sRGB: of a share T of the light about T^(1/2.2)
+    is left to the eye, and less where glass is thick, whose edges bend away what lies behind.
+    Where the object's own light is bright, nothing else is seen.
     """
-    own = photograph[..., 3:] / 255.0
-    coverage = np.maximum(coverage[..., None], own)
-    straight = coverage - own
-    through = straight * (straight / np.maximum(coverage, 1e-4)) ** (THICKNESS - 1.0)
-    light = (photograph[..., :3] / 255.0 * own + BACKDROP * through
-             + linear_to_srgb(glass.color) * (straight - through))
-    return (np.round(255.0 * np.concatenate((light / np.maximum(coverage, 1e-4), coverage), -1)
-                     ).astype(np.uint8),
-            np.round(255.0 * through[..., 0]).astype(np.uint8))
+    opaque = opaque[..., None]
+    coverage = np.maximum(coverage[..., None], opaque)
+    covered = np.maximum(coverage, 1e-4)
+    straight = np.clip(1.0 - opaque / covered, 0.0, 1.0)
+    thin, thick = (coverage * straight ** (power / 2.2) for power in (
+        1.0, 1.0 + 2.0 * glass.roughness))
+    own = np.minimum(light + linear_to_srgb(glass.color) * (thin - thick), coverage)
+    through = np.minimum(thick, (coverage - own.max(-1, keepdims=True)) / BACKDROP)
+    colour = (own + BACKDROP * through) / covered
+    return (np.round(255.0 * np.concatenate((np.minimum(colour, 1.0), coverage), -1)).astype(
+        np.uint8), np.round(255.0 * through[..., 0]).astype(np.uint8))

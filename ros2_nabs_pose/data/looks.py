@@ -15,7 +15,7 @@ import numpy as np
 
 TEXTURE_HEIGHT, TEXTURE_WIDTH = 96, 224
 FINISHES = ('matte', 'satin', 'glazed', 'metal')
-CLEAR = 'glass'
+GLASS = 'glass'
 """The finish of what light goes straight through, see glass.py."""
 _WORDS = ('COFFEE', 'Hello', 'BEST', 'Good', 'tea', 'Mon', '2024', 'LOVE', 'cafe', 'ROBOT', 'Home',
           'yes', 'No. 1', 'Club', 'Paris', 'Dad', 'MOM', 'team', 'lab', 'and', 'open', 'new')
@@ -23,8 +23,9 @@ _WORDS = ('COFFEE', 'Hello', 'BEST', 'Good', 'tea', 'Mon', '2024', 'LOVE', 'cafe
 
 @dataclass(frozen=True)
 class Paint:
-    """Colour (3,) or texture (H, W, 3), linear; finish: of FINISHES, or CLEAR;
-    roughness in [0, 1]. Of CLEAR the colour is what its edges show in place of what lies behind.
+    """Colour (3,) or texture (H, W, 3), linear; finish: of FINISHES, or GLASS;
+    roughness in [0, 1]. Of GLASS the colour is what its edges show in place of
+    what lies behind, the roughness how thick it is.
     """
 
     color: np.ndarray

@@ -31,7 +31,7 @@ import yaml
 
 from .categories import CATEGORIES, ORIGIN_AXIS, ORIGIN_BOX, SYMMETRY_FREE_Z, SYMMETRY_NONE
 from .dataset import DatasetError
-from .looks import CLEAR, FINISHES, srgb_to_linear
+from .looks import FINISHES, GLASS, srgb_to_linear
 
 FILE_NAME = 'manifest.yaml'
 UNITS = {'m': 1.0, 'cm': 0.01, 'mm': 0.001, 'in': 0.0254}
@@ -48,7 +48,7 @@ class MeshSettings:
     file. axis: a point on the symmetry axis in the file's own coordinates, where it is not the
     middle. front_beyond: faces that lie beyond this share of the way from the axis to the frontmost
     point are the front part, where it is no submesh. color: '#rrggbb' where the file has none.
-    finish: of FINISHES, where the file does not tell, or CLEAR whatever it tells. licence: for the
+    finish: of FINISHES, where the file does not tell, or GLASS whatever it tells. licence: for the
     record. skip: leave out.
     """
 
@@ -217,7 +217,7 @@ def _settings(values: Any, where: str) -> dict[str, Any]:
             good = text if re.fullmatch('#[0-9a-fA-F]{6}', text) else None
             says = "a colour such as '#c04030', in quotes"
         elif key == 'finish':
-            known = (*FINISHES, CLEAR)
+            known = (*FINISHES, GLASS)
             good, says = value if value in known else None, f'one of {", ".join(known)}'
         elif key == 'skip':
             good, says = value if isinstance(value, bool) else None, 'true or false'

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from .categories import SYMMETRY_FREE_Z
-from .looks import CLEAR, Look, Paint, sample_color
+from .looks import GLASS, Look, Paint, sample_color
 from .manifest import Variation
 from .mesh_paint import Coat, REFLECTANCE
 from .meshes import LoadedMesh
@@ -18,7 +18,7 @@ from .shapes.surfaces import Mesh
 
 #: Roughness of finishes that a file leaves open.
 _ROUGHNESS = {'matte': (0.5, 0.9), 'satin': (0.25, 0.45), 'glazed': (0.05, 0.16),
-              'metal': (0.15, 0.45), CLEAR: (0.0, 0.0)}
+              'metal': (0.15, 0.45), GLASS: (0.0, 0.0)}
 
 
 def stretched(shape: Shape, factors: np.ndarray) -> Shape:
@@ -58,7 +58,7 @@ def _paints(coats: dict[str, Coat], rng: np.random.Generator,
         if change is not None and coat.color is not None:
             color = np.clip(color @ change.T.astype(np.asarray(color).dtype), *REFLECTANCE)
         finish = coat.finish or open_finish
-        if finish == CLEAR:  # which has no print
+        if finish == GLASS:  # which has no print
             color = np.asarray(color).reshape(-1, 3).mean(0)
         low, high = _ROUGHNESS[finish]
         paints[name] = Paint(color, finish, float(

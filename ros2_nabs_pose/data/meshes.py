@@ -17,7 +17,7 @@ import numpy as np
 
 from .categories import ORIGIN_AXIS, SYMMETRY_FREE_Z
 from .dataset import DatasetError
-from .looks import CLEAR
+from .looks import GLASS
 from .manifest import CategoryEntry, MeshSettings, UNITS
 from .mesh_paint import Coat, coat_and_uv
 from .shapes import Part, Shape
@@ -302,7 +302,7 @@ def load_mesh(folder: Path, name: str, category_name: str, category: CategoryEnt
                              normals[start:start + count].reshape(-1, 3), p.uv.reshape(-1, 2)), n)
         coats[n] = replace(
             p.coat, color=settings.linear_color if p.coat.color is None else p.coat.color,
-            finish=settings.finish if settings.finish == CLEAR
+            finish=settings.finish if settings.finish == GLASS
             else p.coat.finish or settings.finish or None)
         start += count
     files.digest.update(repr(replace(settings, licence='')).encode())

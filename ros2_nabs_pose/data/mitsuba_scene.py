@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .looks import CLEAR, Paint
+from .looks import GLASS, Paint
 from .shapes.surfaces import Mesh
 
 #: Added to the v coordinate of marked meshes: the mean v of a pixel then tells their coverage.
@@ -93,10 +93,12 @@ def texture(image: np.ndarray) -> dict:
 
 def bsdf(paint: Paint) -> dict:
     """A paint as a BSDF description."""
-    if paint.finish == CLEAR:
+    if paint.finish == GLASS:
         # Walls are thin: what is seen through them stays in its place, so that a background can be
-        # put there later, and rays that go straight through leave their share of alpha empty.
-        return {'type': 'thindielectric', 'int_ior': 1.5}
+        # put there later, and rays that go straight through leave their share of alpha empty. Each
+        # sheet has both surfaces of a pane; walls of mugs and bowls are two sheets, so each has an
+        # index that reflects half of what glass does.
+        return {'type': 'thindielectric', 'int_ior': 1.33}
     color: dict = (texture(paint.color) if paint.color.ndim == 3
                    else {'type': 'rgb', 'value': [float(c) for c in paint.color]})
     if paint.finish == 'metal':

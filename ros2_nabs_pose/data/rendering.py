@@ -21,7 +21,7 @@ import numpy as np
 
 from . import mitsuba_scene as ms
 from .dataset import write_instance
-from .glass import glass_of, over_backdrop, perhaps_clear, TIMES_SAMPLES
+from .glass import glass_of, over_backdrop, perhaps_clear, STREAM, TIMES_SAMPLES
 from .lighting import sample_environment, sample_exposure, sample_white_balance
 from .looks import linear_to_srgb, Look
 from .shapes import sample_object, Shape
@@ -30,7 +30,7 @@ from ..core.types import FRAME_MARGIN
 #: Perspective strengths (radius over distance) that views are drawn from, log-uniformly.
 KAPPA_RANGE = (0.05, 0.30)
 #: Instances of these streams never share a seed: training never draws an evaluation object.
-STREAMS = {'training': 0, 'evaluation': 1, 'demo': 2, 'backgrounds': 3, 'occluders': 4, 'glass': 5}
+STREAMS = {'training': 0, 'evaluation': 1, 'demo': 2, 'backgrounds': 3, 'occluders': 4}
 MAX_DEPTH = 4
 CLEAR_DEPTH = 12
 """Of objects of glass: front and back wall, inside and outside, and a handle behind them."""
@@ -207,8 +207,8 @@ def render_instance(category: str, seed: int, instance: int, settings: RenderSet
     rng = instance_rng(seed, instance, stream)
     shape, look = sample_object(category, rng)
     if stream == 'training':
-        look = perhaps_clear(shape, look, np.random.default_rng(np.random.SeedSequence(
-            (seed, STREAMS[stream], instance, STREAMS['glass']))))
+        shape, look = perhaps_clear(shape, look, np.random.default_rng(np.random.SeedSequence(
+            (seed, STREAMS[stream], instance, STREAM))))
     origin = {'category': category, 'seed': seed, 'stream': stream, 'instance': instance}
     return render_object(shape, look, rng, settings, origin)
 
@@ -239,7 +239,10 @@ def render_object(shape: Shape, look: Look, rng: np.random.Generator, settings: 
         gains = _exposed(rng, frames)
         for i, frame in zip(members, frames, strict=True):
             x0, y0, x1, y1 = views.windows[i]
-            rgba[i, y0:y1, x0:x1] = to_photograph(frame.rgb, frame.alpha, gains)
+            # What glass reflects stands for itself, however little it covers.
+            over = frame.alpha if glass is None else np.ones_like(frame.alpha)
+            rgba[i, y0:y1, x0:x1] = to_photograph(frame.rgb, over, gains)
+            rgba[i, y0:y1, x0:x1, 3] = np.round(255.0 * frame.alpha)
         records.append(record | {'gains': [round(float(g), 4) for g in gains]})
     meta = origin | {
         'size_m': shape.size_m.tolist(), 'box_center_m': shape.box_center_m.tolist(),
@@ -252,8 +255,11 @@ def render_object(shape: Shape, look: Look, rng: np.random.Generator, settings: 
     found = _render_geometry(shape, look, views, size)
     coverage = found.pop('coverage')
     if glass is not None:
-        rgba, found['clear'] = over_backdrop(rgba, coverage, glass)
+        rgba, found['clear'] = over_backdrop(rgba[..., :3] / 255.0, rgba[..., 3] / 255.0,
+                                             coverage, glass)
         meta['renderer']['max_depth'] = CLEAR_DEPTH
+        if shape.front_part and look.paints[shape.parts[shape.front_part].material] is glass:
+            found['front_visible'][:] = 1.0  # through the walls, too
     return {'rgba': rgba, **found,
             'R_cam_obj': views.rotations.astype(np.float32),
             'kappa': views.kappa.astype(np.float32), 'light': light.astype(np.uint8),

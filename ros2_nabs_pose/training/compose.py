@@ -3,7 +3,7 @@
 """Turn clean upright views into what a detector's crop looks like: clutter, jitter, occlusion.
 
 The generator learns the clean object; the encoder sees it in the wild. Everything is drawn anew
-for every batch from the generator that is passed in, on the device of the data.
+for every batch from torch's random numbers, on the device of the data.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .photograph import photographed
-from .surroundings import background_of, BESIDE, occluder_of, others_of, shade, uniform
+from .surroundings import background_of, occluder_of, shade, uniform, with_others
 from ..core.generator import FRAME_MARGIN, warp_to_crop
 from ..core.rotations import rotation_facing, rotation_z
 from ..data.glass import BACKDROP
@@ -41,6 +41,11 @@ class Views:
     R_view: Tensor
     perspective: Tensor
     front_visible: Tensor
+
+    def own_light(self) -> Tensor:
+        """(B, 4, S, S): colour over black, and the share of what lies behind that is not seen."""
+        colour = self.stacked[:, :3] - BACKDROP * self.clear
+        return torch.cat((colour.clamp_min(0.0), self.stacked[:, 3:4] - self.clear), 1)
 
 
 @dataclass(frozen=True)
@@ -166,20 +171,18 @@ def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64) -> Crop
                                      views.clear), 1),
                           in_plane, t, scale, size_px)
     alpha = placed[:, 3:4].clamp(0.0, 1.0)
-    background = background_of(backgrounds, batch, size_px, like)
-    other, other_alpha = others_of(views.stacked[:, :4], scale, size_px)
-    beside = (torch.rand(batch, 1, 1, 1, device=like.device) < BESIDE).to(like.dtype)
-    background = background * (1.0 - beside * other_alpha) + beside * other
+    clear = placed[:, 8:]
+    own_light = views.own_light()
+    background = with_others(background_of(backgrounds, batch, size_px, like), own_light, scale)
     # A soft dark shape under the object stands for its contact shadow.
-    shadow = functional.avg_pool2d(functional.avg_pool2d(alpha, (9, 1), 1, (4, 0)),
+    shadow = functional.avg_pool2d(functional.avg_pool2d(alpha - clear, (9, 1), 1, (4, 0)),
                                    (1, 9), 1, (0, 4))
     shadow = functional.pad(shadow, (0, 0, 5, 0))[:, :, :size_px]
     depth_of_shadow = uniform((batch, 1, 1, 1), -0.5, 0.6, like).clamp_min(0.0)
     background = background * (1.0 - depth_of_shadow * shadow)
-    clear = placed[:, 8:]
     own = (placed[:, :3] - BACKDROP * clear) * exposure
     image = (background * (1.0 - alpha + clear) + own.clamp(0.0, 1.0)).clamp(0.0, 1.0)
-    cover_colour, cover = occluder_of(backgrounds, views.stacked[:, :4], scale, alpha)
+    cover_colour, cover = occluder_of(backgrounds, own_light, scale, alpha)
     image = shade(image * (1.0 - cover) + cover_colour)
     told = functional.avg_pool2d(placed[:, 4:8] * (1.0 - cover), 2)
 

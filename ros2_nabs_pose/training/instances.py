@@ -31,6 +31,17 @@ def fingerprint(*arrays: np.ndarray) -> str:
     return digest.hexdigest()[:16]
 
 
+def clear_without_grain(clear: np.ndarray, rgba: np.ndarray) -> np.ndarray:
+    """What shows through (N, V, S, S) uint8, smoothed as colours are (``without_grain``)."""
+    smooth = clear.copy()
+    for share, picture in zip(smooth.reshape(-1, *clear.shape[2:]),
+                              rgba.reshape(-1, *rgba.shape[2:]), strict=True):
+        if share.any():
+            filtered = cv2.bilateralFilter(cv2.medianBlur(share, 3), 5, 60.0, 1.8)
+            share[...] = np.minimum(filtered, picture[..., 3])
+    return smooth
+
+
 def without_grain(rgba: np.ndarray) -> np.ndarray:
     """Straight-alpha pictures (N, V, S, S, 4) uint8 with the path tracer's grain smoothed.
 
@@ -88,9 +99,10 @@ class TrainingViews:
         pool = None
         if backgrounds is not None:
             pool = tensor(load_backgrounds(backgrounds, split).transpose(0, 3, 1, 2))
+        clear = clear_without_grain(found.clear, found.rgba) if found.clear.any() else None
         return cls(
             rgba=tensor(without_grain(found.rgba)), depth=tensor(found.depth),
-            front=tensor(found.part), clear=tensor(found.clear) if found.clear.any() else None,
+            front=tensor(found.part), clear=None if clear is None else tensor(clear),
             R_view=tensor(found.R_cam_obj), perspective=tensor(found.kappa),
             front_visible=tensor(found.front_visible), size=tensor(size), center=tensor(center),
             log_radius=tensor(np.log(radius)), backgrounds=pool,

@@ -100,9 +100,11 @@ def photographed(image: Tensor) -> Tensor:
     noise = torch.randn_like(soft) * uniform((batch, 1, 1, 1), 0.0, 0.05, image)
     taken = (soft + noise).clamp(0.0, 1.0)
     some = torch.nonzero(torch.rand(batch, device=image.device) < PACKED)[:, 0]
-    if len(some) and size % 16 == 0:
+    if len(some):
         # A crop begins anywhere between the blocks of the picture that it was cut from.
-        at = (int(torch.randint(16, ())), int(torch.randint(16, ())))
-        stored = packed(taken[some].roll(at, (2, 3)), uniform((len(some),), 25.0, 90.0, image))
-        taken = taken.index_copy(0, some, stored.roll((-at[0], -at[1]), (2, 3)))
+        x, y = int(torch.randint(16, ())), int(torch.randint(16, ()))
+        more = 16 + -size % 16
+        wider = functional.pad(taken[some], (x, more - x, y, more - y), 'replicate')
+        stored = packed(wider, uniform((len(some),), 25.0, 90.0, image))
+        taken = taken.index_copy(0, some, stored[:, :, y:y + size, x:x + size])
     return taken

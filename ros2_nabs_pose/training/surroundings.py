@@ -49,26 +49,34 @@ def background_of(pool: Tensor | None, batch: int, size: int, like: Tensor) -> T
     return noise * use_noise + pictures * (1.0 - use_noise)
 
 
-def others_of(stacked: Tensor, scale: Tensor, size_px: int) -> tuple[Tensor, Tensor]:
+def others_of(own_light: Tensor, scale: Tensor, size_px: int) -> tuple[Tensor, Tensor]:
     """Another of the batch's objects beside each: colour times alpha (B, 3, S, S), and alpha.
 
-    stacked: (B, 4, S', S') upright views. scale: (B,) apparent radius of the crops' own objects,
-    half widths. They stand, lean or lie, in other colours, larger or smaller, their middle
-    somewhere between the object's own edge and beyond the crop's.
+    own_light: (B, 4, S', S') upright views (``Views.own_light``). scale: (B,) apparent radius of
+    the crops' own objects, half widths. They stand, lean or lie, in other colours, larger or
+    smaller, their middle somewhere between the object's own edge and beyond the crop's.
     """
-    batch = len(stacked)
-    others = stacked.roll(1 + int(torch.randint(max(batch - 1, 1), ())), 0)
-    order = torch.argsort(torch.rand(batch, 3, device=stacked.device), 1)
+    batch = len(own_light)
+    others = own_light.roll(1 + int(torch.randint(max(batch - 1, 1), ())), 0)
+    order = torch.argsort(torch.rand(batch, 3, device=own_light.device), 1)
     colour = others[:, :3].gather(1, order[:, :, None, None].expand_as(others[:, :3]))
-    lean = torch.where(torch.rand(batch, device=stacked.device) < 0.6,
-                       torch.randn(batch, device=stacked.device) * math.radians(14.0),
-                       uniform((batch,), -math.pi, math.pi, stacked))
-    own = scale * uniform((batch,), 0.5, 1.3, stacked)
-    toward = uniform((batch,), 0.0, 2.0 * math.pi, stacked)
-    away = uniform((batch,), 0.6, 1.4, stacked)
+    lean = torch.where(torch.rand(batch, device=own_light.device) < 0.6,
+                       torch.randn(batch, device=own_light.device) * math.radians(14.0),
+                       uniform((batch,), -math.pi, math.pi, own_light))
+    own = scale * uniform((batch,), 0.5, 1.3, own_light)
+    toward = uniform((batch,), 0.0, 2.0 * math.pi, own_light)
+    away = uniform((batch,), 0.6, 1.4, own_light)
     at = torch.stack((torch.cos(toward), 0.6 * torch.sin(toward)), 1) * away[:, None]
     placed = warp_to_crop(torch.cat((colour, others[:, 3:]), 1), lean, at, own, size_px)
     return placed[:, :3], placed[:, 3:].clamp(0.0, 1.0)
+
+
+def with_others(background: Tensor, own_light: Tensor, scale: Tensor) -> Tensor:
+    """Backgrounds (B, 3, S, S), some of them with another object (``others_of``)."""
+    colour, alpha = others_of(own_light, scale, background.shape[-1])
+    beside = (torch.rand(len(background), 1, 1, 1, device=background.device) < BESIDE).to(
+        background.dtype)
+    return background * (1.0 - beside * alpha) + beside * colour
 
 
 def _strip(like: Tensor) -> Tensor:
@@ -89,7 +97,7 @@ def _strip(like: Tensor) -> Tensor:
             * torch.sigmoid((half_width - (along - offset).abs()) * softness)).unsqueeze(1)
 
 
-def occluder_of(pool: Tensor | None, stacked: Tensor, scale: Tensor,
+def occluder_of(pool: Tensor | None, own_light: Tensor, scale: Tensor,
                 alpha: Tensor) -> tuple[Tensor, Tensor]:
     """Colour times coverage (B, 3, S, S) and coverage (B, 1, S, S) of something in front.
 
@@ -99,7 +107,7 @@ def occluder_of(pool: Tensor | None, stacked: Tensor, scale: Tensor,
     batch, _, size, _ = alpha.shape
     cover = _strip(alpha)
     colour = background_of(pool, batch, size, alpha) * cover
-    other_colour, other_cover = others_of(stacked, scale, size)
+    other_colour, other_cover = others_of(own_light, scale, size)
     other = torch.rand(batch, 1, 1, 1, device=alpha.device) < 0.5
     colour, cover = torch.where(other, other_colour, colour), torch.where(other, other_cover, cover)
     hidden = (cover * alpha).flatten(1).sum(1) / alpha.flatten(1).sum(1).clamp_min(1.0)

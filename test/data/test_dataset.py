@@ -119,6 +119,23 @@ def test_killed_rendering_goes_on_and_gives_the_same_data(tmp_path):
     assert len(a) == 6 and np.array_equal(a.rgba, b.rgba) and np.array_equal(a.depth, b.depth)
 
 
+def test_folders_from_before_clear_vessels_go_on_and_say_so_once(tmp_path, capsys):
+    pytest.importorskip('mitsuba')
+    out = tmp_path / 'mug'
+    few = [*RENDER, '--workers', '1', '--out', str(out)]
+    assert cli.main(few) == 0
+    assert 'before some were made clear' not in capsys.readouterr().err
+    recipe = json.loads((out / 'dataset.json').read_text())
+    assert recipe.pop('clear_share') == 0.1
+    (out / 'dataset.json').write_text(json.dumps(recipe))  # as the version before wrote it
+    lost = sorted(out.glob('instance-*.npz'))[-1]
+    lost.unlink()
+    for said in (1, 0):
+        assert cli.main(few) == 0
+        assert capsys.readouterr().err.count('before some were made clear, and are kept') == said
+    assert lost.exists()
+
+
 @pytest.mark.parametrize('arguments, sentence', [
     (('render', 'cup'), "nothing to render called 'cup'"),
     (('render', 'backgrounds', '--preview', 'x.png'), '--preview is for categories'),

@@ -14,7 +14,7 @@ from ros2_nabs_pose.core.generator import FRAME_MARGIN, GeneratorConfig
 from ros2_nabs_pose.core.rotations import axis_azimuth_from_rotation, exp_so3, rotation_z
 from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.training.compose import compose, facing_first, mirrored, recolour
-from ros2_nabs_pose.training.instances import TrainingViews, without_grain
+from ros2_nabs_pose.training.instances import clear_without_grain, TrainingViews, without_grain
 from ros2_nabs_pose.training.objective import readings, soft_bins, Weights
 from ros2_nabs_pose.training.train import learning_rate, train, TrainConfig, Trainer
 
@@ -216,6 +216,30 @@ def test_the_encoder_alone_needs_a_generator_to_begin_with(tmp_path, monkeypatch
         train(TrainConfig('mug', 'd', None, str(tmp_path / 'r'), str(tmp_path / 'o'),
                           only='encoder'))
     assert not (tmp_path / 'r').exists()
+
+
+def test_batches_bring_along_what_is_clear_of_each_view():
+    data = tiny_views(3, 4)
+    number = torch.arange(12, dtype=torch.uint8).view(3, 4, 1, 1)
+    data = replace(data, clear=(20 * number).expand(3, 4, 64, 64),
+                   perspective=number[..., 0, 0].float())
+    torch.manual_seed(17)
+    _, views = data.batch(3, 4)
+    assert sorted(views.perspective.tolist()) == list(range(12))
+    torch.testing.assert_close(views.clear[:, 0, 5, 5], 20.0 * views.perspective / 255.0)
+    assert not tiny_views(3, 4).batch(3, 4)[1].clear.any()
+
+
+def test_grain_is_taken_from_what_is_clear_within_its_outline():
+    rng = np.random.default_rng(18)
+    rgba = np.zeros((1, 1, 64, 64, 4), np.uint8)
+    rgba[..., 10:50, 10:50, 3] = 255
+    grain = np.clip(150 + 25 * rng.normal(size=(1, 1, 64, 64)), 0, 255) * (rgba[..., 3] > 0)
+    smooth = clear_without_grain(grain.astype(np.uint8), rgba)
+    inside = (..., slice(15, 45), slice(15, 45))
+    assert smooth[inside].std() < 0.4 * grain[inside].std()
+    assert smooth[inside].mean() == pytest.approx(150, abs=3)
+    assert not smooth[rgba[..., 3] == 0].any()
 
 
 def test_recolouring_is_the_same_in_all_views_of_an_instance_and_keeps_shape():
