@@ -6,8 +6,8 @@ Each step takes a few instances with a few views of each. A clean encoder (teach
 views; the code of an instance is the mean of a random part of their posteriors, sampled; from that
 code all its views are drawn at their true poses (Chen et al., section 3.2, with several target
 views instead of one, so that the 3D volume is computed once for them). The shipped encoder sees the
-same views composed into cluttered crops, and learns to read the code, the mask and the pose. Trained
-alone, it learns from what the generator, which stays, draws from its codes, too.
+same views composed into cluttered crops, and learns to read the code, the mask and the pose; where
+it is trained alone, also from what the generator, which stays, draws from its codes.
 
 A run is a folder: ``state.pt`` (everything a resume needs), ``log.csv``, ``samples/*.png``,
 ``tensorboard/`` where asked for and, at the end, the model file.
