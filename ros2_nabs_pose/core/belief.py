@@ -11,15 +11,15 @@ import numpy as np
 MIN_OUTLINE = 0.5
 """Overlap of synthesised outline and mask below which a pose is not believed in."""
 
-CONFIDENCE = (-1.65, 0.59, -0.43, 1.66)
+CONFIDENCE = (-4.82, 4.66, -0.06, 1.29)
 """Bias, weights of the outline's overlap, the yaw's spread (1 / rad), the worth's log odds."""
-UNREFINED = (-7.29, 9.94, -1.17)
+UNREFINED = (-6.26, 8.6, -0.67)
 """The first three where no refiner knows the category."""
 
-AXIS_SPREAD = (-1.93, -0.23)
+AXIS_SPREAD = (-1.7, -0.32)
 """Log of the axis' spread (rad, about each direction across) at even odds, and by log odds of the
 confidence; scripts/calibrate.py's as well."""
-UNREFINED_AXIS_SPREAD = (-1.68, -0.43)
+UNREFINED_AXIS_SPREAD = (-1.52, -0.53)
 """The same where no refiner knows the category."""
 NINE_IN_TEN = math.sqrt(2.0 * math.log(10.0))
 """Spreads within which nine in ten lie in two dimensions."""
