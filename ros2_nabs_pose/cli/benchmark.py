@@ -8,12 +8,11 @@ import argparse
 from collections.abc import Iterator
 import contextlib
 from pathlib import Path
-import sys
 import tempfile
 from typing import Any, TYPE_CHECKING
 
 from . import benchmark_fit, benchmark_gap, benchmark_readings
-from .reports import table, tell_frames, text, write_report
+from .reports import table, tell_frames, tell_line, text, write_report
 from ..evaluation import TRUTHS
 
 if TYPE_CHECKING:
@@ -172,8 +171,7 @@ def run_models(args: argparse.Namespace) -> int:
     from ..evaluation.models import COLUMNS, measure_models
 
     report = measure_models(args.data, args.backgrounds, args.models, args.categories, args.sheets,
-                            lambda line: print(line, file=sys.stderr, flush=True),
-                            args.write_cards)
+                            tell_line, args.write_cards)
     print(table(['category', *COLUMNS.values()], [
         [name, *(text(figures[key], 3) for key in COLUMNS)]
         for name, figures in report['categories'].items()]))

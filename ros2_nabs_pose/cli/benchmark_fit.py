@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-import sys
 
-from .reports import table, text, write_report
+from .reports import table, tell_line, text, write_report
 
 EXAMPLES = """example:
   nabs-pose benchmark fit --category mug --data data/mug --backgrounds data/backgrounds \\
@@ -55,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     shared = find_refiner(path.parent)
     data = TrainingViews.load(args.data, args.backgrounds, 'validation')
     report = measure(model, data, max(args.crops, 1), args.minutes,
-                     progress=lambda line: print(line, file=sys.stderr, flush=True),
+                     progress=tell_line,
                      refiner=None if shared is None else load_refiner(shared))
     print(f'{report["category"]}, {report["crops"]} crops, {report["device"]}')
     print(table(['variant', 'knob', 'crops', 'rot deg', '<= 5', '<= 10', '<= 20', 'ms',

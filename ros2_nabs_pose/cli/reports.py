@@ -36,6 +36,11 @@ def tell_frames(done: int, total: int, name: str = '') -> None:
               end='' if done < total else '\n', file=sys.stderr, flush=True)
 
 
+def tell_line(line: str) -> None:
+    """A line of news, at once, beside what is printed."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def write_report(path: Path | None, report: Any, indent: int | None = 1) -> None:
     """The report as JSON at ``path``, a whole file or none; None: nowhere.
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from .checkpoint import CategoryModel
+from .generator import pixel_line
 from .rotations import rotation_from_axis_azimuth
 from .types import FRAME_MARGIN
 
@@ -30,7 +31,7 @@ def front_point(model: CategoryModel, latent: Tensor) -> Tensor:
     assert R[0, 0, 0] > 0.99
     alpha = model.generator(latent, R.expand(count, -1, -1), like.new_full((count,), FAR)).alpha
     size = alpha.shape[-1]
-    line = ((torch.arange(size, device=like.device) + 0.5) / size * 2.0 - 1.0) * FRAME_MARGIN
+    line = pixel_line(size, like) * FRAME_MARGIN
     edge = alpha[:, 0] > 0.5
     reach = torch.where(edge.any(1), line, 0.0).amax(1)
     outer = (edge & (line >= (1.0 - EDGE_SHARE) * reach[:, None])[:, None]).any(2)

@@ -257,6 +257,14 @@ class Generator(nn.Module):
         return self.render(volume, style, R_view, perspective)
 
 
+def pixel_line(size: int, like: Tensor) -> Tensor:
+    """Where the pixels' middles of a picture's row (or column) lie between its edges at -1 and 1.
+
+    (size,) where ``like`` lives.
+    """
+    return (torch.arange(size, device=like.device) + 0.5) / size * 2.0 - 1.0
+
+
 def warp_to_crop(stacked: Tensor, in_plane_rad: Tensor, t: Tensor, scale: Tensor,
                  size_px: int) -> Tensor:
     """Place upright views in a crop by in-plane rotation, translation and scale.

@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from .checkpoint import CategoryModel, read_weights, write_weights
 from .encoder import Down
-from .generator import channels_last, FRAME_MARGIN
+from .generator import channels_last, FRAME_MARGIN, pixel_line
 from .losses import Observed
 from .pose_steps import draw, in_plane
 from .rotations import exp_so3, rotation_facing, rotation_z
@@ -141,7 +141,7 @@ def pairs(now: Hypotheses, seen: Observed, views: Tensor, focal: Tensor) -> Tens
     upright = rotation_z(-in_plane(now.R)) @ now.R
     points = torch.einsum('bij,bjhw->bihw', upright, upright_view(seen.points, now, size))
     told = (seen.points != 0.0).flatten(1).any(1).to(points.dtype).view(-1, 1, 1, 1)
-    line = ((torch.arange(size, device=points.device) + 0.5) / size * 2.0 - 1.0) * FRAME_MARGIN
+    line = pixel_line(size, points) * FRAME_MARGIN
     perspective = (torch.exp(now.log_scale) / focal).clamp_max(0.5).view(-1, 1, 1, 1)
     wider = 1.0 + perspective * points[:, 2:]
     missed = torch.cat((points[:, :1] - line.view(1, 1, 1, -1) * wider,

@@ -79,7 +79,8 @@ def write_atomically(path: Path, arrays: dict[str, np.ndarray]) -> None:
 def write_instance(folder: Path, instance: int, data: dict) -> Path:
     """Stores what ``render_instance`` returned."""
     path = instance_path(folder, instance)
-    write_atomically(path, {**{k: data[k] for k in (*ARRAYS, CLEAR) if k in data}, 'meta': np.array(
+    arrays = (*ARRAYS, CLEAR) if CLEAR in data else ARRAYS
+    write_atomically(path, {**{k: data[k] for k in arrays}, 'meta': np.array(
         json.dumps(data['meta']))})
     return path
 

@@ -48,9 +48,14 @@ class RenderSettings:
     lights: int = 3
 
 
-def instance_rng(seed: int, instance: int, stream: str = 'training') -> np.random.Generator:
-    """The generator of one instance: depends on nothing but its arguments."""
-    return np.random.default_rng(np.random.SeedSequence((seed, STREAMS[stream], instance)))
+def instance_rng(seed: int, instance: int, stream: str = 'training',
+                 *beside: int) -> np.random.Generator:
+    """The generator of one instance: depends on nothing but its arguments.
+
+    beside: the number of a generator for what must not change what this one draws.
+    """
+    return np.random.default_rng(np.random.SeedSequence(
+        (seed, STREAMS[stream], instance, *beside)))
 
 
 def look_at_origin(elevation_rad: float, azimuth_rad: float) -> np.ndarray:
@@ -207,8 +212,7 @@ def render_instance(category: str, seed: int, instance: int, settings: RenderSet
     rng = instance_rng(seed, instance, stream)
     shape, look = sample_object(category, rng)
     if stream == 'training':
-        shape, look = perhaps_clear(shape, look, np.random.default_rng(np.random.SeedSequence(
-            (seed, STREAMS[stream], instance, STREAM))))
+        shape, look = perhaps_clear(shape, look, instance_rng(seed, instance, stream, STREAM))
     origin = {'category': category, 'seed': seed, 'stream': stream, 'instance': instance}
     return render_object(shape, look, rng, settings, origin)
 

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from .photograph import photographed
 from .surroundings import background_of, occluder_of, shade, uniform, with_others
-from ..core.generator import FRAME_MARGIN, warp_to_crop
+from ..core.generator import FRAME_MARGIN, pixel_line, warp_to_crop
 from ..core.rotations import rotation_facing, rotation_z
 from ..data.glass import BACKDROP
 
@@ -130,7 +130,7 @@ def visible_points(views: Views) -> Tensor:
     """
     alpha, size = views.stacked[:, 3:4], views.stacked.shape[-1]
     depth = views.stacked[:, 4:5] / alpha.clamp_min(1e-3)
-    line = ((torch.arange(size, device=alpha.device) + 0.5) / size * 2.0 - 1.0) * FRAME_MARGIN
+    line = pixel_line(size, alpha) * FRAME_MARGIN
     wider = 1.0 + views.perspective.view(-1, 1, 1, 1) * depth
     across, down = line.view(1, 1, 1, -1) * wider, line.view(1, 1, -1, 1) * wider
     in_camera = torch.cat((across, down, depth), 1)
@@ -140,7 +140,7 @@ def visible_points(views: Views) -> Tensor:
 def _bounds(alpha: Tensor, in_plane: Tensor) -> tuple[Tensor, Tensor]:
     """Lower and upper corner (B, 2) of the turned object, in radii; alpha (B, 1, S, S)."""
     size = alpha.shape[-1]
-    line = ((torch.arange(size, device=alpha.device) + 0.5) / size * 2.0 - 1.0) * FRAME_MARGIN
+    line = pixel_line(size, alpha) * FRAME_MARGIN
     v, u = torch.meshgrid(line, line, indexing='ij')
     cos, sin = torch.cos(in_plane)[:, None], torch.sin(in_plane)[:, None]
     u, v = u.reshape(1, -1), v.reshape(1, -1)
@@ -167,24 +167,22 @@ def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64) -> Crop
 
     # Each picture has its own exposure of the object; the generator does not see it.
     exposure = uniform((batch, 1, 1, 1), 0.8, 1.15, like)
-    placed = warp_to_crop(torch.cat((views.stacked[:, :4], visible_points(views), views.front,
-                                     views.clear), 1),
-                          in_plane, t, scale, size_px)
-    alpha = placed[:, 3:4].clamp(0.0, 1.0)
-    clear = placed[:, 8:]
     own_light = views.own_light()
+    placed = warp_to_crop(torch.cat((own_light, views.stacked[:, 3:4], visible_points(views),
+                                     views.front), 1), in_plane, t, scale, size_px)
+    opaque, alpha = placed[:, 3:5].clamp(0.0, 1.0).split(1, 1)
     background = with_others(background_of(backgrounds, batch, size_px, like), own_light, scale)
     # A soft dark shape under the object stands for its contact shadow.
-    shadow = functional.avg_pool2d(functional.avg_pool2d(alpha - clear, (9, 1), 1, (4, 0)),
+    shadow = functional.avg_pool2d(functional.avg_pool2d(opaque, (9, 1), 1, (4, 0)),
                                    (1, 9), 1, (0, 4))
     shadow = functional.pad(shadow, (0, 0, 5, 0))[:, :, :size_px]
     depth_of_shadow = uniform((batch, 1, 1, 1), -0.5, 0.6, like).clamp_min(0.0)
     background = background * (1.0 - depth_of_shadow * shadow)
-    own = (placed[:, :3] - BACKDROP * clear) * exposure
-    image = (background * (1.0 - alpha + clear) + own.clamp(0.0, 1.0)).clamp(0.0, 1.0)
+    image = background * (1.0 - opaque) + (placed[:, :3] * exposure).clamp(0.0, 1.0)
+    image = image.clamp(0.0, 1.0)
     cover_colour, cover = occluder_of(backgrounds, own_light, scale, alpha)
     image = shade(image * (1.0 - cover) + cover_colour)
-    told = functional.avg_pool2d(placed[:, 4:8] * (1.0 - cover), 2)
+    told = functional.avg_pool2d(placed[:, 5:] * (1.0 - cover), 2)
 
     cos, sin = torch.cos(in_plane), torch.sin(in_plane)
     zero, one = torch.zeros_like(cos), torch.ones_like(cos)

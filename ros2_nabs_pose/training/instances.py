@@ -31,14 +31,19 @@ def fingerprint(*arrays: np.ndarray) -> str:
     return digest.hexdigest()[:16]
 
 
+def _smooth(picture: np.ndarray) -> np.ndarray:
+    """A picture (S, S) or (S, S, 3) uint8 without grain, its edges kept."""
+    # The median takes single bright or dark paths away, the filter the rest of the grain.
+    return cv2.bilateralFilter(cv2.medianBlur(picture, 3), 5, 60.0, 1.8)
+
+
 def clear_without_grain(clear: np.ndarray, rgba: np.ndarray) -> np.ndarray:
     """What shows through (N, V, S, S) uint8, smoothed as colours are (``without_grain``)."""
     smooth = clear.copy()
     for share, picture in zip(smooth.reshape(-1, *clear.shape[2:]),
                               rgba.reshape(-1, *rgba.shape[2:]), strict=True):
         if share.any():
-            filtered = cv2.bilateralFilter(cv2.medianBlur(share, 3), 5, 60.0, 1.8)
-            share[...] = np.minimum(filtered, picture[..., 3])
+            share[...] = np.minimum(_smooth(share), picture[..., 3])
     return smooth
 
 
@@ -54,9 +59,7 @@ def without_grain(rgba: np.ndarray) -> np.ndarray:
         if covered.any():
             colour = np.where(covered[..., None], picture[..., :3],
                               picture[..., :3][covered].mean(0).astype(np.uint8))
-            # The median takes single bright or dark paths away, the filter the rest of the grain.
-            filtered = cv2.bilateralFilter(cv2.medianBlur(colour, 3), 5, 60.0, 1.8)
-            picture[..., :3] = np.where(covered[..., None], filtered, picture[..., :3])
+            picture[..., :3] = np.where(covered[..., None], _smooth(colour), picture[..., :3])
     return smooth
 
 

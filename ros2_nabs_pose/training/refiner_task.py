@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from .compose import Crops
 from ..core.encoder import Encoding
+from ..core.generator import pixel_line
 from ..core.pose_steps import in_plane
 from ..core.refiner import Comparison, EDGES_DEG, moved_by
 from ..core.rotations import exp_so3, geodesic_angle, rotation_facing, rotation_z
@@ -86,7 +87,7 @@ def misread(said: Encoding, group: int) -> Encoding:
     count, size = len(mean), logits.shape[-1]
     share = 0.2 + 0.6 * torch.rand(count, 1, device=mean.device)
     share = share * (torch.rand(count, 1, device=mean.device) < OTHER_CODE)
-    line = (torch.arange(size, device=mean.device) + 0.5) / size * 2.0 - 1.0
+    line = pixel_line(size, mean)
     at = torch.rand(count, 2, 1, 1, device=mean.device) * 1.6 - 0.8
     radius = 0.1 + 0.35 * torch.rand(count, 1, 1, device=mean.device)
     away = torch.hypot(line - at[:, 0], line.view(-1, 1) - at[:, 1])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..core.generator import warp_to_crop
+from ..core.generator import pixel_line, warp_to_crop
 
 BESIDE = 0.4
 """Share of the crops with another object beside and behind."""
@@ -82,7 +82,7 @@ def with_others(background: Tensor, own_light: Tensor, scale: Tensor) -> Tensor:
 def _strip(like: Tensor) -> Tensor:
     """Coverage (B, 1, S, S) of a half plane or a strip that reaches in from a side."""
     batch, _, size, _ = like.shape
-    line = (torch.arange(size, device=like.device) + 0.5) / size * 2.0 - 1.0
+    line = pixel_line(size, like)
     v, u = torch.meshgrid(line, line, indexing='ij')
     angle = uniform((batch, 1, 1), 0.0, 2.0 * math.pi, like)
     across = u * torch.cos(angle) + v * torch.sin(angle)
@@ -126,7 +126,7 @@ def shade(image: Tensor) -> Tensor:
         torch.randn(batch, 1, 3, 3, device=image.device), size=size, mode='bicubic',
         align_corners=False)
     patches = torch.exp(uniform((batch, 1, 1, 1), 0.05, 0.3, image) * patches)
-    line = (torch.arange(size, device=image.device) + 0.5) / size * 2.0 - 1.0
+    line = pixel_line(size, image)
     angle = uniform((batch, 1, 1, 1), 0.0, 2.0 * math.pi, image)
     beyond = (line * torch.cos(angle) + line.view(-1, 1) * torch.sin(angle)
               - uniform((batch, 1, 1, 1), -0.6, 0.6, image))
