@@ -243,9 +243,11 @@ def render_object(shape: Shape, look: Look, rng: np.random.Generator, settings: 
         gains = _exposed(rng, frames)
         for i, frame in zip(members, frames, strict=True):
             x0, y0, x1, y1 = views.windows[i]
+            if glass is None:
+                rgba[i, y0:y1, x0:x1] = to_photograph(frame.rgb, frame.alpha, gains)
+                continue
             # What glass reflects stands for itself, however little it covers.
-            over = frame.alpha if glass is None else np.ones_like(frame.alpha)
-            rgba[i, y0:y1, x0:x1] = to_photograph(frame.rgb, over, gains)
+            rgba[i, y0:y1, x0:x1] = to_photograph(frame.rgb, np.ones_like(frame.alpha), gains)
             rgba[i, y0:y1, x0:x1, 3] = np.round(255.0 * frame.alpha)
         records.append(record | {'gains': [round(float(g), 4) for g in gains]})
     meta = origin | {

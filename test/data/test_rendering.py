@@ -184,6 +184,14 @@ def test_evaluation_objects_and_other_categories_are_never_clear(monkeypatch):
     assert 'clear' not in render_instance('can', 3, 4, settings)
 
 
+def test_opaque_objects_are_stored_as_photographed_to_the_last_bit(monkeypatch):
+    monkeypatch.setattr(rendering, 'to_photograph', lambda rgb, alpha, gains: np.full(
+        (*alpha.shape, 4), 7, np.uint8))
+    data = render_instance('can', 3, 4, RenderSettings(views=1, size_px=32, samples=1, lights=1))
+    assert set(np.unique(data['rgba'])) == {0, 7} and (data['rgba'] == 7).all(-1).any()
+    assert ((data['rgba'] == 7).all(-1) | (data['rgba'] == 0).all(-1)).all()
+
+
 @pytest.mark.parametrize('category', sorted(glass.SHARES))
 def test_a_share_of_vessels_is_clear_and_keeps_what_is_not_of_glass(category):
     clear = 0
