@@ -26,7 +26,6 @@ import torch
 from torch import nn
 
 from ros2_nabs_pose.core.checkpoint import load_model, save_model
-from ros2_nabs_pose.core.refiner import FORMAT as REFINER
 from ros2_nabs_pose.core.refiner import load_refiner, save_refiner
 from ros2_nabs_pose.core.types import PoseError
 
@@ -100,7 +99,7 @@ def main() -> int:
         return 2
     before, after, out = map(Path, sys.argv[1:4])
     try:
-        refiners = _metadata(after).get('format') == REFINER
+        refiners = 'refiner' in _metadata(after)
         (average_refiners if refiners else average)(before, after, out, share)
     except PoseError as error:
         print(error, file=sys.stderr)

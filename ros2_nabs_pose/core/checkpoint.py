@@ -18,9 +18,12 @@ from torch import nn, Tensor
 from .encoder import Encoder, EncoderConfig
 from .files import written_whole
 from .generator import Generator, GeneratorConfig
+from .packing import packed, unpacked
 from .types import PoseError
 
-FORMAT = '3'
+FORMAT = '4'
+FORMER = ('3',)
+"""Formats of former versions that are read, too: all in half precision."""
 
 
 @dataclass(frozen=True)
@@ -61,23 +64,24 @@ class CategoryModel(nn.Module):
         self.card = card
 
 
-def save_model(model: CategoryModel, path: Path, half: bool = True) -> None:
-    """Write weights (in half precision unless told otherwise) and card; atomic."""
+def save_model(model: CategoryModel, path: Path, exact: bool = False) -> None:
+    """Write weights and card; atomic. exact: see ``write_weights``."""
     write_weights(path, model, {
         'format': FORMAT,
         'card': json.dumps(dataclasses.asdict(model.card)),
         'generator': json.dumps(dataclasses.asdict(model.generator.config)),
         'encoder': json.dumps(dataclasses.asdict(model.encoder.config)),
-    }, half)
+    }, exact)
 
 
 def write_weights(path: Path, module: nn.Module, metadata: dict[str, str],
-                  half: bool = True) -> None:
-    """Write a module's weights (in half precision unless told otherwise) and metadata; atomic."""
-    dtype = torch.float16 if half else torch.float32
-    tensors: dict[str, Tensor] = {}
-    for name, value in module.state_dict().items():
-        tensors[name] = (value.to(dtype) if value.is_floating_point() else value).contiguous()
+                  exact: bool = False) -> None:
+    """Write a module's weights and metadata; atomic.
+
+    exact: in single precision; otherwise in a third of that (``packing``).
+    """
+    weights = module.state_dict()
+    tensors = ({k: v.contiguous() for k, v in weights.items()} if exact else packed(weights))
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as partial:
         save_file(tensors, str(partial), metadata=metadata)
@@ -95,9 +99,9 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         return metadata, {name: file.get_tensor(name) for name in names}
 
 
-def read_weights(path: Path, expected: str,
+def read_weights(path: Path, expected: tuple[str, ...],
                  command: str = 'train') -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata and weights, in float32, of a file whose format must be ``expected``.
+    """Metadata and weights, in float32, of a file whose format must be among ``expected``.
 
     command: of nabs-pose, which makes such files.
 
@@ -108,17 +112,22 @@ def read_weights(path: Path, expected: str,
         raise PoseError(f'There are no weights at {path}: train them with "nabs-pose {command}" '
                         'or give another models folder.')
     try:
-        metadata, tensors = _read(path)
+        metadata, stored = _read(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise PoseError(f'The weights in {path} are damaged ({error}): fetch the file again or '
                         f'train it with "nabs-pose {command}".') from error
-    if metadata.get('format') != expected:
+    if metadata.get('format') not in expected:
         raise PoseError(f'The weights in {path} have format {metadata.get("format")!r}, this '
-                        f'version reads {expected!r}: use the models of the same release.')
+                        f'version reads {expected[0]!r}: use the models of the same release.')
+    try:
+        tensors = unpacked(stored)
+    except PoseError as error:
+        raise PoseError(f'The weights in {path} are incomplete ({error}): fetch the file '
+                        'again.') from error
     if not all(torch.isfinite(value).all() for value in tensors.values()):
         raise PoseError(f'The weights in {path} hold values that are not numbers: fetch the file '
                         'again or train it anew.')
-    return metadata, {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+    return metadata, tensors
 
 
 def load_model(path: Path) -> CategoryModel:
@@ -126,7 +135,7 @@ def load_model(path: Path) -> CategoryModel:
 
     Raises PoseError, in one sentence, where the file is missing, damaged or of another format.
     """
-    metadata, tensors = read_weights(path, FORMAT)
+    metadata, tensors = read_weights(path, (FORMAT, *FORMER))
     try:
         card_values = json.loads(metadata['card'])
         card_values['size'] = SizePrior(**_tuples(card_values['size']))

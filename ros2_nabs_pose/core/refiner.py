@@ -34,7 +34,8 @@ from .rotations import exp_so3, rotation_facing, rotation_z
 from .starts import Hypotheses
 from .types import PoseError
 
-FORMAT = 'refiner-2'
+FORMAT = 'refiner-3'
+FORMER = ('refiner-2',)
 EDGES_DEG = (5.0, 10.0, 20.0, 40.0, 90.0)
 """Between these lie the classes of rotation errors that the network tells apart."""
 WORTH = (1.0, 0.8, 0.5, 0.2, 0.05, 0.0)
@@ -53,7 +54,7 @@ class RefinerConfig:
     categories: tuple[str, ...] = ()
     symmetries: tuple[str, ...] = ()
     channels: tuple[int, int, int, int] = (32, 64, 112, 160)
-    blocks: tuple[int, int, int, int] = (1, 1, 1, 1)
+    blocks: tuple[int, int, int, int] = (1, 1, 2, 3)
     hidden: int = 256
     resolution: int = 64
 
@@ -209,14 +210,14 @@ def _compared(model: CategoryModel, refiner: Refiner, now: Hypotheses, seen: Obs
 
 
 def save_refiner(refiner: Refiner, path: Path, training: dict[str, object]) -> None:
-    """Write weights in half precision with a record of their training; atomic."""
+    """Write weights (see ``packing``) with a record of their training; atomic."""
     write_weights(path, refiner, {'format': FORMAT, 'training': json.dumps(training),
                                   'refiner': json.dumps(asdict(refiner.config))})
 
 
 def load_refiner(path: Path) -> Refiner:
     """Read a refiner, in float32 and evaluation mode; PoseError in one sentence where it fails."""
-    metadata, tensors = read_weights(path, FORMAT, 'train-refiner')
+    metadata, tensors = read_weights(path, (FORMAT, *FORMER), 'train-refiner')
     try:
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v
                                   for k, v in json.loads(metadata['refiner']).items()}

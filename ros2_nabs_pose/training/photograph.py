@@ -12,8 +12,16 @@ from torch.nn import functional
 
 from .surroundings import uniform
 
-MOVED, PACKED = 0.15, 0.25
-"""Shares of the crops that are blurred by motion, and that went through JPEG."""
+MOVED, SHARPENED, PACKED = 0.15, 0.4, 0.25
+"""Shares of the crops that are blurred by motion, that the camera sharpens, and that went through
+JPEG."""
+MOST_NOISE = 0.05
+"""Standard deviation of the worst noise. Half of the crops have less than an eighth of it: most are
+cut from pictures of more pixels, whose noise is averaged away."""
+EXPOSURE = (-0.75, 0.2)
+"""Limits of the log of a picture's brightness."""
+WARMTH = ((0.05, 0.10), (0.0, 0.03), (-0.12, 0.20))
+"""Mean and spread of the log gains of red, green and blue: light indoors is often warm."""
 LONGEST_PX = 7.0
 """Of a motion's trace."""
 _LUMA = ((16, 11, 10, 16, 24, 40, 51, 61), (12, 12, 14, 19, 26, 58, 60, 55),
@@ -71,13 +79,23 @@ def packed(image: Tensor, quality: Tensor) -> Tensor:
     return (rgb / 255.0).clamp(0.0, 1.0)
 
 
+def _blurred(image: Tensor) -> Tensor:
+    """Means over 3 x 3 pixels."""
+    return functional.avg_pool2d(functional.pad(image, (1, 1, 1, 1), 'reflect'), 3, 1)
+
+
+def sharpened(image: Tensor, amount: Tensor) -> Tensor:
+    """Pictures (B, 3, S, S) with their edges raised, as cameras do it; amount (B,), 0 none."""
+    return (image + amount.view(-1, 1, 1, 1) * (image - _blurred(image))).clamp(0.0, 1.0)
+
+
 def _soft(image: Tensor) -> Tensor:
     """Out of focus, moved, or enlarged from few pixels, each in some of the pictures."""
     batch, _, size, _ = image.shape
-    blurred = functional.avg_pool2d(functional.pad(image, (1, 1, 1, 1), 'reflect'), 3, 1)
-    blurrier = functional.avg_pool2d(functional.pad(blurred, (1, 1, 1, 1), 'reflect'), 3, 1)
+    blurred = _blurred(image)
+    blurrier = _blurred(blurred)
     amount = torch.rand(batch, 1, 1, 1, device=image.device) * 2.0
-    amount = torch.where(torch.rand_like(amount) < 0.4, torch.zeros_like(amount), amount)
+    amount = torch.where(torch.rand_like(amount) < 0.65, torch.zeros_like(amount), amount)
     soft = torch.where(amount < 1.0, image + amount * (blurred - image),
                        blurred + (amount - 1.0) * (blurrier - blurred))
     some = torch.nonzero(torch.rand(batch, device=image.device) < MOVED)[:, 0]
@@ -90,15 +108,23 @@ def _soft(image: Tensor) -> Tensor:
     return torch.where(torch.rand(batch, 1, 1, 1, device=image.device) < 0.12, low, soft)
 
 
+def _white(image: Tensor) -> Tensor:
+    """Gains (B, 3, 1, 1) of the channels: what the camera's white balance leaves of the light."""
+    mean, spread = image.new_tensor(WARMTH).view(3, 2).T
+    return torch.exp(mean + spread * torch.randn(len(image), 3, device=image.device))[
+        :, :, None, None]
+
+
 def photographed(image: Tensor) -> Tensor:
     """Pictures (B, 3, S, S) as a real camera takes and stores them."""
     batch, _, size, _ = image.shape
     gamma = torch.exp(uniform((batch, 1, 1, 1), -0.35, 0.35, image))
-    gain = uniform((batch, 1, 1, 1), 0.75, 1.2, image) * uniform((batch, 3, 1, 1), 0.92, 1.08,
-                                                                 image)
+    gain = torch.exp(uniform((batch, 1, 1, 1), *EXPOSURE, image)) * _white(image)
     soft = _soft(image.clamp(1e-4, 1.0) ** gamma * gain)
-    noise = torch.randn_like(soft) * uniform((batch, 1, 1, 1), 0.0, 0.05, image)
+    noise = torch.randn_like(soft) * MOST_NOISE * torch.rand_like(gain[:, :1]) ** 3
     taken = (soft + noise).clamp(0.0, 1.0)
+    edges = uniform((batch,), 0.1, 0.8, image) * (torch.rand_like(gain[:, 0, 0, 0]) < SHARPENED)
+    taken = sharpened(taken, edges)
     some = torch.nonzero(torch.rand(batch, device=image.device) < PACKED)[:, 0]
     if len(some):
         # A crop begins anywhere between the blocks of the picture that it was cut from.

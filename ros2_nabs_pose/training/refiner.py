@@ -36,7 +36,16 @@ from .refiner_task import (
     STARTS,
     Task,
 )
-from .state import check_out, read_state, save_state, STATE, Stateful, take_up, write_config
+from .state import (
+    begin_deeper,
+    check_out,
+    read_state,
+    save_state,
+    STATE,
+    Stateful,
+    take_up,
+    write_config,
+)
 from ..core.checkpoint import CategoryModel, load_model
 from ..core.fit import volumes
 from ..core.losses import Observed
@@ -236,7 +245,7 @@ def go_on_from(refiner: Refiner, trained: Refiner) -> None:
     PoseError where its sizes differ.
     """
     try:
-        refiner.load_state_dict(trained.state_dict())
+        begin_deeper(refiner, trained.state_dict())
     except RuntimeError as error:
         raise PoseError('The refiner to begin with has other sizes than the one to be trained: '
                         'leave --init away.') from error

@@ -26,7 +26,7 @@ BESIDE = 2
 STARTS = 4
 NEAR_RAD = math.radians(70.0)
 """Farther off, there is more than one way back, and the correction counts little."""
-OTHER_CODE, OTHER_MASK = 0.3, 0.2
+OTHER_CODE, OTHER_MASK = 0.15, 0.1
 """Shares of the crops whose code, or mask, is made worse than it was read (``misread``)."""
 
 

@@ -63,6 +63,17 @@ def save_state(path: Path, engine: Engine, parts: Mapping[str, Stateful],
                     'random': random, 'random_device': there}, partial)
 
 
+def begin_deeper(network: nn.Module, weights: Mapping[str, Any]) -> None:
+    """Load weights into a network that may have more residual blocks than they are of.
+
+    Blocks that are new do nothing at first (their last norm's weight is 0), so the network says
+    what the shallower one said. RuntimeError where anything else differs.
+    """
+    own = network.state_dict()
+    new = {k: v for k, v in own.items() if k not in weights and '.blocks.' in k}
+    network.load_state_dict({**weights, **new})
+
+
 def read_state(path: Path, device: str | torch.device, data: str, seed: int) -> dict[str, Any]:
     """What ``save_state`` wrote.
 

@@ -1,6 +1,8 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 import pytest
+from safetensors import safe_open
+from safetensors.torch import save_file
 import torch
 
 from ros2_nabs_pose.core.checkpoint import (
@@ -29,7 +31,7 @@ def model():
 
 def test_a_saved_model_comes_back_with_its_card_and_weights(model, tmp_path):
     path = tmp_path / 'mug.safetensors'
-    save_model(model, path, half=False)
+    save_model(model, path, exact=True)
     again = load_model(path)
     assert again.card == CARD
     assert again.generator.config == model.generator.config
@@ -40,16 +42,39 @@ def test_a_saved_model_comes_back_with_its_card_and_weights(model, tmp_path):
     assert not any(p.requires_grad for p in again.parameters())
 
 
-def test_half_precision_keeps_three_digits_and_halves_the_file(model, tmp_path):
-    save_model(model, tmp_path / 'half.safetensors')
-    save_model(model, tmp_path / 'full.safetensors', half=False)
-    again = load_model(tmp_path / 'half.safetensors')
+def test_a_stored_model_is_close_to_the_exact_one_and_much_smaller(model, tmp_path):
+    save_model(model, tmp_path / 'stored.safetensors')
+    save_model(model, tmp_path / 'exact.safetensors', exact=True)
+    again = load_model(tmp_path / 'stored.safetensors')
     assert again.generator.constant.dtype == torch.float32
     torch.testing.assert_close(again.generator.constant, model.generator.constant,
                                rtol=1e-3, atol=1e-4)
     header = 20_000
-    assert ((tmp_path / 'half.safetensors').stat().st_size
-            < 0.55 * (tmp_path / 'full.safetensors').stat().st_size + header)
+    assert ((tmp_path / 'stored.safetensors').stat().st_size
+            < 0.55 * (tmp_path / 'exact.safetensors').stat().st_size + header)
+
+
+def test_models_of_the_former_version_are_read(model, tmp_path):
+    path = tmp_path / 'mug.safetensors'
+    save_model(model, path)
+    with safe_open(str(path), framework='pt') as file:
+        metadata = file.metadata()
+    half = {k: (v.half() if v.is_floating_point() else v).contiguous()
+            for k, v in model.state_dict().items()}
+    save_file(half, str(path), metadata={**metadata, 'format': '3'})
+    for name, value in load_model(path).state_dict().items():
+        assert torch.equal(value, half[name].to(value.dtype)), name
+
+
+def test_lost_scales_are_named(model, tmp_path):
+    path = tmp_path / 'mug.safetensors'
+    save_model(model, path)
+    with safe_open(str(path), framework='pt') as file:
+        metadata = file.metadata()
+    tensors = {**model.state_dict(), 'generator.constant': torch.zeros(3, 2, dtype=torch.int8)}
+    save_file({k: v.contiguous() for k, v in tensors.items()}, str(path), metadata=metadata)
+    with pytest.raises(PoseError, match='incomplete .no scales of "generator.constant".'):
+        load_model(path)
 
 
 def test_missing_and_damaged_files_are_named_in_one_sentence(model, tmp_path):
@@ -79,7 +104,6 @@ def test_weights_that_are_not_numbers_are_refused(model, tmp_path):
 
 
 def test_another_format_is_refused(model, tmp_path):
-    from safetensors.torch import save_file
     save_file({'x': torch.zeros(1)}, str(tmp_path / 'x.safetensors'), metadata={'format': '99'})
     with pytest.raises(PoseError, match="format '99'"):
         load_model(tmp_path / 'x.safetensors')

@@ -190,10 +190,46 @@ def test_a_camera_moves_and_packs_a_share_of_its_pictures(effect, share, monkeyp
     assert sum(done) / 400 == pytest.approx(getattr(photograph, share), abs=0.06)
 
 
+def test_sharpening_raises_edges_and_leaves_flat_parts():
+    image = torch.full((2, 3, 16, 16), 0.4)
+    image[..., 8:] = 0.6
+    made = photograph.sharpened(image, torch.tensor([0.0, 0.9]))
+    assert torch.equal(made[0], image[0])
+    # The mean over 3 x 3 pixels beside the edge is a third of the step off.
+    torch.testing.assert_close(made[1, :, 5, 6:10], torch.tensor(
+        [0.4, 0.4 - 0.06, 0.6 + 0.06, 0.6]).expand(3, 4))
+    assert float(photograph.sharpened(torch.eye(16).expand(1, 3, 16, 16),
+                                      torch.tensor([3.0])).max()) == 1.0
+
+
+def test_most_pictures_have_little_noise_and_some_have_much(monkeypatch):
+    for effect in ('MOVED', 'PACKED', 'SHARPENED'):
+        monkeypatch.setattr(photograph, effect, 0.0)
+    torch.manual_seed(17)
+    taken = photograph.photographed(torch.full((300, 3, 32, 32), 0.5))
+    noise = taken.std((2, 3)).amin(1)  # of a channel that is not cut off at 1
+    assert float(noise.median()) == pytest.approx(photograph.MOST_NOISE / 8.0, rel=0.3)
+    assert 0.8 * photograph.MOST_NOISE < float(noise.max()) < 1.1 * photograph.MOST_NOISE
+
+
+def test_light_is_dim_and_warm_more_often_than_not(monkeypatch):
+    for effect in ('MOVED', 'PACKED', 'SHARPENED', 'MOST_NOISE'):
+        monkeypatch.setattr(photograph, effect, 0.0)
+    torch.manual_seed(18)
+    taken = photograph.photographed(torch.full((400, 3, 16, 16), 0.4)).mean((2, 3))
+    warmth = torch.log(taken[:, 0] / taken[:, 2])
+    assert float(warmth.mean()) == pytest.approx(0.17, abs=0.05)
+    assert float(warmth.std()) == pytest.approx(0.224, abs=0.04)
+    assert 0.15 < float(taken[:, 1].quantile(0.1)) < 0.25 < float(taken[:, 1].median()) < 0.36
+
+
 def test_blocks_do_not_reach_around_the_picture(monkeypatch):
     """A bright right border leaves no ringing at the left one."""
     monkeypatch.setattr(photograph, 'PACKED', 1.0)
     monkeypatch.setattr(photograph, 'MOVED', 0.0)
+    monkeypatch.setattr(photograph, 'SHARPENED', 0.0)
+    monkeypatch.setattr(photograph, 'MOST_NOISE', 0.0)
+    monkeypatch.setattr(photograph, 'WARMTH', ((0.0, 0.0),) * 3)
     monkeypatch.setattr(photograph, 'uniform', lambda shape, low, high, like: torch.full(
         shape, 0.0 if low <= 0.0 else 30.0 if high > 50.0 else 1.0))
     torch.manual_seed(16)
