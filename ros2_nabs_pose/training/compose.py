@@ -52,7 +52,9 @@ class Views:
 class Crops:
     """What the encoder gets and should say; names as in Encoding.
 
-    image: (B, 3, S, S). mask: (B, 1, S, S) visible object. R: (B, 3, 3) full rotation. points:
+    image: (B, 3, S, S). mask: (B, 1, S, S) visible object. R: (B, 3, 3) full rotation.
+    front_visible: (B,) share of the front part that neither the object itself nor what stands in
+    front of it hides; 1 where there is none. points:
     (B, 3, S/2, S/2) what the pixels show of the object, in its own frame, radii, times the share
     of the pixel that shows it. front: (B, 1, S/2, S/2) coverage of the visible front part.
     """
@@ -182,11 +184,16 @@ def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64) -> Crop
     image = image.clamp(0.0, 1.0)
     cover_colour, cover = occluder_of(backgrounds, own_light, scale, alpha)
     image = shade(image * (1.0 - cover) + cover_colour)
-    told = functional.avg_pool2d(placed[:, 5:] * (1.0 - cover), 2)
+    left = placed[:, 5:] * (1.0 - cover)
+    told = functional.avg_pool2d(left, 2)
+    # What stands in front hides the front part, too.
+    front, front_left = (x.sum((1, 2, 3)) for x in (placed[:, 8:], left[:, 3:]))
+    front_visible = views.front_visible * torch.where(
+        front > 0.5, front_left / front.clamp_min(0.5), torch.ones_like(front))
 
     cos, sin = torch.cos(in_plane), torch.sin(in_plane)
     zero, one = torch.zeros_like(cos), torch.ones_like(cos)
     turn = torch.stack((cos, -sin, zero, sin, cos, zero, zero, zero, one), 1).view(-1, 3, 3)
     return Crops(image=photographed(image), mask=alpha * (1.0 - cover), R=turn @ views.R_view,
-                 t=t, log_scale=torch.log(scale), front_visible=views.front_visible,
+                 t=t, log_scale=torch.log(scale), front_visible=front_visible,
                  points=told[:, :3], front=told[:, 3:])

@@ -55,6 +55,22 @@ def test_a_clear_object_shows_the_background_and_an_opaque_one_does_not(plain):
         assert (shown[pictured] >= (1.0 - 0.6 * (1.0 - clear)) * clear - 1e-3).all()
 
 
+@pytest.mark.parametrize('covered, left', [(0.0, 1.0), (1.0, 0.0), (0.3, 0.7)])
+def test_what_stands_before_the_front_hides_it(plain, monkeypatch, covered, left):
+    """The object is seen all the same; without a front part nothing can be hidden."""
+    views = discs()
+    front = views.stacked[:, 3:4].clone()
+    front[6:] = 0.0
+
+    def strip(pool, own_light, scale, alpha):
+        return torch.zeros_like(own_light[:, :3, :1, :1]), torch.full_like(alpha, covered)
+
+    monkeypatch.setattr(composing, 'occluder_of', strip)
+    crops = compose(replace(views, front=front, front_visible=torch.full((12,), 0.8)), None)
+    torch.testing.assert_close(crops.front_visible[:6], torch.full((6,), 0.8 * left))
+    torch.testing.assert_close(crops.front_visible[6:], torch.full((6,), 0.8))
+
+
 def test_recolouring_leaves_what_shows_through_alone():
     torch.manual_seed(5)
     views = discs(clear=0.5)
