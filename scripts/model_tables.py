@@ -126,7 +126,7 @@ def refiner(folder: Path) -> str:
             ['data hashes', ', '.join(f'{name} `{value}`'
                                       for name, value in sorted(training['data_hash'].items()))],
             ['torch', training['torch']],
-            ['file', f'shared/{path.name}, {path.stat().st_size / 1e6:.1f} MB, half precision'],
+            ['file', f'shared/{path.name}, {path.stat().st_size / 1e6:.1f} MB, 8 and 16 bits'],
             ['licence', training['licence']],
             *([['note', training['note']]] if 'note' in training else [])]
     found = training['figures']
@@ -161,7 +161,7 @@ def model_cards(folder: Path) -> str:
             ['steps, crops a step, seed', f"{training['step']}, "
              f"{training['instances'] * training['views']}, {training['seed']}"],
             ['torch', training['torch']],
-            ['file', f'{path.name}, {path.stat().st_size / 1e6:.1f} MB, half precision'],
+            ['file', f'{path.name}, {path.stat().st_size / 1e6:.1f} MB, 8 and 16 bits'],
             ['licence', card['licence']],
             *([FIGURES[key][0], FIGURES[key][1](value)] if key in FIGURES else
               [key.replace('_', ' '), f'{value:.3g}'] for key, value in card['figures'].items()),
