@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from .checkpoint import CategoryModel
 from .encoder import Encoding
-from .rotations import rotation_z
+from .rotations import rotation_facing, rotation_z
+from .starts import first_rotations
 
 TURN_RAD = math.radians(15.0)
 """About how far the crop is turned; turned by twice that, it is read too badly to be of use."""
@@ -61,6 +62,28 @@ def read(model: CategoryModel, rgb: Tensor, count: int = 1) -> Encoding:
     free = model.card.symmetry == 'free_z'
     return _mean([_undone(Encoding(*part), x, step, free)
                   for part, x in zip(parts, ways, strict=True)], ways)
+
+
+QUARTERS = (1, 3, 2)
+"""Quarter turns, anticlockwise, by which crops are turned for other readings of their pose."""
+
+
+def read_turned(model: CategoryModel, rgb: Tensor) -> tuple[Tensor, Tensor]:
+    """What crops (B, 3, S, S) show when they are turned by quarters: rotations, log weights.
+
+    Rotations (B, 3, 3, 3), one of each turn, told of the crops as they are, and log weights (B, 3)
+    that they have in their own readings. So turned, few objects stand as the network expects them
+    to: where it cannot tell how an object lies, it says something else there.
+    """
+    free = model.card.symmetry == 'free_z'
+    said = model.encoder(torch.cat([rgb.rot90(k, (2, 3)) for k in QUARTERS]))
+    R, log_weights = first_rotations(said, 1, free)
+    back = rotation_z(rgb.new_tensor(QUARTERS) * 0.5 * math.pi)
+    R = back.repeat_interleave(len(rgb), 0) @ R[:, 0].float()
+    if free:
+        R = rotation_facing(R[:, :, 2])
+    shape = len(QUARTERS), len(rgb)
+    return R.unflatten(0, shape).transpose(0, 1), log_weights[:, 0].float().view(shape).T
 
 
 def turned(maps: Tensor, turn: Tensor, zoom: Tensor | None = None) -> Tensor:

@@ -50,7 +50,7 @@ from ..core.checkpoint import CategoryModel, load_model
 from ..core.fit import volumes
 from ..core.losses import Observed
 from ..core.pose_steps import draw
-from ..core.readings import read
+from ..core.readings import read, read_turned
 from ..core.refiner import (
     load_refiner,
     moved_by,
@@ -67,7 +67,7 @@ from ..core.types import PoseError
 READINGS = (1, 2, 4)
 """In how many ways crops are read, by chance: as presets do (``Preset.readings``)."""
 MOVED = 0.35
-"""Share of what was read that the refiner's average has moved once."""
+"""Share of what was read that the refiner's average has moved, half of it twice."""
 UNTOLD = 0.1
 """Share of hypotheses beside which the refiner is not shown what points the encoder read."""
 VIEWS = 2
@@ -150,9 +150,10 @@ class RefinerTrainer:
         ways = READINGS[int(torch.randint(len(READINGS), ()))]
         with self.engine.autocast():
             said = read(model, crops.image, ways)
+            turned, _ = read_turned(model, crops.image)
         said = full_precision(said)
         said = misread(replace(said, axis=functional.normalize(said.axis, dim=1)), VIEWS)
-        now = hypotheses_of(said, crops, free)
+        now = hypotheses_of(said, crops, free, turned)
         seen = Observed.of(crops.image, said).pick(now.owner)
         untold = torch.rand(len(now.owner), 1, 1, 1, device=self.device) < UNTOLD
         seen = replace(seen, points=torch.where(untold, 0.0, seen.points))
@@ -172,13 +173,16 @@ class RefinerTrainer:
         rows = torch.arange(len(now.owner), device=self.device)
         own = torch.nonzero((torch.rand(len(rows), device=self.device) < MOVED)
                             & (rows % HYPOTHESES != BESIDE))[:, 0]
-        if len(own):
-            before = now.pick(own)
-            with self.engine.autocast():
-                said_of = self.average(compared(before, own))
-            moved = moved_by(before, full_precision(said_of), free)
-            now = replace(now, **{name: getattr(now, name).index_copy(0, own, getattr(moved, name))
-                                  for name in ('R', 't', 'log_scale')})
+        # Some are moved once, some twice, as a fit's are when it chooses among them.
+        for rows_moved in (own, own[:len(own) // 2]):
+            if len(rows_moved):
+                before = now.pick(rows_moved)
+                with self.engine.autocast():
+                    said_of = self.average(compared(before, rows_moved))
+                moved = moved_by(before, full_precision(said_of), free)
+                now = replace(now, **{n: getattr(now, n).index_copy(0, rows_moved,
+                                                                    getattr(moved, n))
+                                      for n in ('R', 't', 'log_scale')})
         visible = crops.front_visible[now.owner] > FRONT_SEEN
         return Task(compared(now, rows), now, crops.R[now.owner], crops.t[now.owner],
                     crops.log_scale[now.owner], visible & (not free))

@@ -10,8 +10,19 @@ import pytest
 import torch
 
 from ros2_nabs_pose.core.encoder import bin_centers, Encoding
+from ros2_nabs_pose.core.generator import warp_to_crop
 from ros2_nabs_pose.core.presets import MOST_READINGS, PRESETS
-from ros2_nabs_pose.core.readings import _mean, _rotated, _seen, _undone, Look, LOOKS, read
+from ros2_nabs_pose.core.readings import (
+    _mean,
+    _rotated,
+    _seen,
+    _undone,
+    Look,
+    LOOKS,
+    QUARTERS,
+    read,
+    read_turned,
+)
 from ros2_nabs_pose.core.rotations import (
     axis_azimuth_from_rotation,
     exp_so3,
@@ -221,3 +232,37 @@ def test_models_that_never_saw_a_mirror_are_not_shown_one(mirror, count, shown):
     said = read(model, torch.rand(2, 3, 8, 8), count)
     assert reader.shown == [shown]
     assert len(said.axis) == 2
+
+
+@pytest.mark.parametrize('symmetry', ['none', 'free_z'])
+def test_what_turned_crops_show_is_told_of_the_crops_as_they_are(symmetry):
+    """The crop's bright corner tells the encoder by how many quarters it was turned."""
+    R = exp_so3(torch.tensor([1.9, 0.2, -0.3], dtype=torch.float64))
+    crops = torch.zeros(1, 3, 8, 8)
+    crops[..., 0, 0] = 1.0
+    corners = [torch.nonzero(crops.rot90(k, (2, 3))[0, 0])[0].tolist() for k in range(4)]
+
+    def encoder(pictures):
+        said = []
+        for picture in pictures:
+            quarters = corners.index(torch.nonzero(picture[0])[0].tolist())
+            angle = torch.tensor(-0.5 * math.pi * quarters, dtype=torch.float64)
+            said.append(reading_of(rotation_z(angle) @ R))
+        return Encoding(*(torch.cat([getattr(x, name) for x in said])
+                          for name in Encoding.__dataclass_fields__))
+
+    model = SimpleNamespace(encoder=encoder, card=SimpleNamespace(symmetry=symmetry))
+    read_, log_weights = read_turned(model, crops)
+    assert read_.shape == (1, 3, 3, 3) and log_weights.shape == (1, 3)
+    expected = rotation_facing(R[None, :, 2])[0] if symmetry == 'free_z' else R
+    torch.testing.assert_close(read_[0], expected.float().expand(3, 3, 3), atol=1e-5, rtol=0.0)
+
+
+@pytest.mark.parametrize('quarters', QUARTERS)
+def test_quarter_turns_are_turns_in_the_plane_as_crops_have_them(quarters):
+    torch.manual_seed(0)
+    drawn, still = torch.rand(1, 2, 32, 32), torch.zeros(1)
+    turn = torch.full((1,), -0.5 * math.pi * quarters)
+    one, at = torch.ones(1), torch.zeros(1, 2)
+    torch.testing.assert_close(warp_to_crop(drawn, still, at, one, 32).rot90(quarters, (2, 3)),
+                               warp_to_crop(drawn, turn, at, one, 32), atol=1e-4, rtol=0.0)
