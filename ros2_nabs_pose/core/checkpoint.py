@@ -23,7 +23,7 @@ from .types import PoseError
 
 FORMAT = '4'
 FORMER = ('3',)
-"""Formats of former versions that are read, too: all in half precision."""
+"""Formats of former versions that are read, too: none of them packed."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class EncoderConfig:
     latent_dim: int = 27
     colour_dims: int = 3
     channels: tuple[int, int, int, int] = (32, 64, 112, 160)
-    blocks: tuple[int, int, int, int] = (2, 3, 4, 3)
+    blocks: tuple[int, int, int, int] = (2, 2, 2, 1)
     reduced: int = 128
     hidden: int = 256
     azimuth_bins: int = 24

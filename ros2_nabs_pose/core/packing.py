@@ -1,6 +1,9 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-"""How weights are stored: large layers in 8 bits a number, with a scale a row; the rest in 16."""
+"""How weights are stored: large layers in 8 bits a number, the rest in 16.
+
+Quantisation is symmetric, with a scale of its own for every row (output channel) of a layer.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +30,12 @@ def packed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if not value.is_floating_point():
             stored[name] = value.contiguous()
         elif value.dim() < 2 or value.numel() < LARGE or not torch.isfinite(value).all():
+            # What is no number stays none, so that whoever reads the file refuses it.
             stored[name] = value.to(torch.float16).contiguous()
         else:
             rows = value.float().contiguous().flatten(1)
             scale = rows.abs().amax(1) / 127.0
-            whole = torch.round(rows / scale.clamp_min(1e-30)[:, None])
+            whole = torch.round(rows / scale.clamp_min(1e-30)[:, None])  # rows of zeros stay so
             stored[name] = whole.to(torch.int8).view(value.shape)
             stored[name + SCALE] = scale
     return stored

@@ -36,6 +36,7 @@ from .types import PoseError
 
 FORMAT = 'refiner-3'
 FORMER = ('refiner-2',)
+"""Formats of former versions that are read, too."""
 EDGES_DEG = (5.0, 10.0, 20.0, 40.0, 90.0)
 """Between these lie the classes of rotation errors that the network tells apart."""
 WORTH = (1.0, 0.8, 0.5, 0.2, 0.05, 0.0)
@@ -45,8 +46,8 @@ CHANNELS_IN = 12
 
 @dataclass(frozen=True)
 class RefinerConfig:
-    """Sizes of the refiner; the trunk has the encoder's layout, but for fewer blocks, so that it
-    can begin with its weights.
+    """Sizes of the refiner; the trunk has the encoder's layout, but for other numbers of blocks,
+    so that it can begin with its weights.
 
     categories: what it was trained on. symmetries: of each of them, as its model's card says.
     """

@@ -12,14 +12,14 @@ from torch.nn import functional
 
 from .surroundings import uniform
 
-MOVED, SHARPENED, PACKED = 0.15, 0.4, 0.25
-"""Shares of the crops that are blurred by motion, that the camera sharpens, and that went through
-JPEG."""
+IN_FOCUS, MOVED, SHARPENED, PACKED = 0.65, 0.15, 0.4, 0.25
+"""Shares of the crops that are sharp, that motion blurs, that the camera sharpens, and that went
+through JPEG."""
 MOST_NOISE = 0.05
-"""Standard deviation of the worst noise. Half of the crops have less than an eighth of it: most are
-cut from pictures of more pixels, whose noise is averaged away."""
+"""Standard deviation of the worst noise, before pictures are sharpened. Half of the crops have less
+than an eighth of it: most are cut from pictures of more pixels, whose noise is averaged away."""
 EXPOSURE = (-0.75, 0.2)
-"""Limits of the log of a picture's brightness."""
+"""Limits of the natural log of the gain of all channels."""
 WARMTH = ((0.05, 0.10), (0.0, 0.03), (-0.12, 0.20))
 """Mean and spread of the log gains of red, green and blue: light indoors is often warm."""
 LONGEST_PX = 7.0
@@ -85,7 +85,7 @@ def _blurred(image: Tensor) -> Tensor:
 
 
 def sharpened(image: Tensor, amount: Tensor) -> Tensor:
-    """Pictures (B, 3, S, S) with their edges raised, as cameras do it; amount (B,), 0 none."""
+    """Pictures (B, 3, S, S) after an unsharp mask, as cameras apply it; amount (B,), 0 none."""
     return (image + amount.view(-1, 1, 1, 1) * (image - _blurred(image))).clamp(0.0, 1.0)
 
 
@@ -95,7 +95,7 @@ def _soft(image: Tensor) -> Tensor:
     blurred = _blurred(image)
     blurrier = _blurred(blurred)
     amount = torch.rand(batch, 1, 1, 1, device=image.device) * 2.0
-    amount = torch.where(torch.rand_like(amount) < 0.65, torch.zeros_like(amount), amount)
+    amount = torch.where(torch.rand_like(amount) < IN_FOCUS, torch.zeros_like(amount), amount)
     soft = torch.where(amount < 1.0, image + amount * (blurred - image),
                        blurred + (amount - 1.0) * (blurrier - blurred))
     some = torch.nonzero(torch.rand(batch, device=image.device) < MOVED)[:, 0]

@@ -3,9 +3,10 @@
 """Training of the refiner: hypotheses beside the truth, drawn by trained models, to be corrected.
 
 Encoders and generators stay as they are. Each crop gets three hypotheses: what the encoder thinks
-first, one of its other readings, and the truth turned by anything up to 60 degrees. So the refiner
-sees the errors that readings make, and others that it must not take for usual. Some have been moved
-by what it has learned so far, since in a fit it looks at what it has moved itself.
+first, one of its other readings (half of them of the crop turned by quarters), and the truth turned
+by anything up to 60 degrees. So the refiner sees the errors that readings make, and others that it
+must not take for usual. Some have been moved, once or twice, by what it has learned so far, since
+in a fit it looks at what it has moved itself.
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ class RefinerTrainer:
         ways = READINGS[int(torch.randint(len(READINGS), ()))]
         with self.engine.autocast():
             said = read(model, crops.image, ways)
-            turned, _ = read_turned(model, crops.image)
+            turned = read_turned(model, crops.image)
         said = full_precision(said)
         said = misread(replace(said, axis=functional.normalize(said.axis, dim=1)), VIEWS)
         now = hypotheses_of(said, crops, free, turned)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from torch import nn
 
 from .engine import Engine
 from ..core.files import write_text_whole, written_whole

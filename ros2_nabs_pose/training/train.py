@@ -30,7 +30,7 @@ from .engine import Engine, full_precision
 from .instances import TrainingViews
 from .loop import append_row, follow, learning_rate, train_until
 from .objective import code_term, kl, proportions, readings, reconstruction, Weights
-from .state import begin_deeper, check_out, read_state, save_state, STATE, Stateful, take_up, write_config
+from .state import check_out, read_state, save_state, STATE, Stateful, take_up, write_config
 from .teacher import CleanEncoder
 from .validate import sample_sheet, validate
 from ..core.checkpoint import CategoryModel, load_model, ModelCard, save_model
@@ -284,9 +284,9 @@ class Trainer:
         else:
             state = torch.load(path, map_location=self.device, weights_only=True)
         try:
-            begin_deeper(self.model, state['average'])
-            self.average.load_state_dict(self.model.state_dict())
-            self.teacher.load_state_dict(state['teacher'])
+            for part, name in ((self.model, 'average'), (self.average, 'average'),
+                               (self.teacher, 'teacher')):
+                part.load_state_dict(state[name])
         except (KeyError, RuntimeError) as error:
             raise PoseError(f'{path} does not fit this model: '
                             f'{str(error).splitlines()[0]}') from error

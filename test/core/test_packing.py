@@ -5,9 +5,10 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest
+import torch
+
 from ros2_nabs_pose.core.packing import LARGE, packed, SCALE, unpacked
 from ros2_nabs_pose.core.types import PoseError
-import torch
 
 
 def large(seed: int, size: float = 1.0) -> torch.Tensor:

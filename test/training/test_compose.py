@@ -55,17 +55,23 @@ def test_a_clear_object_shows_the_background_and_an_opaque_one_does_not(plain):
         assert (shown[pictured] >= (1.0 - 0.6 * (1.0 - clear)) * clear - 1e-3).all()
 
 
-@pytest.mark.parametrize('covered, left', [(0.0, 1.0), (1.0, 0.0), (0.3, 0.7)])
-def test_what_stands_before_the_front_hides_it(plain, monkeypatch, covered, left):
-    """The object is seen all the same; without a front part nothing can be hidden."""
+@pytest.mark.parametrize('inside, outside, left', [(0.0, 0.0, 1.0), (0.0, 1.0, 1.0),
+                                                   (1.0, 0.0, 0.0), (0.3, 1.0, 0.7)])
+def test_what_stands_before_the_front_hides_it(plain, monkeypatch, inside, outside, left):
+    """The front is the disc's middle; what hides the rest changes nothing."""
     views = discs()
-    front = views.stacked[:, 3:4].clone()
-    front[6:] = 0.0
+    line = (torch.arange(64) + 0.5) / 32.0 - 1.0
+    front = (torch.hypot(line, line[:, None]) < 0.2).float().expand(12, 1, -1, -1).clone()
+    front[6:] = 0.0  # these have none that could be hidden
 
-    def strip(pool, own_light, scale, alpha):
-        return torch.zeros_like(own_light[:, :3, :1, :1]), torch.full_like(alpha, covered)
+    def ring(pool, own_light, scale, alpha):
+        share = alpha / alpha.sum((2, 3), keepdim=True)
+        at = [(share.sum((1, k)) * line).sum(1).view(-1, 1, 1) for k in (2, 3)]
+        away = torch.hypot(line - at[0], line[:, None] - at[1]) / scale.view(-1, 1, 1)
+        cover = torch.where(away < 0.35, inside, outside)[:, None].expand_as(alpha)
+        return torch.zeros_like(alpha), cover
 
-    monkeypatch.setattr(composing, 'occluder_of', strip)
+    monkeypatch.setattr(composing, 'occluder_of', ring)
     crops = compose(replace(views, front=front, front_visible=torch.full((12,), 0.8)), None)
     torch.testing.assert_close(crops.front_visible[:6], torch.full((6,), 0.8 * left))
     torch.testing.assert_close(crops.front_visible[6:], torch.full((6,), 0.8))
@@ -237,6 +243,23 @@ def test_light_is_dim_and_warm_more_often_than_not(monkeypatch):
     assert float(warmth.mean()) == pytest.approx(0.17, abs=0.05)
     assert float(warmth.std()) == pytest.approx(0.224, abs=0.04)
     assert 0.15 < float(taken[:, 1].quantile(0.1)) < 0.25 < float(taken[:, 1].median()) < 0.36
+
+
+def test_two_fifths_of_the_pictures_are_sharpened_and_a_third_are_soft(monkeypatch):
+    real, raised = photograph.sharpened, []
+    monkeypatch.setattr(photograph, 'sharpened',
+                        lambda image, amount: raised.append(amount) or real(image, amount))
+    for effect in ('MOVED', 'PACKED'):
+        monkeypatch.setattr(photograph, effect, 0.0)
+    torch.manual_seed(19)
+    photograph.photographed(torch.rand(500, 3, 16, 16))
+    amount, = raised
+    assert float((amount > 0.0).float().mean()) == pytest.approx(photograph.SHARPENED, abs=0.06)
+    assert 0.1 <= float(amount[amount > 0.0].min()) < float(amount.max()) <= 0.8
+    image = torch.rand(500, 3, 16, 16)
+    as_it_was = (photograph._soft(image) == image).flatten(1).all(1)
+    # An eighth are enlarged from few pixels.
+    assert float(as_it_was.float().mean()) == pytest.approx(0.88 * photograph.IN_FOCUS, abs=0.06)
 
 
 def test_blocks_do_not_reach_around_the_picture(monkeypatch):
