@@ -68,7 +68,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train until done or stopped; returns the exit status."""
     from ..training.engine import command_line
-    from ..training.train import train, TrainConfig
+    from ..training.train import train
+    from ..training.trainer import TrainConfig
 
     train(TrainConfig(
         category=args.category, data=str(args.data),

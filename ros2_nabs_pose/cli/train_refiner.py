@@ -58,7 +58,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train until done or stopped; returns the exit status."""
     from ..training.engine import command_line
-    from ..training.refiner import RefinerTraining, train_refiner
+    from ..training.refiner import train_refiner
+    from ..training.refiner_trainer import RefinerTraining
 
     train_refiner(RefinerTraining(
         categories=tuple(args.categories), data=str(args.data), models=str(args.models),

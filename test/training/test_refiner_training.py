@@ -25,16 +25,10 @@ from ros2_nabs_pose.core.refiner import (
 )
 from ros2_nabs_pose.core.rotations import exp_so3, geodesic_angle, rotation_facing
 from ros2_nabs_pose.core.types import PoseError
-from ros2_nabs_pose.training import refiner as refiner_module
+from ros2_nabs_pose.training import refiner_trainer
 from ros2_nabs_pose.training.compose import compose
 from ros2_nabs_pose.training.engine import Engine
-from ros2_nabs_pose.training.refiner import (
-    begin_with,
-    go_on_from,
-    RefinerTrainer,
-    RefinerTraining,
-    validate_refiner,
-)
+from ros2_nabs_pose.training.refiner import validate_refiner
 from ros2_nabs_pose.training.refiner_task import (
     BESIDE,
     choice,
@@ -45,6 +39,12 @@ from ros2_nabs_pose.training.refiner_task import (
     OTHER_CODE,
     OTHER_MASK,
     Task,
+)
+from ros2_nabs_pose.training.refiner_trainer import (
+    begin_with,
+    go_on_from,
+    RefinerTrainer,
+    RefinerTraining,
 )
 
 
@@ -155,7 +155,7 @@ def test_some_of_what_was_read_is_moved_by_what_was_learned_so_far(monkeypatch):
         runs.average.head.bias[:6] = torch.tensor([0.6, -0.4, 0.2, 0.4, 0.0, 0.8])
 
     def task(share):
-        monkeypatch.setattr(refiner_module, 'MOVED', share)
+        monkeypatch.setattr(refiner_trainer, 'MOVED', share)
         torch.manual_seed(9)
         return runs.task('mug')
 

@@ -15,8 +15,10 @@ from ros2_nabs_pose.core.rotations import axis_azimuth_from_rotation, exp_so3, r
 from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.training.compose import compose, facing_first, mirrored, recolour
 from ros2_nabs_pose.training.instances import clear_without_grain, TrainingViews, without_grain
+from ros2_nabs_pose.training.loop import learning_rate
 from ros2_nabs_pose.training.objective import readings, soft_bins, Weights
-from ros2_nabs_pose.training.train import learning_rate, train, TrainConfig, Trainer
+from ros2_nabs_pose.training.train import train
+from ros2_nabs_pose.training.trainer import TrainConfig, Trainer
 
 TINY_GENERATOR = GeneratorConfig(latent_dim=4, style_dim=8, volume_channels=(4, 4, 4),
                                  image_channels=(6, 5, 4))

@@ -1,0 +1,296 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""What a run of a category's training holds, and its steps.
+
+Each step takes a few instances with a few views of each. A clean encoder (teacher.py) reads the
+views; the code of an instance is the mean of a random part of their posteriors, sampled; from that
+code all its views are drawn at their true poses (Chen et al., section 3.2, with several target
+views instead of one, so that the 3D volume is computed once for them). The shipped encoder sees the
+same views composed into cluttered crops, and learns to read the code, the mask and the pose; where
+it is trained alone, also from what the generator, which stays, draws from its codes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .compose import compose, Crops, facing_first, mirrored, recolour, Views
+from .engine import Engine, full_precision
+from .instances import TrainingViews
+from .loop import follow, learning_rate
+from .objective import code_term, kl, proportions, readings, reconstruction, Weights
+from .state import read_state, save_state, Stateful, take_up
+from .teacher import CleanEncoder
+from ..core.checkpoint import CategoryModel, load_model, ModelCard, save_model
+from ..core.encoder import Encoder, EncoderConfig, Encoding
+from ..core.generator import Generator, GeneratorConfig
+from ..core.types import PoseError
+
+DRAWN_VIEWS = 2
+"""Crops of each instance whose codes are drawn where the encoder alone is trained."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run; written into the weights' metadata."""
+
+    category: str
+    data: str
+    backgrounds: str | None
+    run: str
+    out: str
+    steps: int = 8000
+    instances: int = 8
+    views: int = 4
+    learning_rate: float = 2e-3
+    warmup: int = 200
+    ema: float = 0.998
+    student_share: float = 0.5
+    student_from: int = 500
+    mirror: bool = True
+    only: str = ''
+    init: str = ''
+    seed: int = 1
+    device: str = 'cpu'
+    threads: int = 0
+    validate_every: int = 500
+    command: str = ''
+    variant: str = 'compact'
+    precision: str = '32-true'
+    tensorboard: bool = False
+
+
+class Trainer:
+    """Holds the two models (trained and averaged), the optimiser and the data of one run."""
+
+    def __init__(self, config: TrainConfig, data: TrainingViews, card: ModelCard,
+                 generator: GeneratorConfig | None = None,
+                 encoder: EncoderConfig | None = None, engine: Engine | None = None) -> None:
+        torch.manual_seed(config.seed)
+        self.engine = engine or Engine(config.device, config.precision)
+        self.config = config
+        self.data = data
+        self.weights = Weights()
+        self.device = torch.device(self.engine.device)
+        # From the start, since what a model has learned from decides how it is read.
+        card = dataclasses.replace(card, training=dataclasses.asdict(config))
+        self.model = CategoryModel(Generator(generator), Encoder(encoder), card).to(self.device)
+        self.average = CategoryModel(Generator(generator), Encoder(encoder), card).to(self.device)
+        self.average.load_state_dict(self.model.state_dict())
+        self.average.requires_grad_(False)
+        sizes = self.model.generator.config
+        self.teacher = CleanEncoder(sizes.latent_dim,
+                                    colour_dims=sizes.colour_dims).to(self.device)
+        self.encoder_only = config.only == 'encoder'
+        if config.only:
+            self.model.generator.requires_grad_(False)
+        if self.encoder_only:
+            # What crops are read for is fixed then: the teacher's codes, drawn by the generator.
+            self.trained = list(self.model.encoder.parameters())
+        elif config.only == 'teacher':
+            self.trained = list(self.teacher.parameters())
+        else:
+            self.trained = [*self.model.parameters(), *self.teacher.parameters()]
+        self.optimizer = torch.optim.Adam(self.trained, lr=config.learning_rate,
+                                          betas=(0.9, 0.99))
+        self.free_about_z = card.symmetry == 'free_z'
+        self.step = 0
+        if self.engine.rank:  # the same models everywhere, other pictures
+            torch.manual_seed(config.seed + 7919 * self.engine.rank)
+
+    @property
+    def student_share(self) -> float:
+        """Share of instances drawn from the code that the shipped encoder reads off one crop.
+
+        So the generator learns what to draw from what can be read, and the encoder learns which
+        part of the code matters for the picture; it grows as the encoder learns to read.
+        """
+        config = self.config
+        done = (self.step - config.student_from) / max(1, config.student_from)
+        return config.student_share * min(1.0, max(0.0, done))
+
+    def augmented(self, index: Tensor, views: Views) -> tuple[Views, Tensor]:
+        """The views, some instances mirrored and all recoloured, and box centres (I, 3) to match.
+
+        index: (I,) the instances; their views (I * V).
+        """
+        count, group = len(index), len(views.R_view) // len(index)
+        center = self.data.center[index]
+        if self.config.mirror:
+            flip = torch.rand(count, device=self.device) < 0.5
+            views = mirrored(views, flip.repeat_interleave(group))
+            across = center.new_tensor((1.0, -1.0, 1.0))
+            center = torch.where(flip[:, None], center * across, center)
+        return recolour(views, group), center
+
+    def taught(self, views: Views, learning: bool) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance (B, D) of the teacher's codes of clean views."""
+        with self.engine.autocast(), torch.set_grad_enabled(learning):
+            mean, logvar = self.teacher(views.stacked[:, :4])
+        return mean.float(), logvar.float()
+
+    def reading_terms(self, said: Encoding, crops: Crops, mean: Tensor,
+                      group: int) -> dict[str, Tensor]:
+        """Terms of an encoder alone, whose codes are to be the teacher's (``taught``)."""
+        return {**readings(said, crops, self.weights, self.free_about_z),
+                'code': code_term(said, self._together(mean, group), self.weights)}
+
+    def drawing_terms(self, said: Encoding, views: Views, group: int) -> dict[str, Tensor]:
+        """Terms of what the generator, which stays, draws from codes as they were read.
+
+        Of ``DRAWN_VIEWS`` crops of each instance, at their true poses. Numbers of a code differ in
+        what they change in the picture; the distance from the teacher's code alone counts them all
+        alike.
+        """
+        rows = torch.arange(len(views.R_view), device=self.device).view(-1, group)[
+            :, :DRAWN_VIEWS].flatten()
+        seen = Views(*(getattr(views, f.name)[rows] for f in dataclasses.fields(views)))
+        R = facing_first(seen.R_view, 1) if self.free_about_z else seen.R_view
+        with self.engine.autocast():
+            drawn = full_precision(self.model.generator(said.mean[rows], R, seen.perspective))
+        return reconstruction(drawn, seen, self.weights)
+
+    def losses(self, index: Tensor, views: Views) -> dict[str, Tensor]:
+        """All weighted terms for instances ``index`` (I,) and their views (I * V)."""
+        count, group = len(index), len(views.R_view) // len(index)
+        views, center = self.augmented(index, views)
+        mean, logvar = self.taught(views, not self.encoder_only)
+        said = crops = None
+        if self.config.only != 'teacher':
+            crops = compose(views, self.data.backgrounds)
+            with self.engine.autocast():
+                said = full_precision(self.model.encoder(crops.image))
+            if self.encoder_only:
+                return {**self.reading_terms(said, crops, mean, group),
+                        **self.drawing_terms(said, views, group)}
+        means, spreads = (x.view(count, group, -1) for x in (mean, (0.5 * logvar).exp()))
+        if self.free_about_z:
+            # Which side of a round body is its front is agreed on by looking: the one that the
+            # first view shows. The code is read there, the other views are turned along.
+            views = replace(views, R_view=facing_first(views.R_view, group))
+            code, spread = means[:, 0], spreads[:, 0]
+        else:
+            use = torch.rand(count, group, device=self.device)
+            use = (use <= use.sort(1).values.gather(
+                1, torch.randint(group, (count, 1), device=self.device))).to(means.dtype)
+            use = (use / use.sum(1, keepdim=True)).unsqueeze(-1)
+            code, spread = (use * means).sum(1), (use * spreads).sum(1)
+        code = code + spread * torch.randn_like(code)
+        if said is not None:
+            read = said.mean.view(count, group, -1)[:, 0]
+            by_student = torch.rand(count, 1, device=self.device) < self.student_share
+            code = torch.where(by_student, read, code)
+
+        with self.engine.autocast():
+            volume, style = self.model.generator.volume(code)
+            drawn = full_precision(self.model.generator.render(
+                volume, style, views.R_view, views.perspective))
+        style = style.float()
+        terms = {**reconstruction(drawn, views, self.weights),
+                 **proportions(self.model.generator.proportions(style), self.data.size[index],
+                               center, self.data.log_radius[index], self.weights)}
+        if said is None or crops is None:
+            return {**terms, 'kl': kl(mean, logvar, self.weights)}
+        return {**terms, 'kl': kl(mean, logvar, self.weights),
+                **self.reading_terms(said, crops, mean, group)}
+
+    def _together(self, mean: Tensor, group: int) -> Tensor:
+        """What a crop's code should be (B, D): its instance's mean over the ``group`` views.
+
+        A round body's code is that of the side that is seen, so each view has its own.
+        """
+        if self.free_about_z:
+            return mean.detach()
+        return mean.detach().view(-1, group, mean.shape[1]).mean(1).repeat_interleave(group, 0)
+
+    def train_step(self) -> dict[str, float]:
+        """One optimiser step; returns the terms."""
+        config = self.config
+        rate = learning_rate(self.step, config)
+        for group in self.optimizer.param_groups:
+            group['lr'] = rate
+        index, views = self.data.batch(config.instances, config.views)
+        self.model.train()
+        terms = self.losses(index, views)
+        loss = torch.stack(list(terms.values())).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.engine.average_gradients(self.trained)
+        norm = torch.nn.utils.clip_grad_norm_(self.trained, 5.0)
+        if torch.isfinite(norm):
+            self.optimizer.step()
+        follow(self.average, self.model, self.config.ema, self.step)
+        self.step += 1
+        return {'loss': float(loss.detach()), **{k: float(v.detach()) for k, v in terms.items()}}
+
+    @property
+    def _parts(self) -> dict[str, Stateful]:
+        return {'model': self.model, 'average': self.average, 'teacher': self.teacher,
+                'optimizer': self.optimizer}
+
+    def save_state(self, path: Path) -> None:
+        """Everything a resumed run needs; atomic. All processes must call it, the first writes."""
+        config = self.config
+        save_state(path, self.engine, self._parts, {
+            'step': self.step, 'seed': config.seed, 'data': self.data.fingerprint,
+            'variant': config.variant, 'only': config.only, 'mirror': config.mirror})
+
+    def load_state(self, path: Path) -> None:
+        """Take up a run where ``save_state`` left it; PoseError where it was another one."""
+        config = self.config
+        state = read_state(path, self.device, self.data.fingerprint, config.seed)
+        if state.get('variant', config.variant) != config.variant:
+            raise PoseError(f"{path.parent} holds a run of the variant '{state['variant']}': give "
+                            'that --variant, or another --run.')
+        if state.get('only', config.only) != config.only:
+            raise PoseError(f'{path.parent} holds a run that trains other parts (--only): go on as '
+                            'it began, or choose another --run.')
+        if state.get('mirror', config.mirror) != config.mirror:
+            how = 'with' if state['mirror'] else 'without'
+            raise PoseError(f'{path.parent} holds a run {how} mirror images (--no-mirror): go on '
+                            'as it began, or choose another --run.')
+        take_up(path, state, self.engine, self._parts)
+        self.step = state['step']
+
+    def begin_from(self, path: Path) -> None:
+        """Start with another run's models (its ``state.pt``): what they share is learned already.
+
+        Or, with ``only='teacher'``, with a model's .safetensors, which has no teacher. Raises
+        PoseError where the file is missing, its layers have other sizes, or a teacher is needed.
+        """
+        if not path.is_file():
+            raise PoseError(f'There is no training state at {path}: give the state.pt of a run, or '
+                            'a model.')
+        if path.suffix == '.safetensors' and self.config.only != 'teacher':
+            raise PoseError(f'{path} is a model, which holds no clean encoder to learn codes from: '
+                            'train one first with --only teacher, and give the state.pt of that '
+                            'run.')
+        if path.suffix == '.safetensors':
+            state: dict[str, Any] = {'average': load_model(path).state_dict(),
+                                     'teacher': self.teacher.state_dict()}
+        else:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+        try:
+            for part, name in ((self.model, 'average'), (self.average, 'average'),
+                               (self.teacher, 'teacher')):
+                part.load_state_dict(state[name])
+        except (KeyError, RuntimeError) as error:
+            raise PoseError(f'{path} does not fit this model: '
+                            f'{str(error).splitlines()[0]}') from error
+
+    def finish(self, figures: dict[str, Any]) -> None:
+        """Write the averaged model with its card."""
+        card = dataclasses.replace(
+            self.average.card, figures=figures,
+            training={**dataclasses.asdict(self.config), 'step': self.step,
+                      'data_hash': self.data.fingerprint,
+                      'recipe': self.data.recipe, 'torch': str(torch.__version__)})
+        self.average.card = card
+        self.average.eval()
+        save_model(self.average, Path(self.config.out))
