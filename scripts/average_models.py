@@ -23,31 +23,16 @@ import sys
 
 from safetensors import safe_open, SafetensorError
 import torch
-from torch import nn, Tensor
+from torch import nn
 
 from ros2_nabs_pose.core.checkpoint import load_model, save_model
 from ros2_nabs_pose.core.refiner import load_refiner, save_refiner
 from ros2_nabs_pose.core.types import PoseError
 
 
-def _alike(first: nn.Module, second: nn.Module) -> dict[str, Tensor] | None:
-    """The first one's weights for the second's layers; None where sizes differ.
-
-    Where the second is deeper (``training.state.begin_deeper``), the first has such blocks as well:
-    they do nothing, for their last norm is 0.
-    """
+def _mix(first: nn.Module, second: nn.Module, share: float) -> None:
+    """Give ``second`` the mean of both modules' weights, in which its own count ``share``."""
     theirs, mine = first.state_dict(), second.state_dict()
-    for name, value in mine.items():
-        if name not in theirs and '.blocks.' in name:
-            silent = '.norm1.weight' in name or '.norm1.bias' in name
-            theirs[name] = torch.zeros_like(value) if silent else value.clone()
-    same = theirs.keys() == mine.keys() and all(theirs[k].shape == v.shape for k, v in mine.items())
-    return theirs if same else None
-
-
-def _mix(theirs: dict[str, Tensor], second: nn.Module, share: float) -> None:
-    """Give ``second`` the mean of its weights and ``theirs``, in which its own count ``share``."""
-    mine = second.state_dict()
     for name, value in mine.items():
         if value.is_floating_point():
             mine[name] = torch.lerp(theirs[name], value, share)
@@ -69,10 +54,10 @@ def average(before: Path, after: Path, out: Path, share: float = 0.5) -> None:
     if first.card.category != second.card.category:
         raise PoseError(f'{before} is a model of "{first.card.category}", {after} of '
                         f'"{second.card.category}": give two of one category.')
-    theirs = _alike(first, second)
-    if theirs is None:
+    theirs, mine = first.state_dict(), second.state_dict()
+    if any(theirs[k].shape != v.shape for k, v in mine.items()):
         raise PoseError(f'{before} and {after} have layers of other sizes.')
-    _mix(theirs, second, share)
+    _mix(first, second, share)
     # The figures of its card were the second file's alone.
     second.card = replace(second.card, figures={}, training={
         **second.card.training, 'average_share': share,
@@ -93,10 +78,9 @@ def average_refiners(before: Path, after: Path, out: Path, share: float = 0.5) -
     """The same for two refiners; PoseError where they know other categories or have other sizes."""
     _check(share)
     first, second = load_refiner(before), load_refiner(after)
-    theirs = _alike(first, second)
-    if replace(first.config, blocks=second.config.blocks) != second.config or theirs is None:
+    if first.config != second.config:
         raise PoseError(f'{before} and {after} are refiners of other categories or sizes.')
-    _mix(theirs, second, share)
+    _mix(first, second, share)
     record = {**json.loads(_metadata(after)['training']), 'note': (
         f'The mean with the weights that it began with, in which the later ones count {share:g}; '
         "the figures are the later ones' alone.")}

@@ -18,15 +18,12 @@ from torch.nn import functional
 
 from .checkpoint import CategoryModel
 from .encoder import Encoding
-from .rotations import rotation_facing, rotation_z
-from .starts import first_rotations
+from .rotations import rotation_z
 
 TURN_RAD = math.radians(15.0)
 """About how far the crop is turned; turned by twice that, it is read too badly to be of use."""
 WIDEST_BIN_RAD = math.radians(20.0)
 """Encoders with wider bins of the azimuth get no turned looks."""
-QUARTERS = (1, 2, 3)
-"""Quarter turns, anticlockwise, by which crops are turned for other readings of their pose."""
 
 
 @dataclass(frozen=True)
@@ -64,26 +61,6 @@ def read(model: CategoryModel, rgb: Tensor, count: int = 1) -> Encoding:
     free = model.card.symmetry == 'free_z'
     return _mean([_undone(Encoding(*part), x, step, free)
                   for part, x in zip(parts, ways, strict=True)], ways)
-
-
-def read_turned(model: CategoryModel, rgb: Tensor) -> Tensor:
-    """Rotations (B, 3, 3, 3) that crops (B, 3, S, S) show when they are turned by ``QUARTERS``.
-
-    They are told of the crops as they are. So turned, few objects stand as the encoder expects them
-    to: where it cannot tell how an object lies, it says something else there.
-    """
-    free = model.card.symmetry == 'free_z'
-    said = model.encoder(torch.cat([rgb.rot90(k, (2, 3)) for k in QUARTERS]))
-    # An autocast around the encoder is none of the rotations' business.
-    with torch.autocast(rgb.device.type, enabled=False):
-        said = replace(said, axis=functional.normalize(said.axis.float(), dim=1),
-                       azimuth_logits=said.azimuth_logits.float(),
-                       azimuth_offset=said.azimuth_offset.float())
-        back = rotation_z(rgb.new_tensor(QUARTERS) * 0.5 * math.pi)
-        R = back.repeat_interleave(len(rgb), 0) @ first_rotations(said, 1, free)[0][:, 0]
-        if free:
-            R = rotation_facing(R[:, :, 2])
-    return R.unflatten(0, (len(QUARTERS), len(rgb))).transpose(0, 1)
 
 
 def turned(maps: Tensor, turn: Tensor, zoom: Tensor | None = None) -> Tensor:

@@ -46,8 +46,8 @@ CHANNELS_IN = 12
 
 @dataclass(frozen=True)
 class RefinerConfig:
-    """Sizes of the refiner; the trunk has the encoder's layout, but for other numbers of blocks,
-    so that it can begin with its weights.
+    """Sizes of the refiner; the trunk has the encoder's layout, but for fewer blocks, so that it
+    can begin with its weights.
 
     categories: what it was trained on. symmetries: of each of them, as its model's card says.
     """
@@ -55,7 +55,7 @@ class RefinerConfig:
     categories: tuple[str, ...] = ()
     symmetries: tuple[str, ...] = ()
     channels: tuple[int, int, int, int] = (32, 64, 112, 160)
-    blocks: tuple[int, int, int, int] = (1, 1, 2, 3)
+    blocks: tuple[int, int, int, int] = (1, 1, 1, 1)
     hidden: int = 256
     resolution: int = 64
 

@@ -26,9 +26,7 @@ BESIDE = 2
 STARTS = 4
 NEAR_RAD = math.radians(70.0)
 """Farther off, there is more than one way back, and the correction counts little."""
-NEARER_RAD = math.radians(8.0)
-"""So much nearer to the truth, a hypothesis should be chosen e times as often as another."""
-OTHER_CODE, OTHER_MASK = 0.15, 0.1
+OTHER_CODE, OTHER_MASK = 0.3, 0.2
 """Shares of the crops whose code, or mask, is made worse than it was read (``misread``)."""
 
 
@@ -100,21 +98,13 @@ def misread(said: Encoding, group: int) -> Encoding:
                    mask_logits=logits + spot * (8.0 * sign - logits))
 
 
-def hypotheses_of(said: Encoding, crops: Crops, free_about_z: bool,
-                  turned: Tensor | None = None) -> Hypotheses:
-    """Three hypotheses of each crop (B), in a row: read, read otherwise, beside the truth.
-
-    turned: (B, N, 3, 3) what was read in other turns (``readings.read_turned``); half of the second
-    ones are of these.
-    """
+def hypotheses_of(said: Encoding, crops: Crops, free_about_z: bool) -> Hypotheses:
+    """Three hypotheses of each crop (B), in a row: read, read otherwise, beside the truth."""
     count, device = len(crops.t), crops.t.device
     read, _ = first_rotations(said, STARTS, free_about_z)
+    other = torch.randint(STARTS, (count,), device=device)
     rows = torch.arange(count, device=device)
-    other = read[rows, torch.randint(STARTS, (count,), device=device)]
-    if turned is not None:
-        far = turned[rows, torch.randint(turned.shape[1], (count,), device=device)]
-        other = torch.where(torch.rand(count, 1, 1, device=device) < 0.5, far, other)
-    R = torch.stack((read[:, 0], other,
+    R = torch.stack((read[:, 0], read[rows, other],
                      exp_so3(_some_turns(count, device)) @ crops.R), 1)
     # Half of what was read is turned a little more, so that the same crop is not the same task.
     some = (torch.rand(count, HYPOTHESES, 1, device=device) < 0.5).to(R.dtype)
@@ -137,23 +127,8 @@ def hypotheses_of(said: Encoding, crops: Crops, free_about_z: bool,
                       torch.zeros(total, device=device))
 
 
-def choice(said: Comparison, before: Tensor) -> Tensor:
-    """How far from right each crop's hypotheses would be chosen; 0 where they are chosen rightly.
-
-    before: (H,) their rotation errors, rad, ``HYPOTHESES`` of a crop in a row. A fit chooses by
-    the log of the worth; what it should be is told by how far off each one is (a divergence).
-    """
-    likely = torch.log(said.worth + 1e-3).view(-1, HYPOTHESES)
-    wanted = functional.log_softmax(-before.view(-1, HYPOTHESES) / NEARER_RAD, 1)
-    return functional.kl_div(functional.log_softmax(likely, 1), wanted, reduction='batchmean',
-                             log_target=True)
-
-
 def losses(said: Comparison, task: Task) -> dict[str, Tensor]:
-    """Terms: the rotation after the move, place and size after it, and the error before it.
-
-    The last is judged alone, and beside the other hypotheses of the crop.
-    """
+    """Terms: the rotation after the move, place and size after it, and the error before it."""
     before = rotation_errors(task.now.R, task.R, task.turn_seen)
     after = moved_by(task.now, said, free_about_z=False)
     axis, front = (torch.linalg.vector_norm(after.R[:, :, k] - task.R[:, :, k] + 1e-6, dim=1)
@@ -166,5 +141,4 @@ def losses(said: Comparison, task: Task) -> dict[str, Tensor]:
     place = (after.t - task.t).abs().sum(1) + (after.log_scale - task.log_scale).abs()
     wanted = torch.bucketize(torch.rad2deg(before), before.new_tensor(EDGES_DEG))
     return {'rotation': 3.0 * (rotation + spin).mean(), 'place': 2.0 * place.mean(),
-            'class': 0.5 * functional.cross_entropy(said.logits, wanted),
-            'choice': 0.5 * choice(said, before)}
+            'class': 0.5 * functional.cross_entropy(said.logits, wanted)}

@@ -1,12 +1,12 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-"""What a run of the refiner's training holds, and its steps: hypotheses beside the truth, drawn by trained models, to be corrected.
+"""What a run of the refiner's training holds, and its steps.
 
-Encoders and generators stay as they are. Each crop gets three hypotheses: what the encoder thinks
-first, one of its other readings (half of them of the crop turned by quarters), and the truth turned
-by anything up to 60 degrees. So the refiner sees the errors that readings make, and others that it
-must not take for usual. Some have been moved, once or twice, by what it has learned so far, since
-in a fit it looks at what it has moved itself.
+Hypotheses beside the truth, drawn by trained models, are to be corrected. Encoders and generators
+stay as they are. Each crop gets three hypotheses: what the encoder thinks first, one of its other
+readings, and the truth turned by anything up to 60 degrees. So the refiner sees the errors that
+readings make, and others that it must not take for usual. Some have been moved by what it has
+learned so far, since in a fit it looks at what it has moved itself.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from .engine import Engine, full_precision
 from .instances import TrainingViews
 from .loop import follow, learning_rate
 from .refiner_task import BESIDE, HYPOTHESES, hypotheses_of, losses, misread, Task
-from .state import begin_deeper, read_state, save_state, Stateful, take_up
+from .state import read_state, save_state, Stateful, take_up
 from ..core.checkpoint import CategoryModel
 from ..core.losses import Observed
 from ..core.pose_steps import draw
-from ..core.readings import read, read_turned
+from ..core.readings import read
 from ..core.refiner import load_refiner, moved_by, pairs, Refiner, RefinerConfig
 from ..core.starts import Hypotheses
 from ..core.types import PoseError
@@ -38,7 +38,7 @@ from ..core.types import PoseError
 READINGS = (1, 2, 4)
 """In how many ways crops are read, by chance: as presets do (``Preset.readings``)."""
 MOVED = 0.35
-"""Share of what was read that the refiner's average has moved, half of it twice."""
+"""Share of what was read that the refiner's average has moved once."""
 UNTOLD = 0.1
 """Share of hypotheses beside which the refiner is not shown what points the encoder read."""
 VIEWS = 2
@@ -119,10 +119,9 @@ class RefinerTrainer:
         ways = READINGS[int(torch.randint(len(READINGS), ()))]
         with self.engine.autocast():
             said = read(model, crops.image, ways)
-            turned = read_turned(model, crops.image)
         said = full_precision(said)
         said = misread(replace(said, axis=functional.normalize(said.axis, dim=1)), VIEWS)
-        now = hypotheses_of(said, crops, free, turned)
+        now = hypotheses_of(said, crops, free)
         seen = Observed.of(crops.image, said).pick(now.owner)
         untold = torch.rand(len(now.owner), 1, 1, 1, device=self.device) < UNTOLD
         seen = replace(seen, points=torch.where(untold, 0.0, seen.points))
@@ -142,16 +141,13 @@ class RefinerTrainer:
         rows = torch.arange(len(now.owner), device=self.device)
         own = torch.nonzero((torch.rand(len(rows), device=self.device) < MOVED)
                             & (rows % HYPOTHESES != BESIDE))[:, 0]
-        # Some are moved once, some twice, as a fit's are when it chooses among them.
-        for rows_moved in (own, own[:len(own) // 2]):
-            if len(rows_moved):
-                before = now.pick(rows_moved)
-                with self.engine.autocast():
-                    said_of = self.average(compared(before, rows_moved))
-                moved = moved_by(before, full_precision(said_of), free)
-                now = replace(now, **{n: getattr(now, n).index_copy(0, rows_moved,
-                                                                    getattr(moved, n))
-                                      for n in ('R', 't', 'log_scale')})
+        if len(own):
+            before = now.pick(own)
+            with self.engine.autocast():
+                said_of = self.average(compared(before, own))
+            moved = moved_by(before, full_precision(said_of), free)
+            now = replace(now, **{name: getattr(now, name).index_copy(0, own, getattr(moved, name))
+                                  for name in ('R', 't', 'log_scale')})
         visible = crops.front_visible[now.owner] > FRONT_SEEN
         return Task(compared(now, rows), now, crops.R[now.owner], crops.t[now.owner],
                     crops.log_scale[now.owner], visible & (not free))
@@ -218,7 +214,7 @@ def go_on_from(refiner: Refiner, trained: Refiner) -> None:
     PoseError where its sizes differ.
     """
     try:
-        begin_deeper(refiner, trained.state_dict())
+        refiner.load_state_dict(trained.state_dict())
     except RuntimeError as error:
         raise PoseError('The refiner to begin with has other sizes than the one to be trained: '
                         'leave --init away.') from error

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import nn
 
 from .engine import Engine
 from ..core.files import write_text_whole, written_whole
@@ -62,17 +61,6 @@ def save_state(path: Path, engine: Engine, parts: Mapping[str, Stateful],
     with written_whole(path) as partial:
         torch.save({**values, **{name: part.state_dict() for name, part in parts.items()},
                     'random': random, 'random_device': there}, partial)
-
-
-def begin_deeper(network: nn.Module, weights: Mapping[str, Any]) -> None:
-    """Load weights into a network that may have more residual blocks than they are of.
-
-    Blocks that are new do nothing at first (their last norm's weight is 0), so the network says
-    what the shallower one said. RuntimeError where anything else differs.
-    """
-    own = network.state_dict()
-    new = {k: v for k, v in own.items() if k not in weights and '.blocks.' in k}
-    network.load_state_dict({**weights, **new})
 
 
 def read_state(path: Path, device: str | torch.device, data: str, seed: int) -> dict[str, Any]:

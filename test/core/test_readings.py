@@ -10,19 +10,8 @@ import pytest
 import torch
 
 from ros2_nabs_pose.core.encoder import bin_centers, Encoding
-from ros2_nabs_pose.core.generator import warp_to_crop
 from ros2_nabs_pose.core.presets import MOST_READINGS, PRESETS
-from ros2_nabs_pose.core.readings import (
-    _mean,
-    _rotated,
-    _seen,
-    _undone,
-    Look,
-    LOOKS,
-    QUARTERS,
-    read,
-    read_turned,
-)
+from ros2_nabs_pose.core.readings import _mean, _rotated, _seen, _undone, Look, LOOKS, read
 from ros2_nabs_pose.core.rotations import (
     axis_azimuth_from_rotation,
     exp_so3,
@@ -232,47 +221,3 @@ def test_models_that_never_saw_a_mirror_are_not_shown_one(mirror, count, shown):
     said = read(model, torch.rand(2, 3, 8, 8), count)
     assert reader.shown == [shown]
     assert len(said.axis) == 2
-
-
-@pytest.mark.parametrize('symmetry', ['none', 'free_z'])
-@pytest.mark.parametrize('half', [False, True])
-def test_what_turned_crops_show_is_told_of_the_crops_as_they_are(symmetry, half):
-    """A crop's bright corner tells by how many quarters it was turned, its grey which one it is."""
-    R = exp_so3(torch.tensor([[1.9, 0.2, -0.3], [1.4, -0.5, 0.4]], dtype=torch.float64))
-    crops = torch.zeros(2, 3, 8, 8)
-    crops[0, :, 0, 0], crops[1, :, 0, 0] = 0.5, 1.0
-    corners = [torch.nonzero(crops.rot90(k, (2, 3))[0, 0])[0].tolist() for k in range(4)]
-    asked = []
-
-    def encoder(pictures):
-        said = []
-        for picture in pictures:
-            quarters = corners.index(torch.nonzero(picture[0])[0].tolist())
-            asked.append(quarters)
-            angle = torch.tensor(-0.5 * math.pi * quarters, dtype=torch.float64)
-            said.append(reading_of(rotation_z(angle) @ R[int(picture.max() == 1.0)]))
-        kind = torch.bfloat16 if half else torch.float32
-        return Encoding(*(torch.cat([getattr(x, name) for x in said]).to(kind)
-                          for name in Encoding.__dataclass_fields__))
-
-    model = SimpleNamespace(encoder=encoder, card=SimpleNamespace(symmetry=symmetry))
-    with torch.autocast('cpu', torch.bfloat16, enabled=half):
-        turned = read_turned(model, crops)
-    assert turned.shape == (2, 3, 3, 3) and turned.dtype == torch.float32
-    assert sorted(set(asked)) == [1, 2, 3]
-    expected = rotation_facing(R[:, :, 2]) if symmetry == 'free_z' else R
-    for i in range(2):
-        torch.testing.assert_close(turned[i], expected[i].float().expand(3, 3, 3),
-                                   atol=2e-2 if half else 1e-5, rtol=0.0)
-    torch.testing.assert_close(turned @ turned.mT, torch.eye(3).expand(2, 3, 3, 3), atol=1e-5,
-                               rtol=0.0)
-
-
-@pytest.mark.parametrize('quarters', QUARTERS)
-def test_quarter_turns_are_turns_in_the_plane_as_crops_have_them(quarters):
-    torch.manual_seed(0)
-    drawn, still = torch.rand(1, 2, 32, 32), torch.zeros(1)
-    turn = torch.full((1,), -0.5 * math.pi * quarters)
-    one, at = torch.ones(1), torch.zeros(1, 2)
-    torch.testing.assert_close(warp_to_crop(drawn, still, at, one, 32).rot90(quarters, (2, 3)),
-                               warp_to_crop(drawn, turn, at, one, 32), atol=1e-4, rtol=0.0)

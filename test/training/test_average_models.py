@@ -1,6 +1,5 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-from dataclasses import replace
 import importlib.util
 import json
 from pathlib import Path
@@ -22,7 +21,6 @@ from ros2_nabs_pose.core.encoder import Encoder, EncoderConfig
 from ros2_nabs_pose.core.generator import Generator, GeneratorConfig
 from ros2_nabs_pose.core.refiner import load_refiner, Refiner, RefinerConfig, save_refiner
 from ros2_nabs_pose.core.types import PoseError
-from ros2_nabs_pose.training.state import begin_deeper
 
 SCRIPT = Path(__file__).resolve().parents[2] / 'scripts' / 'average_models.py'
 SIZES = (GeneratorConfig(latent_dim=4, style_dim=8, volume_channels=(4, 4, 4),
@@ -57,25 +55,6 @@ def test_weights_are_the_mean_and_the_card_says_of_what(average, tmp_path):
     assert model.card.training == {'command': 'second', 'averaged_with': 'first',
                                    'average_share': 0.5}
     assert model.card.figures == {}
-
-
-def test_a_deeper_model_is_averaged_with_the_shallower_one_it_began_as(average, tmp_path):
-    torch.manual_seed(0)
-    first = load_model(weights(tmp_path / 'a', 1.0))
-    deeper = Encoder(replace(SIZES[1], blocks=(2, 4, 4, 3)))
-    new = 'down1.blocks.3.'
-    begin_deeper(deeper, first.encoder.state_dict())
-    with torch.no_grad():
-        deeper.down1.blocks[3].norm1.weight.fill_(0.5)
-    save_model(CategoryModel(first.generator, deeper, first.card), tmp_path / 'b')
-    average(tmp_path / 'a', tmp_path / 'b', tmp_path / 'c', 0.25)
-    mean, wanted = load_model(tmp_path / 'c').encoder.state_dict(), deeper.state_dict()
-    assert (mean[new + 'norm1.weight'] == 0.125).all()
-    torch.testing.assert_close(mean[new + 'conv0.weight'], wanted[new + 'conv0.weight'],
-                               atol=1e-3, rtol=1e-3)
-    assert torch.equal(mean['head.weight'], torch.ones_like(mean['head.weight']))
-    with pytest.raises(PoseError, match='layers of other sizes'):
-        average(tmp_path / 'b', tmp_path / 'a', tmp_path / 'd')
 
 
 def refiner(path, value, categories=('mug',)):

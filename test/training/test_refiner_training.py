@@ -14,7 +14,6 @@ from ros2_nabs_pose.core.checkpoint import CategoryModel, ModelCard, SizePrior
 from ros2_nabs_pose.core.encoder import Encoder
 from ros2_nabs_pose.core.generator import Generator
 from ros2_nabs_pose.core.refiner import (
-    CHANNELS_IN,
     Comparison,
     EDGES_DEG,
     load_refiner,
@@ -23,7 +22,7 @@ from ros2_nabs_pose.core.refiner import (
     RefinerConfig,
     save_refiner,
 )
-from ros2_nabs_pose.core.rotations import exp_so3, geodesic_angle, rotation_facing
+from ros2_nabs_pose.core.rotations import geodesic_angle, rotation_facing
 from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.training import refiner_trainer
 from ros2_nabs_pose.training.compose import compose
@@ -31,7 +30,6 @@ from ros2_nabs_pose.training.engine import Engine
 from ros2_nabs_pose.training.refiner import validate_refiner
 from ros2_nabs_pose.training.refiner_task import (
     BESIDE,
-    choice,
     HYPOTHESES,
     hypotheses_of,
     losses,
@@ -80,22 +78,6 @@ def test_hypotheses_lie_around_the_truth_and_around_what_was_read():
     assert 8.0 < float(off.median()) < 20.0
     assert float((off > 60.0).float().mean()) < 0.01
     assert float(torch.cat(jitter).std()) == pytest.approx(0.02, rel=0.1)
-
-
-def test_half_of_the_other_readings_are_of_turned_crops():
-    torch.manual_seed(7)
-    _, views = tiny_views(3, 5).batch(3, 5)
-    crops = compose(views, None)
-    with torch.no_grad():
-        said = tiny_model().encoder(crops.image)
-    turned = exp_so3(torch.tensor([[0.0, 0.0, k] for k in (0.7, 1.4, 2.1)])).expand(15, 3, 3, 3)
-    near = []
-    for _ in range(40):
-        now = hypotheses_of(said, crops, False, turned)
-        other = now.R[1::3]
-        near.append(geodesic_angle(other[:, None], turned).amin(1) < 0.4)
-        assert float(geodesic_angle(now.R[0::3, None], turned).amin(1).min()) > 0.4
-    assert float(torch.cat(near).float().mean()) == pytest.approx(0.5, abs=0.06)
 
 
 def test_some_codes_go_towards_another_instance_and_some_masks_get_a_spot_or_a_hole():
@@ -163,13 +145,10 @@ def test_some_of_what_was_read_is_moved_by_what_was_learned_so_far(monkeypatch):
     read = torch.arange(len(still.now.owner)) % HYPOTHESES != BESIDE
     said = Comparison(turn.expand(len(read), -1), torch.tensor([0.1, 0.0]).expand(len(read), -1),
                       torch.full((len(read),), 0.2), torch.zeros(len(read), 6))
-    once = moved_by(still.now, said, free_about_z=False)
-    twice = moved_by(once, said, free_about_z=False)
-    again = torch.nonzero(read)[:int(read.sum()) // 2, 0]
+    expected = moved_by(still.now, said, free_about_z=False)
     for name in ('R', 't', 'log_scale'):
         got, was = getattr(moved.now, name), getattr(still.now, name)
-        expected = getattr(once, name).index_copy(0, again, getattr(twice, name)[again])
-        torch.testing.assert_close(got[read], expected[read])
+        torch.testing.assert_close(got[read], getattr(expected, name)[read])
         torch.testing.assert_close(got[~read], was[~read])
     # The pairs show what was moved where it is now, and the truth stays.
     assert float((moved.pair - still.pair)[read].abs().flatten(1).amax(1).min()) > 0.01
@@ -183,29 +162,6 @@ def silent(count, kind):
     logits = torch.full((count, len(EDGES_DEG) + 1), -30.0)
     logits[:, kind] = 30.0
     return Comparison(torch.zeros(count, 3), torch.zeros(count, 2), torch.zeros(count), logits)
-
-
-def test_the_nearest_of_a_crops_hypotheses_is_to_be_chosen():
-    before = torch.deg2rad(torch.tensor([4.0, 30.0, 12.0, 80.0, 80.0, 80.0]))
-
-    def said(*kinds):
-        logits = torch.full((6, len(EDGES_DEG) + 1), -9.0)
-        logits[torch.arange(6), torch.tensor(kinds)] = 9.0
-        logits.requires_grad_()
-        return Comparison(torch.zeros(6, 3), torch.zeros(6, 2), torch.zeros(6), logits)
-
-    right, wrong, same = said(0, 3, 2, 4, 4, 4), said(3, 0, 2, 4, 4, 4), said(*[4] * 6)
-    likely, unlikely, undecided = (float(choice(x, before).detach()) for x in (right, wrong, same))
-    # Half of the divergence from an even choice: the other crop's hypotheses are equally far off.
-    wanted = torch.softmax(-before[:3] / math.radians(8.0), 0)
-    assert undecided == pytest.approx(
-        0.5 * (math.log(3.0) + float((wanted * wanted.log()).sum())), abs=1e-3)
-    assert 0.0 < likely < 0.6 * undecided and unlikely > 2.5 * undecided
-    slope, = torch.autograd.grad(choice(same, before), same.logits)
-    worth, = torch.autograd.grad(same.worth.sum(), same.logits)
-    rises = -(slope * worth).sum(1)
-    assert rises[0] > 0.0 > rises[1]  # the near one's worth grows, the far one's falls
-    torch.testing.assert_close(rises[3:], torch.zeros(3), atol=1e-6, rtol=0.0)
 
 
 def test_losses_vanish_at_the_truth_and_tell_what_is_missing():
@@ -227,7 +183,7 @@ def test_losses_vanish_at_the_truth_and_tell_what_is_missing():
 
 def test_training_lowers_the_loss_on_all_categories_together(tmp_path):
     runs = trainer(tmp_path)
-    steps = [runs.train_step() for _ in range(70)]
+    steps = [runs.train_step() for _ in range(40)]
     first, last = (sum(s['class'] for s in part) / 10 for part in (steps[:10], steps[-10:]))
     assert last < 0.95 * first
     figures = validate_refiner(runs.average, runs.models, runs.data)
@@ -296,12 +252,6 @@ def test_it_goes_on_from_a_trained_refiner_of_its_size(tmp_path):
         torch.testing.assert_close(network.head.weight, trained.head.weight, atol=2e-3, rtol=1e-3)
         torch.testing.assert_close(network.down3.conv.weight, trained.down3.conv.weight,
                                    atol=2e-4, rtol=1e-3)
-    shallow = Refiner(RefinerConfig(blocks=(1, 1, 1, 1))).eval()
-    torch.nn.init.normal_(shallow.head.weight)
-    deeper = Refiner(RefinerConfig(blocks=(1, 1, 2, 3))).eval()
-    go_on_from(deeper, shallow)
-    pair = torch.randn(2, CHANNELS_IN, 64, 64)
-    assert torch.equal(deeper(pair).logits, shallow(pair).logits)
     with pytest.raises(PoseError, match='has other sizes .*leave --init away'):
         go_on_from(runs.refiner, Refiner(RefinerConfig(('cup',), ('none',), hidden=8)))
 

@@ -1,6 +1,5 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-from dataclasses import fields, replace
 import json
 from pathlib import Path
 
@@ -8,11 +7,9 @@ import pytest
 import torch
 
 from ros2_nabs_pose.cli.main import main
-from ros2_nabs_pose.core.encoder import Encoder, EncoderConfig
 from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.training.engine import Engine
 from ros2_nabs_pose.training.state import (
-    begin_deeper,
     check_out,
     read_state,
     save_state,
@@ -85,23 +82,3 @@ def test_the_commands_say_so_before_they_read_anything(tmp_path, capsys, command
     assert main([*words, '--replace']) == 2  # now it misses the data
     assert '--replace' not in capsys.readouterr().err
     assert out.read_bytes() == b'shipped'
-
-
-def test_a_deeper_network_says_at_first_what_the_shallower_one_said():
-    torch.manual_seed(5)
-    sizes = EncoderConfig(latent_dim=4, channels=(8, 8, 12, 12), blocks=(1, 1, 1, 1), hidden=8)
-    shallow = Encoder(sizes).eval()
-    deeper = Encoder(replace(sizes, blocks=(2, 1, 3, 2))).eval()
-    crops = torch.rand(3, 3, 64, 64)
-    assert not torch.allclose(deeper(crops).axis, shallow(crops).axis)
-    begin_deeper(deeper, shallow.state_dict())
-    for field in fields(shallow(crops)):
-        assert torch.equal(getattr(deeper(crops), field.name), getattr(shallow(crops), field.name))
-    # The new blocks learn: their last norms get a gradient.
-    deeper.train()
-    deeper(crops).axis[:, 0].sum().backward()
-    assert deeper.down2.blocks[2].norm1.weight.grad.abs().max() > 0.0
-    with pytest.raises(RuntimeError):  # blocks are never left out
-        begin_deeper(Encoder(sizes), deeper.state_dict())
-    with pytest.raises(RuntimeError):
-        begin_deeper(Encoder(replace(sizes, hidden=9)), shallow.state_dict())
