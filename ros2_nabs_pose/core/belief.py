@@ -11,15 +11,15 @@ import numpy as np
 MIN_OUTLINE = 0.5
 """Overlap of synthesised outline and mask below which a pose is not believed in."""
 
-CONFIDENCE = (-4.82, 4.66, -0.06, 1.29)
+CONFIDENCE = (-5.07, 5.34, -0.5, 1.19)
 """Bias, weights of the outline's overlap, the yaw's spread (1 / rad), the worth's log odds."""
-UNREFINED = (-6.26, 8.6, -0.67)
+UNREFINED = (-6.17, 8.84, -1.58)
 """The first three where no refiner knows the category."""
 
-AXIS_SPREAD = (-1.7, -0.32)
+AXIS_SPREAD = (-1.72, -0.32)
 """Log of the axis' spread (rad, about each direction across) at even odds, and by log odds of the
 confidence; scripts/calibrate.py's as well."""
-UNREFINED_AXIS_SPREAD = (-1.52, -0.53)
+UNREFINED_AXIS_SPREAD = (-1.3, -0.66)
 """The same where no refiner knows the category."""
 NINE_IN_TEN = math.sqrt(2.0 * math.log(10.0))
 """Spreads within which nine in ten lie in two dimensions."""
