@@ -253,6 +253,9 @@ def main(args: list[str] | None = None) -> int:
     try:
         node = NabsPoseNode()
     except (ParameterException, ValueError, RuntimeError) as error:
+        if not rclpy.ok():  # asked to end while it was being built: rclpy refuses what comes then
+            rclpy.try_shutdown()
+            return 0
         print(f'nabs_pose_node: {error}', file=sys.stderr)
         rclpy.try_shutdown()
         return 1
