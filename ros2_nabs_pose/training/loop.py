@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import csv
 import math
 from pathlib import Path
@@ -13,7 +13,7 @@ import time
 from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import nn, Tensor
 from tqdm import tqdm
 
 from .engine import Engine
@@ -46,6 +46,26 @@ def learning_rate(step: int, config: Schedule) -> float:
         return config.learning_rate * (step + 1) / config.warmup
     done = (step - config.warmup) / max(1, config.steps - config.warmup)
     return config.learning_rate * (0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done))))
+
+
+def descend(terms: Mapping[str, Tensor], optimizer: torch.optim.Optimizer, engine: Engine,
+            rate: float, longest: float) -> dict[str, float]:
+    """One step down the sum of weighted terms, at a rate; the sum as ``loss``, and the terms.
+
+    Gradients are the mean of all processes', no longer than ``longest``. Where they are no numbers,
+    no step is taken. All processes must call this.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group['params']]
+    for group in optimizer.param_groups:
+        group['lr'] = rate
+    loss = torch.stack(list(terms.values())).sum()
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    engine.average_gradients(parameters)
+    norm = torch.nn.utils.clip_grad_norm_(parameters, longest)
+    if torch.isfinite(norm):
+        optimizer.step()
+    return {'loss': float(loss.detach()), **{k: float(v.detach()) for k, v in terms.items()}}
 
 
 @torch.no_grad()

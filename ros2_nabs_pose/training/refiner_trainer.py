@@ -24,7 +24,7 @@ from torch.nn import functional
 from .compose import compose, FRONT_SEEN, mirrored, recolour
 from .engine import Engine, full_precision
 from .instances import TrainingViews
-from .loop import follow, learning_rate
+from .loop import descend, follow, learning_rate
 from .refiner_task import BESIDE, HYPOTHESES, hypotheses_of, losses, misread, Task
 from .state import read_state, save_state, Stateful, take_up
 from ..core.checkpoint import CategoryModel
@@ -154,26 +154,16 @@ class RefinerTrainer:
 
     def train_step(self) -> dict[str, float]:
         """One optimiser step over all categories; returns the terms."""
-        rate = learning_rate(self.step, self.config)
-        for group in self.optimizer.param_groups:
-            group['lr'] = rate
         task = Task.joined([self.task(name) for name in self.models])
         self.refiner.train()
         with self.engine.autocast():
             said = self.refiner(task.pair)
         said = full_precision(said)
-        terms = losses(said, task)
-        loss = torch.stack(list(terms.values())).sum()
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        parameters = list(self.refiner.parameters())
-        self.engine.average_gradients(parameters)
-        norm = torch.nn.utils.clip_grad_norm_(parameters, 2.0)
-        if torch.isfinite(norm):
-            self.optimizer.step()
+        told = descend(losses(said, task), self.optimizer, self.engine,
+                       learning_rate(self.step, self.config), 2.0)
         follow(self.average, self.refiner, self.config.ema, self.step)
         self.step += 1
-        return {'loss': float(loss.detach()), **{k: float(v.detach()) for k, v in terms.items()}}
+        return told
 
     @property
     def _parts(self) -> dict[str, Stateful]:

@@ -23,7 +23,7 @@ from torch import Tensor
 from .compose import compose, Crops, facing_first, mirrored, recolour, Views
 from .engine import Engine, full_precision
 from .instances import TrainingViews
-from .loop import follow, learning_rate
+from .loop import descend, follow, learning_rate
 from .objective import code_term, kl, proportions, readings, reconstruction, Weights
 from .state import read_state, save_state, Stateful, take_up
 from .teacher import CleanEncoder
@@ -92,13 +92,12 @@ class Trainer:
             self.model.generator.requires_grad_(False)
         if self.encoder_only:
             # What crops are read for is fixed then: the teacher's codes, drawn by the generator.
-            self.trained = list(self.model.encoder.parameters())
+            trained = list(self.model.encoder.parameters())
         elif config.only == 'teacher':
-            self.trained = list(self.teacher.parameters())
+            trained = list(self.teacher.parameters())
         else:
-            self.trained = [*self.model.parameters(), *self.teacher.parameters()]
-        self.optimizer = torch.optim.Adam(self.trained, lr=config.learning_rate,
-                                          betas=(0.9, 0.99))
+            trained = [*self.model.parameters(), *self.teacher.parameters()]
+        self.optimizer = torch.optim.Adam(trained, lr=config.learning_rate, betas=(0.9, 0.99))
         self.free_about_z = card.symmetry == 'free_z'
         self.step = 0
         if self.engine.rank:  # the same models everywhere, other pictures
@@ -212,22 +211,13 @@ class Trainer:
     def train_step(self) -> dict[str, float]:
         """One optimiser step; returns the terms."""
         config = self.config
-        rate = learning_rate(self.step, config)
-        for group in self.optimizer.param_groups:
-            group['lr'] = rate
         index, views = self.data.batch(config.instances, config.views)
         self.model.train()
-        terms = self.losses(index, views)
-        loss = torch.stack(list(terms.values())).sum()
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.engine.average_gradients(self.trained)
-        norm = torch.nn.utils.clip_grad_norm_(self.trained, 5.0)
-        if torch.isfinite(norm):
-            self.optimizer.step()
-        follow(self.average, self.model, self.config.ema, self.step)
+        told = descend(self.losses(index, views), self.optimizer, self.engine,
+                       learning_rate(self.step, config), 5.0)
+        follow(self.average, self.model, config.ema, self.step)
         self.step += 1
-        return {'loss': float(loss.detach()), **{k: float(v.detach()) for k, v in terms.items()}}
+        return told
 
     @property
     def _parts(self) -> dict[str, Stateful]:

@@ -122,7 +122,7 @@ def begin():
     config = TrainConfig('mug', '', None, '', '', steps=6, instances=2, views=2, warmup=2)
     return Trainer(config, views, views.card('mug'), TINY_GENERATOR, TINY_ENCODER, engine=engine)
 def weights(trainer):
-    return torch.cat([p.detach().flatten() for p in trainer.trained])
+    return torch.cat([p.detach().flatten() for p in trainer.optimizer.param_groups[0]['params']])
 state = Path(sys.argv[1])
 whole, half, again = begin(), None, None
 torch.manual_seed(engine.rank)

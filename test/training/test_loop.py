@@ -1,12 +1,14 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
+import math
 import os
 import signal
 
 import pytest
+import torch
 
 from ros2_nabs_pose.training.engine import Engine
-from ros2_nabs_pose.training.loop import LOG_EVERY, train_until
+from ros2_nabs_pose.training.loop import descend, LOG_EVERY, train_until
 
 
 class Counting:
@@ -50,3 +52,16 @@ def test_a_run_that_is_done_takes_no_step(tmp_path):
     trainer = Counting(step=100)
     assert looks(trainer, tmp_path) == [100]
     assert trainer.step == 100
+
+
+def test_a_step_goes_down_the_sum_of_terms_and_no_step_where_it_is_no_number():
+    weight = torch.nn.Parameter(torch.tensor([3.0, 4.0]))
+    optimizer = torch.optim.SGD([weight], lr=9.0)
+    told = descend({'a': (weight ** 2).sum(), 'b': weight.sum()}, optimizer, Engine(), 0.5, 100.0)
+    assert told == {'loss': 32.0, 'a': 25.0, 'b': 7.0}
+    assert weight.tolist() == [-0.5, -0.5]  # the gradient is (7, 9), the rate the one given
+    told = descend({'a': 3.0 * weight[0] + 4.0 * weight[1]}, optimizer, Engine(), 1.0, 1.0)
+    assert weight.tolist() == pytest.approx([-1.1, -1.3])  # no longer than 1
+    before = weight.detach().clone()
+    told = descend({'a': (weight * float('nan')).sum()}, optimizer, Engine(), 1.0, 1.0)
+    assert math.isnan(told['loss']) and torch.equal(weight, before)
