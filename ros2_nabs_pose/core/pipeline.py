@@ -17,19 +17,12 @@ from torch import Tensor
 from . import belief
 from .answers import answer, Fitted, Known
 from .checkpoint import CategoryModel, load_model
-from .cuts import (
-    Cut,
-    cut_out,
-    Frame,
-    LEANS_RAD,
-    limited,
-    STANDS_RAD,
-    tight_zoom,
-    turn_upright,
-)
+from .cuts import Cut, cut_out, Frame, LEANS_RAD, limited, STANDS_RAD, tight_zoom, turn_upright
+from .devices import check_device
 from .encoder import Encoding
 from .fit import fit, FitResult
 from .folding import fold_norms
+from .follow import followed
 from .front import front_point
 from .losses import build_terms, Observed
 from .paper import fit_paper
@@ -39,15 +32,7 @@ from .refiner import load_refiner, Refiner
 from .rotations import rotation_from_axis_azimuth, rotation_z
 from .starts import Hypotheses, make_starts, Remembered, swept_starts
 from .tracks import Track, Tracks
-from .types import (
-    Box,
-    Failure,
-    FrameResult,
-    Intrinsics,
-    PoseError,
-    PoseEstimate,
-    SCALE_DEPTH,
-)
+from .types import Box, Failure, FrameResult, Intrinsics, PoseError, PoseEstimate
 
 WRAP_UP_S = 0.017
 """Kept of a time limit for comparing hypotheses, asking the refiner and lifting the pose."""
@@ -101,18 +86,7 @@ class PosePipeline:
             if not categories:
                 raise PoseError(f'There are no models in {folder}: train one with '
                                 '"nabs-pose train" or give another models folder.')
-        try:
-            torch.device(device)
-        except RuntimeError as error:
-            raise PoseError(f'There is no device "{device}": give "cpu", "cuda" or '
-                            '"cuda:1".') from error
-        if device.startswith('cuda') and not torch.cuda.is_available():
-            raise PoseError('The device "cuda" was asked for, but torch finds no GPU: use '
-                            '"cpu", or install a CUDA build of torch.')
-        if device.startswith('cuda') and (torch.device(device).index or 0) >= (
-                count := torch.cuda.device_count()):
-            raise PoseError(f'There is no device "{device}": torch finds {count} GPU(s), the first '
-                            'is "cuda:0".')
+        check_device(device)
         models = {}
         for category in categories:
             path = (folder / f'{category}.safetensors' if models_dir is not None
@@ -208,8 +182,9 @@ class PosePipeline:
                 if box.category not in self.models:
                     raise PoseError(f'There is no model for the class "{box.category}": loaded '
                                     f'are {", ".join(sorted(self.models)) or "none"}.')
-                size = self.models[box.category].encoder.config.resolution
-                cuts.append(cut_out(frame, i, box, size, track, turn, zoom))
+                sizes = self.models[box.category].encoder.config
+                cuts.append(cut_out(frame, i, box, sizes.resolution, track, turn, zoom,
+                                    sizes.shown_px))
             except PoseError as error:
                 failures.append(Failure(box, str(error)))
         return cuts, failures
@@ -217,7 +192,7 @@ class PosePipeline:
     @torch.no_grad()
     def _read(self, model: CategoryModel, cuts: Sequence[Cut],
               readings: int = 1) -> tuple[Encoding, Observed]:
-        rgb = self._tensor([c.rgb for c in cuts]).permute(0, 3, 1, 2)
+        rgb = self._tensor([c.shown for c in cuts]).permute(0, 3, 1, 2)
         valid = self._tensor([c.valid for c in cuts]).unsqueeze(1)
         said = read(model, rgb, readings)
         mask = torch.sigmoid(said.mask_logits)
@@ -236,7 +211,7 @@ class PosePipeline:
             zoom = limited(tight_zoom(seen.mask[i, 0].cpu().numpy(), turn))
             try:
                 cuts[i] = cut_out(frame, cuts[i].place, cuts[i].box, cuts[i].view.size_px, None,
-                                  turn, zoom)
+                                  turn, zoom, cuts[i].shown.shape[0])
             except PoseError:
                 continue  # the first look has to do
         return cuts
@@ -276,24 +251,9 @@ class PosePipeline:
                 continue
             estimate = replace(estimate, track_id=self._id(cut))
             estimates.append((cut.place, estimate))
-            # Tracks remember the object in a crop that is cut out straight.
-            straight = rotation_z(torch.tensor(-cut.turn_rad, dtype=torch.float64))
-            R = (straight @ result.best.R[i].double().cpu()).numpy()
-            R_cam_obj = estimate.T_cam_obj[:3, :3]
-            zoom = cut.track.zoom if cut.track is not None else 1.0
-            if cut.turn_rad:
-                zoom = limited(cut.zoom * tight_zoom(estimate.synthesis_rgba[..., 3]))
-            if cut.track is None:
-                track = Track(estimate.track_id, cut.box, R, estimate.latent, stamp_s, R_cam_obj)
-            else:
-                # What this frame alone says of the code joins the track's; the challenger's
-                # victory is a new beginning.
-                code = said.mean[i].cpu().numpy() if result.best.previous[i] else estimate.latent
-                track = cut.track.followed_by(cut.box, R, R_cam_obj, code, stamp_s)
-            measured = estimate.scale_source == SCALE_DEPTH
-            tracks.append(replace(
-                track, turned=bool(cut.turn_rad), zoom=zoom,
-                radius_m=estimate.radius_m if measured else track.radius_m))
+            tracks.append(followed(cut, estimate, result.best.R[i].double().cpu(),
+                                   said.mean[i].cpu().numpy(), bool(result.best.previous[i]),
+                                   stamp_s))
 
     def _starts(self, model: CategoryModel, cuts: Sequence[Cut], said: Encoding, seen: Observed,
                 focal: Tensor, preset: Preset, stamp_s: float | None) -> Hypotheses:

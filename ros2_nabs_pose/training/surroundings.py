@@ -35,7 +35,7 @@ def background_of(pool: Tensor | None, batch: int, size: int, like: Tensor) -> T
     if pool is None:
         return noise
     pick = torch.randint(len(pool), (batch,), device='cpu')
-    pictures = pool[pick].to(like.device).to(like.dtype) / 255.0
+    pictures = pool[pick].to(like.device).to(like.dtype)
     zoom = uniform((batch,), 0.35, 0.95, like)
     flip = torch.where(torch.rand(batch, device=like.device) < 0.5, -1.0, 1.0)
     shift = uniform((batch, 2), -1.0, 1.0, like) * (1.0 - zoom)[:, None]
@@ -46,7 +46,7 @@ def background_of(pool: Tensor | None, batch: int, size: int, like: Tensor) -> T
     pictures = functional.grid_sample(pictures, grid, align_corners=False,
                                       padding_mode='reflection')
     use_noise = (torch.rand(batch, 1, 1, 1, device=like.device) < 0.2).to(like.dtype)
-    return noise * use_noise + pictures * (1.0 - use_noise)
+    return noise * use_noise + pictures * ((1.0 - use_noise) / 255.0)
 
 
 def others_of(own_light: Tensor, scale: Tensor, size_px: int) -> tuple[Tensor, Tensor]:
@@ -106,12 +106,16 @@ def occluder_of(pool: Tensor | None, own_light: Tensor, scale: Tensor,
     """
     batch, _, size, _ = alpha.shape
     cover = _strip(alpha)
-    colour = background_of(pool, batch, size, alpha) * cover
-    other_colour, other_cover = others_of(own_light, scale, size)
-    other = torch.rand(batch, 1, 1, 1, device=alpha.device) < 0.5
-    colour, cover = torch.where(other, other_colour, colour), torch.where(other, other_cover, cover)
+    colour, other_cover = others_of(own_light, scale, size)
+    other = torch.rand(batch, device=alpha.device) < 0.5
+    cover = torch.where(other.view(-1, 1, 1, 1), other_cover, cover)
     hidden = (cover * alpha).flatten(1).sum(1) / alpha.flatten(1).sum(1).clamp_min(1.0)
     keep = (hidden < MOST_HIDDEN) & (torch.rand(batch, device=alpha.device) < IN_FRONT)
+    # Few crops show a strip; pictures to fill it cost too much to be taken for all.
+    filled = torch.nonzero(keep & ~other)[:, 0]
+    if len(filled):
+        colour = colour.index_copy(0, filled, background_of(pool, len(filled), size, alpha)
+                                   * cover[filled])
     keep = keep.to(cover.dtype).view(-1, 1, 1, 1)
     return colour * keep, cover * keep
 

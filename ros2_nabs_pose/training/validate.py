@@ -18,7 +18,7 @@ from .engine import random_devices
 from .instances import TrainingViews
 from ..core.checkpoint import CategoryModel
 from ..core.cuts import limited, tight_zoom, turn_upright
-from ..core.encoder import Encoding
+from ..core.encoder import at_size, Encoding
 from ..core.losses import gain_and_bias
 from ..core.presets import staged
 from ..core.readings import read, turned
@@ -64,7 +64,9 @@ def _examples(model: CategoryModel, data: TrainingViews, batches: int) -> list[E
         found = []
         for _ in range(batches):
             _, views = data.batch(8, 4)
-            crops = compose(views, data.backgrounds)
+            size_px = model.generator.config.resolution
+            crops = compose(views, data.backgrounds, size_px)
+            views = views.at_size(size_px)
             first = model.encoder(crops.image)
             whole = read(model, crops.image, staged('cold').readings)
             fitted, proposals = read_as_fitted(model, crops.image, first, 4)
@@ -197,7 +199,8 @@ def sample_sheet(model: CategoryModel, data: TrainingViews, path: Path) -> None:
             ours = drawn[b, :3] + 1.0 - drawn[b, 3:4]
             depth = (0.5 - 0.5 * drawn[b, 4:]).expand(3, -1, -1) * drawn[b, 3:4]
             mask = torch.sigmoid(example.whole.mask_logits[b]).expand(3, -1, -1)
-            rows.append([_tile(x) for x in (crops.image[b], mask, white, ours, depth)])
+            crop = at_size(crops.image[b:b + 1], mask.shape[-1])[0]
+            rows.append([_tile(x) for x in (crop, mask, white, ours, depth)])
     strips = [np.hstack(row) for row in rows]
     columns = [np.vstack(strips[i::3]) for i in range(3)]
     path.parent.mkdir(parents=True, exist_ok=True)

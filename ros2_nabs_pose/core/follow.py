@@ -1,0 +1,42 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""What is remembered of an object once a frame has told its pose."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .cuts import Cut, limited, tight_zoom
+from .rotations import rotation_z
+from .tracks import Track
+from .types import PoseEstimate, SCALE_DEPTH
+
+
+def followed(cut: Cut, estimate: PoseEstimate, R_crop: Tensor, read: np.ndarray, kept: bool,
+             stamp_s: float | None) -> Track:
+    """The object's track after ``estimate``, or its first.
+
+    R_crop: (3, 3) float64, the rotation in the crop as it was cut. read: (D,) the code that this
+    frame's crop alone tells. kept: whether the track's own start won.
+    """
+    # Tracks remember the object in a crop that is cut out straight.
+    straight = rotation_z(torch.tensor(-cut.turn_rad, dtype=torch.float64))
+    R = (straight @ R_crop).numpy()
+    R_cam_obj = estimate.T_cam_obj[:3, :3]
+    zoom = cut.track.zoom if cut.track is not None else 1.0
+    if cut.turn_rad:
+        zoom = limited(cut.zoom * tight_zoom(estimate.synthesis_rgba[..., 3]))
+    if cut.track is None:
+        track = Track(estimate.track_id, cut.box, R, estimate.latent, stamp_s, R_cam_obj)
+    else:
+        # What this frame alone says of the code joins the track's; the challenger's victory is a
+        # new beginning.
+        code = read if kept else estimate.latent
+        track = cut.track.followed_by(cut.box, R, R_cam_obj, code, stamp_s)
+    measured = estimate.scale_source == SCALE_DEPTH
+    return replace(track, turned=bool(cut.turn_rad), zoom=zoom,
+                   radius_m=estimate.radius_m if measured else track.radius_m)
