@@ -16,7 +16,6 @@ second run's figures, and says that they are not the mean's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 import json
 from pathlib import Path
@@ -24,27 +23,16 @@ import sys
 
 from safetensors import safe_open, SafetensorError
 import torch
-from torch import nn, Tensor
+from torch import nn
 
-from ros2_nabs_pose.core.checkpoint import CategoryModel, load_model, save_model
+from ros2_nabs_pose.core.checkpoint import load_model, save_model
 from ros2_nabs_pose.core.refiner import load_refiner, save_refiner
 from ros2_nabs_pose.core.types import PoseError
 
 
-def without_details(first: CategoryModel, second: CategoryModel) -> dict[str, Tensor]:
-    """Weights of ``first``; where only ``second`` looks at details, with a path that adds nothing.
-    """
-    theirs = first.state_dict()
-    if second.encoder.config.detail and not first.encoder.config.detail:
-        for name, value in second.state_dict().items():
-            if name.startswith('encoder.detail.'):
-                theirs[name] = torch.zeros_like(value) if '.conv1.' in name else value
-    return theirs
-
-
-def _mix(theirs: Mapping[str, Tensor], second: nn.Module, share: float) -> None:
-    """Give ``second`` the mean of both weights, in which its own count ``share``."""
-    mine = second.state_dict()
+def _mix(first: nn.Module, second: nn.Module, share: float) -> None:
+    """Give ``second`` the mean of both modules' weights, in which its own count ``share``."""
+    theirs, mine = first.state_dict(), second.state_dict()
     for name, value in mine.items():
         if value.is_floating_point():
             mine[name] = torch.lerp(theirs[name], value, share)
@@ -66,10 +54,10 @@ def average(before: Path, after: Path, out: Path, share: float = 0.5) -> None:
     if first.card.category != second.card.category:
         raise PoseError(f'{before} is a model of "{first.card.category}", {after} of '
                         f'"{second.card.category}": give two of one category.')
-    theirs, mine = without_details(first, second), second.state_dict()
-    if {k: v.shape for k, v in theirs.items()} != {k: v.shape for k, v in mine.items()}:
+    theirs, mine = first.state_dict(), second.state_dict()
+    if any(theirs[k].shape != v.shape for k, v in mine.items()):
         raise PoseError(f'{before} and {after} have layers of other sizes.')
-    _mix(theirs, second, share)
+    _mix(first, second, share)
     # The figures of its card were the second file's alone.
     second.card = replace(second.card, figures={}, training={
         **second.card.training, 'average_share': share,
@@ -92,7 +80,7 @@ def average_refiners(before: Path, after: Path, out: Path, share: float = 0.5) -
     first, second = load_refiner(before), load_refiner(after)
     if first.config != second.config:
         raise PoseError(f'{before} and {after} are refiners of other categories or sizes.')
-    _mix(first.state_dict(), second, share)
+    _mix(first, second, share)
     record = {**json.loads(_metadata(after)['training']), 'note': (
         f'The mean with the weights that it began with, in which the later ones count {share:g}; '
         "the figures are the later ones' alone.")}

@@ -12,6 +12,7 @@ import tempfile
 from typing import Any, TYPE_CHECKING
 
 from . import benchmark_fit, benchmark_gap, benchmark_readings
+from .arguments import positive
 from .reports import table, tell_frames, tell_line, text, write_report
 from ..evaluation import TRUTHS
 
@@ -84,6 +85,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     models.add_argument('--write-cards', action='store_true',
                         help="write the figures into the models' own cards, too: averaged weights "
                         'have none')
+    models.add_argument('--rounds', type=positive, default=4, metavar='N',
+                        help='of 384 crops a category (default: 4)')
     models.add_argument('--json', type=Path, metavar='OUT', help='write the report here')
     node = kinds.add_parser(
         'node', help='the ROS node under a camera and a late detector', epilog=NODE_EXAMPLES,
@@ -171,7 +174,7 @@ def run_models(args: argparse.Namespace) -> int:
     from ..evaluation.models import COLUMNS, measure_models
 
     report = measure_models(args.data, args.backgrounds, args.models, args.categories, args.sheets,
-                            tell_line, args.write_cards)
+                            tell_line, args.write_cards, args.rounds)
     print(table(['category', *COLUMNS.values()], [
         [name, *(text(figures[key], 3) for key in COLUMNS)]
         for name, figures in report['categories'].items()]))

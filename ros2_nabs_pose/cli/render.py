@@ -11,6 +11,8 @@ from pathlib import Path
 import shutil
 import sys
 
+from .arguments import positive
+
 EXAMPLES = """examples:
   nabs-pose render mug --preview mugs.png            a contact sheet first: are the axes right?
   nabs-pose render mug --instances 260 --views 60 --out data/mug
@@ -46,13 +48,6 @@ def _shard(text: str) -> tuple[int, int]:
     return index - 1, count
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'{value} is not positive')
-    return value
-
-
 def _positive_rate(text: str) -> float:
     value = float(text)
     if not 0.0 < value < 1e4:
@@ -70,25 +65,25 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument('--meshes', type=Path, metavar='DIR',
                         help='folder of .obj, .ply, .glb, .gltf or .stl files to render in place '
                         'of procedural shapes; its manifest.yaml tells axes and units')
-    parser.add_argument('--copies', type=_positive, metavar='N',
+    parser.add_argument('--copies', type=positive, metavar='N',
                         help='of each mesh, in other sizes, colours and light (default: 24)')
     parser.add_argument('--category', nargs='+', default=['mug'], metavar='C',
                         help='of the objects in scenes; several take turns (default: mug)')
     parser.add_argument('--out', type=Path, help='folder to write (default: data/WHAT)')
-    parser.add_argument('--instances', '--count', '--frames', type=_positive, metavar='N',
+    parser.add_argument('--instances', '--count', '--frames', type=positive, metavar='N',
                         help='objects, or pictures (default: 260; scenes: 60; sequence: 100)')
     parser.add_argument('--rate', type=_positive_rate, default=10.0, metavar='HZ',
                         help="of a sequence's pictures (default: %(default)s)")
-    parser.add_argument('--views', type=_positive, default=60, help='of each object')
-    parser.add_argument('--size', type=_positive, metavar='PX',
+    parser.add_argument('--views', type=positive, default=60, help='of each object')
+    parser.add_argument('--size', type=positive, metavar='PX',
                         help="a picture's width (default: 64; backgrounds: 160; scenes: 480, 4:3)")
-    parser.add_argument('--samples', '--spp', type=_positive, default=20, metavar='N',
+    parser.add_argument('--samples', '--spp', type=positive, default=20, metavar='N',
                         help='light paths a pixel of a view (default: %(default)s)')
-    parser.add_argument('--lights', type=_positive, default=3, metavar='N',
+    parser.add_argument('--lights', type=positive, default=3, metavar='N',
                         help='light set-ups of each object (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=1,
                         help='the same seed gives the same data, however many workers')
-    parser.add_argument('--workers', type=_positive, help='processes (default: one per core)')
+    parser.add_argument('--workers', type=positive, help='processes (default: one per core)')
     parser.add_argument('--shard', type=_shard, default=(0, 1), metavar='I/N',
                         help='render only every N-th object, from the I-th')
     parser.add_argument('--preview', type=Path, metavar='PNG',

@@ -12,10 +12,9 @@ its track says.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 import math
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -50,8 +49,7 @@ class Frame:
 class Cut:
     """A box's crop: its view, picture, and what the user measured there.
 
-    place: index of the box. rgb: (S, S, 3), valid: (S, S), mask, depth_m: (S, S) or None. shown:
-    the picture as the encoder sees it, rgb itself or (2S, 2S, 3).
+    place: index of the box. rgb: (S, S, 3), valid: (S, S), mask, depth_m: (S, S) or None.
     turn_rad: by how much the picture is turned against one that is cut out straight. zoom: how
     much closer it looks than the box tells.
     """
@@ -60,7 +58,6 @@ class Cut:
     box: Box
     view: CropView
     rgb: np.ndarray
-    shown: np.ndarray
     valid: np.ndarray
     mask: np.ndarray | None
     depth_m: np.ndarray | None
@@ -70,20 +67,11 @@ class Cut:
 
 
 def cut_out(frame: Frame, place: int, box: Box, size_px: int, track: Track | None = None,
-            turn_rad: float = 0.0, zoom: float = 1.0, shown_px: int | None = None) -> Cut:
-    """The crop of a box, S = ``size_px``; PoseError in one sentence where it shows nothing.
-
-    shown_px: edge of the picture for the encoder (default: S).
-    """
+            turn_rad: float = 0.0, zoom: float = 1.0) -> Cut:
+    """The crop of a box; PoseError in one sentence where it shows nothing."""
     view = make_view(frame.intrinsics, check_box(box, frame.intrinsics), size_px,
                      turn_rad=turn_rad, zoom=zoom)
-    larger = (shown_px or size_px) / size_px
-    shown, valid = take_crop(frame.image, frame.intrinsics, replace(
-        view, focal_px=larger * view.focal_px, size_px=round(larger * size_px)))
-    rgb = shown
-    if larger != 1.0:
-        rgb, valid = (cv2.resize(x, (size_px, size_px), interpolation=cv2.INTER_AREA)
-                      for x in (shown, valid))
+    rgb, valid = take_crop(frame.image, frame.intrinsics, view)
     if not np.isfinite(rgb).all() or rgb.std() < MIN_CONTRAST:
         raise PoseError('The crop of the box shows nothing (it is flat): check the exposure and '
                         'the box.')
@@ -92,7 +80,7 @@ def cut_out(frame: Frame, place: int, box: Box, size_px: int, track: Track | Non
         mask = take_crop_nearest((mask > 0).astype(np.float32), frame.intrinsics, view)
     depth = (None if frame.depth_m is None
              else take_depth_crop(frame.depth_m, frame.intrinsics, view))
-    return Cut(place, box, view, rgb, shown, valid, mask, depth, track, turn_rad, zoom)
+    return Cut(place, box, view, rgb, valid, mask, depth, track, turn_rad, zoom)
 
 
 def turn_upright(axis: Tensor, from_rad: float = LEANS_RAD) -> Tensor:

@@ -26,11 +26,7 @@ from .rotations import axis_azimuth_from_rotation, rotation_from_axis_azimuth
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """Sizes of the encoder; the defaults are the compact variant.
-
-    resolution: edge S of the crop as the generator and the fit see it, in pixels. detail: channels
-    of a path that sees the crop at twice that; 0 where there is none.
-    """
+    """Sizes of the encoder; the defaults are the compact variant."""
 
     latent_dim: int = 27
     colour_dims: int = 3
@@ -40,12 +36,6 @@ class EncoderConfig:
     hidden: int = 256
     azimuth_bins: int = 24
     resolution: int = 64
-    detail: int = 0
-
-    @property
-    def shown_px(self) -> int:
-        """Edge of the crops that such an encoder should be shown, in pixels."""
-        return self.resolution * (2 if self.detail else 1)
 
 
 @dataclass(frozen=True)
@@ -109,11 +99,6 @@ def bin_centers(bins: int, device: torch.device | None = None) -> Tensor:
     return (torch.arange(bins, device=device) + 0.5) * (2.0 * math.pi / bins) - math.pi
 
 
-def at_size(crop: Tensor, size_px: int) -> Tensor:
-    """Crops (B, C, S, S), or at twice that, at S = ``size_px``."""
-    return crop if crop.shape[-1] == size_px else functional.avg_pool2d(crop, 2)
-
-
 def _over_mask(mask: Tensor, *features: Tensor) -> list[Tensor]:
     """Means (B, C) of feature maps (B, C, S', S') over a mask (B, 1, S, S)."""
     means = []
@@ -148,10 +133,8 @@ class Down(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
         self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
 
-    def forward(self, x: Tensor, more: Tensor | None = None) -> Tensor:
-        """more: maps of the output's size, added to those of the first convolution."""
-        x = self.norm(self.conv(x))
-        return self.blocks(functional.relu(x if more is None else x + more))
+    def forward(self, x: Tensor) -> Tensor:
+        return self.blocks(functional.relu(self.norm(self.conv(x))))
 
 
 class Up(nn.Module):
@@ -168,29 +151,8 @@ class Up(nn.Module):
         return functional.relu(self.norm(self.conv(x)))
 
 
-class Detail(nn.Module):
-    """What only twice the resolution shows: crops (B, 3, 2S, 2S) to maps (B, C, S/2, S/2).
-
-    Its last layer begins at zero, so that a trained encoder can be given one.
-    """
-
-    def __init__(self, width: int, channels: int) -> None:
-        super().__init__()
-        self.conv0 = nn.Conv2d(3, width, 3, stride=2, padding=1, bias=False)
-        self.norm0 = nn.BatchNorm2d(width)
-        self.block = ResidualBlock(width)
-        self.conv1 = nn.Conv2d(width, channels, 3, stride=2, padding=1, bias=False)
-        nn.init.zeros_(self.conv1.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.conv1(self.block(functional.relu(self.norm0(self.conv0(x)))))
-        return out
-
-
 class Encoder(nn.Module):
     """Residual network over a 64 x 64 crop; mask and points are decoded, the pose is read off them.
-
-    With ``config.detail`` it may be shown the crop at 128 x 128.
     """
 
     def __init__(self, config: EncoderConfig | None = None) -> None:
@@ -199,8 +161,6 @@ class Encoder(nn.Module):
         c0, c1, c2, c3 = config.channels
         b0, b1, b2, b3 = config.blocks
         cells = (config.resolution // 16) ** 2
-        if config.detail:
-            self.detail = Detail(config.detail, c0)
         self.down0 = Down(3, c0, b0)
         self.down1 = Down(c0, c1, b1)
         self.down2 = Down(c1, c2, b2)
@@ -229,24 +189,13 @@ class Encoder(nn.Module):
         channels_last(self)
 
     def features(self, crop: Tensor) -> tuple[Tensor, Tensor]:
-        """Feature maps (B, C, S/2, S/2) and (B, C', S/4, S/4).
-
-        crop: (B, 3, S, S), or (B, 3, 2S, 2S), which shows more to an encoder with ``detail``.
-        """
-        x = (crop * 4.0 - 2.0).contiguous(memory_format=torch.channels_last)
-        coarse = at_size(x, self.config.resolution)
-        if self.config.detail:
-            fine = x if x is not coarse else functional.interpolate(
-                x, scale_factor=2, mode='bilinear', align_corners=False)
-            f0 = self.down0(coarse, self.detail(fine))
-        else:
-            f0 = self.down0(coarse)
+        """Feature maps at 1/2 and 1/4 of the crop's size; crop (B, 3, S, S)."""
+        f0 = self.down0((crop * 4.0 - 2.0).contiguous(memory_format=torch.channels_last))
         return f0, self.down1(f0)
 
     def forward(self, crop: Tensor) -> Encoding:
-        """Read crops (B, 3, S, S), RGB in [0, 1], or (B, 3, 2S, 2S) (see ``features``)."""
+        """Read crops (B, 3, S, S), RGB in [0, 1]."""
         f0, f1 = self.features(crop)
-        crop = at_size(crop, self.config.resolution)
         f2 = self.down2(f1)
         f3 = self.down3(f2)
         g2 = self.up2(f3, f2)

@@ -17,7 +17,7 @@ import torch
 from torch import nn, Tensor
 from torch.nn import functional
 
-from .encoder import at_size, Encoder, Encoding
+from .encoder import Encoder, Encoding
 from .types import PoseError
 
 
@@ -38,12 +38,9 @@ class Observed:
     @classmethod
     def of(cls, rgb: Tensor, said: Encoding, mask: Tensor | None = None,
            valid: Tensor | None = None) -> Observed:
-        """Crops (H, 3, S, S) as an encoder read them; a better mask and where to look, if known.
-
-        Of crops that were shown to it at twice S, what they are at S.
-        """
+        """Crops (H, 3, S, S) as an encoder read them; a better mask and where to look, if known."""
         read = torch.sigmoid(said.mask_logits) if mask is None else mask
-        return cls(at_size(rgb, read.shape[-1]), read, torch.ones_like(read) if valid is None else valid, said.points)
+        return cls(rgb, read, torch.ones_like(read) if valid is None else valid, said.points)
 
     @classmethod
     def unread(cls, rgb: Tensor, mask: Tensor, valid: Tensor | None = None) -> Observed:

@@ -182,9 +182,8 @@ class PosePipeline:
                 if box.category not in self.models:
                     raise PoseError(f'There is no model for the class "{box.category}": loaded '
                                     f'are {", ".join(sorted(self.models)) or "none"}.')
-                sizes = self.models[box.category].encoder.config
-                cuts.append(cut_out(frame, i, box, sizes.resolution, track, turn, zoom,
-                                    sizes.shown_px))
+                size = self.models[box.category].encoder.config.resolution
+                cuts.append(cut_out(frame, i, box, size, track, turn, zoom))
             except PoseError as error:
                 failures.append(Failure(box, str(error)))
         return cuts, failures
@@ -192,7 +191,7 @@ class PosePipeline:
     @torch.no_grad()
     def _read(self, model: CategoryModel, cuts: Sequence[Cut],
               readings: int = 1) -> tuple[Encoding, Observed]:
-        rgb = self._tensor([c.shown for c in cuts]).permute(0, 3, 1, 2)
+        rgb = self._tensor([c.rgb for c in cuts]).permute(0, 3, 1, 2)
         valid = self._tensor([c.valid for c in cuts]).unsqueeze(1)
         said = read(model, rgb, readings)
         mask = torch.sigmoid(said.mask_logits)
@@ -211,7 +210,7 @@ class PosePipeline:
             zoom = limited(tight_zoom(seen.mask[i, 0].cpu().numpy(), turn))
             try:
                 cuts[i] = cut_out(frame, cuts[i].place, cuts[i].box, cuts[i].view.size_px, None,
-                                  turn, zoom, cuts[i].shown.shape[0])
+                                  turn, zoom)
             except PoseError:
                 continue  # the first look has to do
         return cuts

@@ -80,7 +80,7 @@ def basin(model: CategoryModel, cases: Sequence[Case], presets: Mapping[str, Pre
         with torch.no_grad():
             said = model.encoder(case.image)
             made = synthesise(model, *model.generator.volume(said.mean), case.R, case.t,
-                              case.log_scale, case.focal, model.encoder.config.resolution)
+                              case.log_scale, case.focal, case.image.shape[-1])
             crops = {'own': (_own_crop(model, made), case.t, case.log_scale),
                      'held-out': (Observed.of(case.image, said), said.t, said.log_scale)}
         index = torch.zeros(len(ANGLES_DEG), dtype=torch.long)
@@ -139,8 +139,7 @@ def landscapes(model: CategoryModel, cases: Sequence[Case], count: int = 15) -> 
                 one = torch.zeros(count, dtype=torch.long)
                 seen = crop.pick(one)
                 made = synthesise(model, *volume, turn[k:k + count], place[k:k + count],
-                                  case.log_scale[one], case.focal[one],
-                                  model.encoder.config.resolution)
+                                  case.log_scale[one], case.focal[one], case.image.shape[-1])
                 for part, (_, term) in zip(parts, terms, strict=True):
                     part.append([round(float(x), 4) for x in term(made, seen)])
             planes[plane] = dict(zip(TERMS, parts, strict=True))

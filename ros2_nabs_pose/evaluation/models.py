@@ -23,19 +23,22 @@ COLUMNS = {
     'mask_iou_median': 'mask IoU', 'alpha_iou_median': 'alpha IoU', 'psnr_db_median': 'PSNR dB',
     'psnr_lit_db_median': 'PSNR dB, light removed', 'depth_error_median': 'depth error'}
 
+ROUNDS = 4
+"""Of validation, for figures that are published."""
+
 
 def measure_models(data: Path, backgrounds: Path | None, models: Path | None = None,
                    categories: Sequence[str] | None = None, sheets: Path | None = None,
                    progress: Callable[[str], None] = print,
-                   write_cards: bool = False) -> dict[str, Any]:
+                   write_cards: bool = False, rounds: int = ROUNDS) -> dict[str, Any]:
     """JSON-ready figures of every category that has a model and a folder in ``data``.
 
     sheets: folder for a picture a category: crop, mask, true view, synthesis and its depth.
     write_cards: the figures become those of the models' own cards, which averaged weights lack.
-    Raises PoseError where nothing can be measured.
+    rounds: of validation, each with other crops. Raises PoseError where nothing can be measured.
     """
     from ..training.instances import TrainingViews
-    from ..training.validate import sample_sheet, validate
+    from ..training.validate import CROPS, sample_sheet, validate
 
     folder = models or models_dir()
     paths = sorted(p for p in folder.glob('*.safetensors')
@@ -50,8 +53,8 @@ def measure_models(data: Path, backgrounds: Path | None, models: Path | None = N
         progress(f'measuring {path.stem}')
         model = load_model(path)
         held_out = TrainingViews.load(data / path.stem, backgrounds, 'validation')
-        figures = validate(model, held_out, model.card.symmetry == 'free_z')
-        found[path.stem] = {'instances': len(held_out.rgba),
+        figures = validate(model, held_out, model.card.symmetry == 'free_z', rounds)
+        found[path.stem] = {'instances': len(held_out.rgba), 'crops': rounds * CROPS,
                             'data_hash': held_out.fingerprint, **figures}
         if write_cards:
             model.card = replace(model.card, figures=figures)

@@ -17,7 +17,6 @@ from torch.nn import functional
 
 from .photograph import photographed
 from .surroundings import background_of, occluder_of, shade, uniform, with_others
-from ..core.encoder import at_size
 from ..core.generator import FRAME_MARGIN, pixel_line, warp_to_crop
 from ..core.rotations import rotation_facing, rotation_z
 from ..data.glass import BACKDROP
@@ -47,11 +46,6 @@ class Views:
         """(B, 4, S, S): colour over black, and the share of what lies behind that is not seen."""
         colour = self.stacked[:, :3] - BACKDROP * self.clear
         return torch.cat((colour.clamp_min(0.0), self.stacked[:, 3:4] - self.clear), 1)
-
-    def at_size(self, size_px: int) -> Views:
-        """These views, or what they are at half their resolution, S = ``size_px``."""
-        return replace(self, stacked=at_size(self.stacked, size_px),
-                       front=at_size(self.front, size_px), clear=at_size(self.clear, size_px))
 
 
 @dataclass(frozen=True)
@@ -160,11 +154,8 @@ def _bounds(alpha: Tensor, in_plane: Tensor) -> tuple[Tensor, Tensor]:
 def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64) -> Crops:
     """Crops as a detector would cut them from pictures of the views' objects.
 
-    Pictures are as large as the views: size_px, or twice that. What is told of them is for
-    size_px. backgrounds: (N, 3, H, W) uint8 clutter, or None for noise alone.
+    backgrounds: (N, 3, H, W) uint8 clutter, or None for noise alone.
     """
-    fine_px = views.stacked.shape[-1]
-    fine = fine_px // size_px
     batch = views.stacked.shape[0]
     like = views.stacked
     narrow = torch.randn(batch, device=like.device) * math.radians(14.0)
@@ -179,35 +170,30 @@ def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64) -> Crop
     # Each picture has its own exposure of the object; the generator does not see it.
     exposure = uniform((batch, 1, 1, 1), 0.8, 1.15, like)
     own_light = views.own_light()
-    placed = warp_to_crop(torch.cat((own_light, views.stacked[:, 3:4]), 1), in_plane, t, scale,
-                          fine_px)
-    small = views.at_size(size_px)
-    told = warp_to_crop(torch.cat((visible_points(small), small.front), 1), in_plane, t, scale,
-                        size_px)
+    placed = warp_to_crop(torch.cat((own_light, views.stacked[:, 3:4], visible_points(views),
+                                     views.front), 1), in_plane, t, scale, size_px)
     opaque, alpha = placed[:, 3:5].clamp(0.0, 1.0).split(1, 1)
-    background = with_others(background_of(backgrounds, batch, fine_px, like), own_light, scale)
+    background = with_others(background_of(backgrounds, batch, size_px, like), own_light, scale)
     # A soft dark shape under the object stands for its contact shadow.
-    reach = 4 * fine
-    shadow = functional.avg_pool2d(
-        functional.avg_pool2d(opaque, (2 * reach + 1, 1), 1, (reach, 0)), (1, 2 * reach + 1), 1,
-        (0, reach))
-    shadow = functional.pad(shadow, (0, 0, 5 * fine, 0))[:, :, :fine_px]
+    shadow = functional.avg_pool2d(functional.avg_pool2d(opaque, (9, 1), 1, (4, 0)),
+                                   (1, 9), 1, (0, 4))
+    shadow = functional.pad(shadow, (0, 0, 5, 0))[:, :, :size_px]
     depth_of_shadow = uniform((batch, 1, 1, 1), -0.5, 0.6, like).clamp_min(0.0)
     background = background * (1.0 - depth_of_shadow * shadow)
     image = background * (1.0 - opaque) + (placed[:, :3] * exposure).clamp(0.0, 1.0)
     image = image.clamp(0.0, 1.0)
     cover_colour, cover = occluder_of(backgrounds, own_light, scale, alpha)
     image = shade(image * (1.0 - cover) + cover_colour)
-    left = told * (1.0 - at_size(cover, size_px))
-    # What stands in front hides the front part, too.
-    front, front_left = (x[:, 3:].sum((1, 2, 3)) for x in (told, left))
+    left = placed[:, 5:] * (1.0 - cover)
     told = functional.avg_pool2d(left, 2)
+    # What stands in front hides the front part, too.
+    front, front_left = (x.sum((1, 2, 3)) for x in (placed[:, 8:], left[:, 3:]))
     front_visible = views.front_visible * torch.where(
         front > 0.5, front_left / front.clamp_min(0.5), torch.ones_like(front))
 
     cos, sin = torch.cos(in_plane), torch.sin(in_plane)
     zero, one = torch.zeros_like(cos), torch.ones_like(cos)
     turn = torch.stack((cos, -sin, zero, sin, cos, zero, zero, zero, one), 1).view(-1, 3, 3)
-    return Crops(image=photographed(image, fine), mask=at_size(alpha * (1.0 - cover), size_px), R=turn @ views.R_view,
+    return Crops(image=photographed(image), mask=alpha * (1.0 - cover), R=turn @ views.R_view,
                  t=t, log_scale=torch.log(scale), front_visible=front_visible,
                  points=told[:, :3], front=told[:, 3:])

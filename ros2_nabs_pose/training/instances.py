@@ -33,11 +33,8 @@ def fingerprint(*arrays: np.ndarray) -> str:
 
 def _smooth(picture: np.ndarray) -> np.ndarray:
     """A picture (S, S) or (S, S, 3) uint8 without grain, its edges kept."""
-    # The median takes single bright or dark paths away, the filter the rest of the grain. Larger
-    # pictures are rendered with fewer paths a pixel, not fewer an area.
-    fine = max(1, round(picture.shape[0] / 64))
-    return cv2.bilateralFilter(cv2.medianBlur(picture, 2 * fine + 1), 4 * fine + 1, 60.0,
-                               1.8 * fine)
+    # The median takes single bright or dark paths away, the filter the rest of the grain.
+    return cv2.bilateralFilter(cv2.medianBlur(picture, 3), 5, 60.0, 1.8)
 
 
 def clear_without_grain(clear: np.ndarray, rgba: np.ndarray) -> np.ndarray:
@@ -89,11 +86,6 @@ class TrainingViews:
     backgrounds: Tensor | None
     fingerprint: str
     recipe: dict[str, Any]
-
-    @property
-    def size_px(self) -> int:
-        """Edge of the views."""
-        return self.rgba.shape[2]
 
     @classmethod
     def load(cls, folder: Path, backgrounds: Path | None, split: str,

@@ -24,8 +24,6 @@ WARMTH = ((0.05, 0.10), (0.0, 0.03), (-0.12, 0.20))
 """Mean and spread of the log gains of red, green and blue: light indoors is often warm."""
 LONGEST_PX = 7.0
 """Of a motion's trace."""
-ENLARGED = 0.35
-"""Share of the crops of twice the resolution that are enlarged from pictures without it."""
 _LUMA = ((16, 11, 10, 16, 24, 40, 51, 61), (12, 12, 14, 19, 26, 58, 60, 55),
          (14, 13, 16, 24, 40, 57, 69, 56), (14, 17, 22, 29, 51, 87, 80, 62),
          (18, 22, 37, 56, 68, 109, 103, 77), (24, 35, 55, 64, 81, 104, 113, 92),
@@ -38,7 +36,7 @@ _TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, 
 def moved(image: Tensor, length_px: Tensor, angle: Tensor) -> Tensor:
     """Pictures (B, 3, S, S) that moved by (B,) pixels along (B,) rad while they were taken."""
     batch, channels, _, _ = image.shape
-    reach = int(length_px.max()) // 2 + 1
+    reach = int(LONGEST_PX) // 2 + 1
     line = torch.arange(-reach, reach + 1, device=image.device, dtype=image.dtype)
     cos, sin = torch.cos(angle).view(-1, 1, 1), torch.sin(angle).view(-1, 1, 1)
     along, across = line * cos + line.view(-1, 1) * sin, line.view(-1, 1) * cos - line * sin
@@ -81,9 +79,9 @@ def packed(image: Tensor, quality: Tensor) -> Tensor:
     return (rgb / 255.0).clamp(0.0, 1.0)
 
 
-def _blurred(image: Tensor, reach: int = 1) -> Tensor:
-    """Means over 3 x 3 pixels, or as far as ``reach`` on each side."""
-    return functional.avg_pool2d(functional.pad(image, (reach,) * 4, 'reflect'), 2 * reach + 1, 1)
+def _blurred(image: Tensor) -> Tensor:
+    """Means over 3 x 3 pixels."""
+    return functional.avg_pool2d(functional.pad(image, (1, 1, 1, 1), 'reflect'), 3, 1)
 
 
 def sharpened(image: Tensor, amount: Tensor) -> Tensor:
@@ -91,11 +89,11 @@ def sharpened(image: Tensor, amount: Tensor) -> Tensor:
     return (image + amount.view(-1, 1, 1, 1) * (image - _blurred(image))).clamp(0.0, 1.0)
 
 
-def _soft(image: Tensor, fine: int = 1) -> Tensor:
+def _soft(image: Tensor) -> Tensor:
     """Out of focus, moved, or enlarged from few pixels, each in some of the pictures."""
     batch, _, size, _ = image.shape
-    blurred = _blurred(image, fine)
-    blurrier = _blurred(blurred, fine)
+    blurred = _blurred(image)
+    blurrier = _blurred(blurred)
     amount = torch.rand(batch, 1, 1, 1, device=image.device) * 2.0
     amount = torch.where(torch.rand_like(amount) < IN_FOCUS, torch.zeros_like(amount), amount)
     soft = torch.where(amount < 1.0, image + amount * (blurred - image),
@@ -103,7 +101,7 @@ def _soft(image: Tensor, fine: int = 1) -> Tensor:
     some = torch.nonzero(torch.rand(batch, device=image.device) < MOVED)[:, 0]
     if len(some):
         soft = soft.index_copy(0, some, moved(
-            soft[some], fine * uniform((len(some),), 1.5, LONGEST_PX, image),
+            soft[some], uniform((len(some),), 1.5, LONGEST_PX, image),
             uniform((len(some),), 0.0, math.pi, image)))
     low = functional.interpolate(functional.avg_pool2d(soft, 2), size=size, mode='bilinear',
                                  align_corners=False)
@@ -117,34 +115,13 @@ def _white(image: Tensor) -> Tensor:
         :, :, None, None]
 
 
-def photographed(image: Tensor, fine: int = 1) -> Tensor:
-    """Pictures (B, 3, S, S) as a real camera takes and stores them.
-
-    fine: pixels along the side of one that this module's sizes are told in, 1 or 2. Where it is 2,
-    ``ENLARGED`` of the pictures come from crops of half the size and show no more than those.
-    """
-    if fine == 1:
-        return _taken(image, fine)
-    taken = torch.empty_like(image)
-    enlarged = torch.rand(len(image), device=image.device) < ENLARGED
-    whole, few = (torch.nonzero(x)[:, 0] for x in (~enlarged, enlarged))
-    if len(whole):
-        taken[whole] = _taken(image[whole], fine)
-    if len(few):
-        taken[few] = functional.interpolate(
-            _taken(functional.avg_pool2d(image[few], fine), 1), scale_factor=fine, mode='bilinear',
-            align_corners=False)
-    return taken
-
-
-def _taken(image: Tensor, fine: int) -> Tensor:
-    """Pictures (B, 3, S, S) of one resolution as a camera takes them; see ``photographed``."""
+def photographed(image: Tensor) -> Tensor:
+    """Pictures (B, 3, S, S) as a real camera takes and stores them."""
     batch, _, size, _ = image.shape
     gamma = torch.exp(uniform((batch, 1, 1, 1), -0.35, 0.35, image))
     gain = torch.exp(uniform((batch, 1, 1, 1), *EXPOSURE, image)) * _white(image)
-    soft = _soft(image.clamp(1e-4, 1.0) ** gamma * gain, fine)
-    # The mean over fine x fine pixels has the noise that is told.
-    noise = torch.randn_like(soft) * fine * MOST_NOISE * torch.rand_like(gain[:, :1]) ** 3
+    soft = _soft(image.clamp(1e-4, 1.0) ** gamma * gain)
+    noise = torch.randn_like(soft) * MOST_NOISE * torch.rand_like(gain[:, :1]) ** 3
     taken = (soft + noise).clamp(0.0, 1.0)
     edges = uniform((batch,), 0.1, 0.8, image) * (torch.rand_like(gain[:, 0, 0, 0]) < SHARPENED)
     taken = sharpened(taken, edges)

@@ -34,8 +34,6 @@ from ..core.types import PoseError
 
 DRAWN_VIEWS = 2
 """Crops of each instance whose codes are drawn where the encoder alone is trained."""
-DETAIL = 16
-"""Channels of an encoder's path for details (``EncoderConfig.detail``)."""
 
 
 @dataclass(frozen=True)
@@ -68,20 +66,6 @@ class TrainConfig:
     tensorboard: bool = False
 
 
-def encoder_for(config: EncoderConfig, size_px: int) -> EncoderConfig:
-    """Sizes of an encoder that makes use of views of ``size_px``: with details where they show any.
-
-    PoseError where they are neither of the crops' size nor of twice that.
-    """
-    if size_px == config.resolution:
-        return config
-    if size_px == 2 * config.resolution:
-        return replace(config, detail=config.detail or DETAIL)
-    raise PoseError(f'The views are of {size_px} pixels: render them with --size '
-                    f'{config.resolution}, or {2 * config.resolution} for an encoder that looks at '
-                    'details.')
-
-
 class Trainer:
     """Holds the two models (trained and averaged), the optimiser and the data of one run."""
 
@@ -96,7 +80,6 @@ class Trainer:
         self.device = torch.device(self.engine.device)
         # From the start, since what a model has learned from decides how it is read.
         card = dataclasses.replace(card, training=dataclasses.asdict(config))
-        encoder = encoder_for(encoder or EncoderConfig(), data.size_px)
         self.model = CategoryModel(Generator(generator), Encoder(encoder), card).to(self.device)
         self.average = CategoryModel(Generator(generator), Encoder(encoder), card).to(self.device)
         self.average.load_state_dict(self.model.state_dict())
@@ -104,6 +87,9 @@ class Trainer:
         sizes = self.model.generator.config
         self.teacher = CleanEncoder(sizes.latent_dim,
                                     colour_dims=sizes.colour_dims).to(self.device)
+        if data.rgba.shape[2] != sizes.resolution:
+            raise PoseError(f'The views are of {data.rgba.shape[2]} pixels: render them with '
+                            f'--size {sizes.resolution}.')
         self.encoder_only = config.only == 'encoder'
         if config.only:
             self.model.generator.requires_grad_(False)
@@ -176,12 +162,10 @@ class Trainer:
         """All weighted terms for instances ``index`` (I,) and their views (I * V)."""
         count, group = len(index), len(views.R_view) // len(index)
         views, center = self.augmented(index, views)
-        size_px = self.model.generator.config.resolution
-        shown, views = views, views.at_size(size_px)
         mean, logvar = self.taught(views, not self.encoder_only)
         said = crops = None
         if self.config.only != 'teacher':
-            crops = compose(shown, self.data.backgrounds, size_px)
+            crops = compose(views, self.data.backgrounds)
             with self.engine.autocast():
                 said = full_precision(self.model.encoder(crops.image))
             if self.encoder_only:
@@ -286,15 +270,9 @@ class Trainer:
         else:
             state = torch.load(path, map_location=self.device, weights_only=True)
         try:
-            # A trained encoder says the same with a path for details that is new.
-            fresh = {k: v for k, v in self.model.state_dict().items()
-                     if k.startswith('encoder.detail.')}
-            if not fresh and any(k.startswith('encoder.detail.') for k in state['average']):
-                raise PoseError(f'The encoder of {path} looks at details, which these views do not '
-                                f'show: render them with --size {2 * self.data.size_px}.')
             for part, name in ((self.model, 'average'), (self.average, 'average'),
                                (self.teacher, 'teacher')):
-                part.load_state_dict({**(fresh if name == 'average' else {}), **state[name]})
+                part.load_state_dict(state[name])
         except (KeyError, RuntimeError) as error:
             raise PoseError(f'{path} does not fit this model: '
                             f'{str(error).splitlines()[0]}') from error

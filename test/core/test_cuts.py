@@ -2,7 +2,6 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 import math
 
-import cv2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -71,25 +70,6 @@ def test_mask_and_depth_turn_with_the_picture():
     assert cut.mask[40:, 10:54].min() == 1.0 and cut.mask[:24].max() == 0.0
     assert cut.depth_m[40:, 10:54] == pytest.approx(2.0, rel=0.15)
     assert cut.depth_m[:24] == pytest.approx(1.0, rel=0.15)
-
-
-@pytest.mark.parametrize('turn', [0.0, 0.7])
-def test_an_encoder_may_be_shown_twice_the_pixels_of_the_same_view(turn):
-    image = np.random.default_rng(1).integers(0, 255, (480, 640, 3), dtype=np.uint8)
-    mask = np.ones((480, 640), np.uint8)
-    cut = cut_out(Frame(image, CAMERA, None, [mask]), 0, BOX, 64, turn_rad=turn, shown_px=128)
-    assert cut.shown.shape == (128, 128, 3) and cut.rgb.shape == (64, 64, 3)
-    assert cut.valid.shape == cut.mask.shape == (64, 64)
-    np.testing.assert_allclose(
-        cut.rgb, cut.shown.reshape(64, 2, 64, 2, 3).mean((1, 3)), atol=1e-5)
-    # The view is that of the small picture, and it shows the same place.
-    plain = cut_out(Frame(image, CAMERA), 0, BOX, 64, turn_rad=turn)
-    assert cut.view.size_px == 64 and cut.view.focal_px == plain.view.focal_px
-    assert plain.shown is plain.rgb
-    blurred = cv2.GaussianBlur(image, (0, 0), 6.0)
-    small, fine = (cut_out(Frame(blurred, CAMERA), 0, BOX, 64, turn_rad=turn, shown_px=px).rgb
-                   for px in (None, 128))
-    np.testing.assert_allclose(fine, small, atol=0.01)
 
 
 @pytest.mark.parametrize('turn', [0.0, math.pi / 2, -math.pi / 4, 2.0])

@@ -51,10 +51,11 @@ def rendered(tmp_path):
 def test_every_figure_is_measured_and_a_sheet_drawn(rendered):
     before = (rendered / 'models/mug.safetensors').read_bytes()
     report = measure_models(rendered / 'data', None, rendered / 'models',
-                            sheets=rendered / 'sheets', progress=lambda line: None)
+                            sheets=rendered / 'sheets', progress=lambda line: None, rounds=2)
     figures = report['categories']['mug']
     assert set(COLUMNS) <= set(figures)
     assert 0.0 <= figures['mask_iou_median'] <= 1.0 and figures['instances'] > 0
+    assert figures['crops'] == 768
     # Removing gain and bias can only bring the colours nearer.
     assert figures['psnr_lit_db_median'] > figures['psnr_db_median']
     assert (rendered / 'models/mug.safetensors').read_bytes() == before
@@ -64,12 +65,13 @@ def test_every_figure_is_measured_and_a_sheet_drawn(rendered):
 def test_cards_are_written_when_asked_for(rendered):
     path = rendered / 'models/mug.safetensors'
     command = ['benchmark', 'models', '--data', str(rendered / 'data'), '--models',
-               str(path.parent), '--json', str(rendered / 'm.json'), '--write-cards']
+               str(path.parent), '--json', str(rendered / 'm.json'), '--write-cards',
+               '--rounds', '1']
     assert main(command) == 0
     measured = json.loads((rendered / 'm.json').read_text())['categories']['mug']
     model = load_model(path)
     assert model.card.figures == {k: v for k, v in measured.items()
-                                  if k not in ('instances', 'data_hash')}
+                                  if k not in ('instances', 'crops', 'data_hash')}
     assert float(model.generator.to_image.bias[3].detach()) == 3.0
 
 

@@ -1,6 +1,5 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-from dataclasses import replace
 import importlib.util
 import json
 from pathlib import Path
@@ -37,10 +36,10 @@ def average():
     return module.average
 
 
-def weights(path, value, category='mug', command='', detail=0):
+def weights(path, value, category='mug', command=''):
     card = ModelCard(category, 'none', 'handle', SizePrior((0.1, 0.1, 0.1), 0.08, 0.01),
                      figures={'mask_iou_median': 0.5}, training={'command': command})
-    model = CategoryModel(Generator(SIZES[0]), Encoder(replace(SIZES[1], detail=detail)), card)
+    model = CategoryModel(Generator(SIZES[0]), Encoder(SIZES[1]), card)
     model.load_state_dict({k: torch.full_like(v, value) for k, v in model.state_dict().items()})
     save_model(model, path)
     return path
@@ -56,18 +55,6 @@ def test_weights_are_the_mean_and_the_card_says_of_what(average, tmp_path):
     assert model.card.training == {'command': 'second', 'averaged_with': 'first',
                                    'average_share': 0.5}
     assert model.card.figures == {}
-
-
-def test_an_encoder_that_looks_at_no_details_says_nothing_of_them(average, tmp_path):
-    """What the other one's path for details adds is weighed; the rest of it stays as it is."""
-    average(weights(tmp_path / 'a', 1.0), weights(tmp_path / 'b', 2.0, detail=4), tmp_path / 'c',
-            0.25)
-    mean = load_model(tmp_path / 'c').state_dict()
-    assert mean['encoder.detail.conv1.weight'].unique().tolist() == [0.5]
-    assert mean['encoder.detail.conv0.weight'].unique().tolist() == [2.0]
-    assert mean['encoder.down0.conv.weight'].unique().tolist() == [1.25]
-    with pytest.raises(PoseError, match='layers of other sizes'):
-        average(tmp_path / 'b', tmp_path / 'a', tmp_path / 'd')
 
 
 def refiner(path, value, categories=('mug',)):

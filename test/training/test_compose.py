@@ -29,7 +29,7 @@ def discs(count=12, size=64, clear=0.0, brightest=0.9):
 @pytest.fixture()
 def plain(monkeypatch):
     """Crops without light effects, occluders, neighbours or a camera."""
-    monkeypatch.setattr(composing, 'photographed', lambda image, fine: image)
+    monkeypatch.setattr(composing, 'photographed', lambda image: image)
     monkeypatch.setattr(composing, 'shade', lambda image: image)
     monkeypatch.setattr(surroundings, 'BESIDE', 0.0)
     monkeypatch.setattr(surroundings, 'IN_FRONT', 0.0)
@@ -286,49 +286,3 @@ def test_a_camera_keeps_pictures_in_range_and_leaves_none_as_it_was():
     assert taken.shape == image.shape and torch.isfinite(taken).all()
     assert float(taken.min()) >= 0.0 and float(taken.max()) <= 1.0
     assert ((taken - image).abs().mean((1, 2, 3)) > 1e-3).all()
-
-
-@pytest.mark.parametrize('shift', [0, 1])
-def test_a_fine_crop_is_the_small_one_with_more_in_it(plain, shift):
-    """Views at twice the resolution: all that is told stays, pictures have twice the pixels."""
-    large = discs(size=128)
-    torch.manual_seed(21 + shift)
-    crops = compose(large, None)
-    torch.manual_seed(21 + shift)
-    small = compose(large.at_size(64), None)
-    assert crops.image.shape == (12, 3, 128, 128) and small.image.shape == (12, 3, 64, 64)
-    assert crops.mask.shape == small.mask.shape and crops.points.shape == small.points.shape
-    # The same place, size and rotation were drawn, but for the outline's last half pixel, which
-    # the box is put around; noise behind the object is another.
-    for name in ('R', 't', 'log_scale', 'front_visible'):
-        torch.testing.assert_close(getattr(crops, name), getattr(small, name), atol=0.03, rtol=0.0)
-    torch.testing.assert_close(crops.mask.sum((1, 2, 3)), small.mask.sum((1, 2, 3)), atol=0.0,
-                               rtol=0.06)
-    inside = ((crops.mask > 0.999) & (small.mask > 0.999)).expand(-1, 3, -1, -1)
-    told = inside[:, :, ::2, ::2] & inside[:, :, 1::2, 1::2]
-    torch.testing.assert_close(crops.points[told], small.points[told], atol=0.06, rtol=0.0)
-    pooled = torch.nn.functional.avg_pool2d(crops.image, 2)
-    torch.testing.assert_close(pooled[inside], small.image[inside], atol=1e-3, rtol=0.0)
-
-
-def test_a_fine_picture_is_as_noisy_once_it_is_made_small():
-    torch.manual_seed(22)
-    grey = torch.full((400, 3, 128, 128), 0.5)
-    noise = []
-    for taken in (torch.nn.functional.avg_pool2d(photograph.photographed(grey, 2), 2),
-                  photograph.photographed(grey[..., :64, :64])):
-        noise.append(float((taken - taken.mean((2, 3), keepdim=True)).square().mean().sqrt()))
-    assert noise[0] == pytest.approx(noise[1], rel=0.25)
-
-
-def test_a_share_of_the_fine_pictures_is_enlarged_from_small_ones(monkeypatch):
-    monkeypatch.setattr(photograph, '_taken', lambda image, fine: image)
-    torch.manual_seed(23)
-    image = torch.rand(200, 3, 32, 32)
-    taken = photograph.photographed(image, 2)
-    whole = (taken == image).flatten(1).all(1)
-    assert 0.27 < float((~whole).float().mean()) < 0.43
-    enlarged = torch.nn.functional.interpolate(
-        torch.nn.functional.avg_pool2d(image, 2), scale_factor=2, mode='bilinear',
-        align_corners=False)
-    torch.testing.assert_close(taken[~whole], enlarged[~whole])

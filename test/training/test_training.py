@@ -158,43 +158,6 @@ def test_training_the_encoder_alone_leaves_the_generator_and_its_codes_as_they_a
     assert 'head.weight' in moved and 'down0.conv.weight' in moved and 'look.0.weight' in moved
 
 
-def test_views_of_twice_the_size_give_a_trained_encoder_a_path_for_details(tmp_path):
-    """It says the same at first, learns from them, and is not trained on without them."""
-    config = TrainConfig('mug', 'd', None, 'r', 'o', instances=2, views=3, warmup=1)
-    small, large = tiny_views(4, 6), tiny_views(4, 6, 128)
-    parent = Trainer(config, small, small.card('mug'), TINY_GENERATOR, TINY_ENCODER)
-    parent.train_step()
-    parent.save_state(tmp_path / 'state.pt')
-    child = Trainer(replace(config, only='encoder'), large, large.card('mug'), TINY_GENERATOR,
-                    TINY_ENCODER)
-    child.begin_from(tmp_path / 'state.pt')
-    assert parent.average.encoder.config.shown_px == 64
-    assert child.average.encoder.config.shown_px == 128
-    crops = torch.rand(5, 3, 128, 128, generator=torch.Generator().manual_seed(3))
-
-    def said(trainer, crops):
-        with torch.no_grad():
-            return trainer.average.eval().encoder(crops)
-
-    pooled = torch.nn.functional.avg_pool2d(crops, 2)
-    for name, value in vars(said(parent, pooled)).items():
-        torch.testing.assert_close(getattr(said(child, crops), name), value)
-    assert all(torch.equal(a, b) for a, b in zip(child.model.state_dict().values(),
-                                                 child.average.state_dict().values(), strict=True))
-    for _ in range(3):
-        child.train_step()
-    # Two crops that differ only in what half the resolution does not show.
-    other = crops.view(5, 3, 64, 2, 64, 2).flip(3).reshape(5, 3, 128, 128)
-    torch.testing.assert_close(torch.nn.functional.avg_pool2d(other, 2), pooled)
-    assert float((said(child, crops).points - said(child, other).points).abs().max()) > 1e-5
-    child.save_state(tmp_path / 'child.pt')
-    with pytest.raises(PoseError, match='looks at details, .* --size 128'):
-        parent.begin_from(tmp_path / 'child.pt')
-    odd = tiny_views(4, 6, 96)
-    with pytest.raises(PoseError, match='96 pixels: render them with --size 64, or 128'):
-        Trainer(config, odd, odd.card('mug'), TINY_GENERATOR, TINY_ENCODER)
-
-
 @pytest.mark.parametrize('symmetry', ['none', 'free_z'])
 def test_codes_that_are_read_are_judged_by_what_they_draw_at_the_true_pose(symmetry):
     """Of the first crops of each instance; nothing is to be paid where a drawing is the view."""
@@ -327,6 +290,13 @@ def test_an_encoder_that_says_the_truth_pays_little():
     assert 'azimuth' not in round_terms
     # A round object's points are told in its facing frame, so here they are turned.
     assert float(round_terms['points']) > 0.5
+
+
+def test_views_of_another_size_than_the_generators_are_refused():
+    views = tiny_views(2, 3, 96)
+    with pytest.raises(PoseError, match='96 pixels: render them with --size 64'):
+        Trainer(TrainConfig('mug', 'd', None, 'r', 'o'), views, views.card('mug'), TINY_GENERATOR,
+                TINY_ENCODER)
 
 
 def test_learning_rate_warms_up_and_comes_down():
