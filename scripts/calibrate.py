@@ -42,7 +42,7 @@ from ros2_nabs_pose.training.compose import compose, FRONT_SEEN
 from ros2_nabs_pose.training.instances import TrainingViews
 from ros2_nabs_pose.training.validate import upright
 
-BATCHES = 6
+BATCHES = 15
 SEED = 5
 
 

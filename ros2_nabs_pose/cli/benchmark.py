@@ -14,7 +14,7 @@ from typing import Any, TYPE_CHECKING
 from . import benchmark_fit, benchmark_gap, benchmark_readings
 from .arguments import positive
 from .reports import table, tell_frames, tell_line, text, write_report
-from ..evaluation import TRUTHS
+from ..evaluation import ROUNDS, TRUTHS
 
 if TYPE_CHECKING:
     from ..evaluation.sets import EvaluationSet
@@ -85,8 +85,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     models.add_argument('--write-cards', action='store_true',
                         help="write the figures into the models' own cards, too: averaged weights "
                         'have none')
-    models.add_argument('--rounds', type=positive, default=4, metavar='N',
-                        help='of 384 crops a category (default: 4)')
+    models.add_argument('--rounds', type=positive, default=ROUNDS, metavar='N',
+                        help='of 384 crops a category each (default: %(default)s)')
     models.add_argument('--json', type=Path, metavar='OUT', help='write the report here')
     node = kinds.add_parser(
         'node', help='the ROS node under a camera and a late detector', epilog=NODE_EXAMPLES,

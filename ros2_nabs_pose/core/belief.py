@@ -11,12 +11,12 @@ import numpy as np
 MIN_OUTLINE = 0.5
 """Overlap of synthesised outline and mask below which a pose is not believed in."""
 
-CONFIDENCE = (-5.07, 5.34, -0.5, 1.19)
+CONFIDENCE = (-2.33, 1.12, -0.5, 1.66)
 """Bias, weights of the outline's overlap, the yaw's spread (1 / rad), the worth's log odds."""
 UNREFINED = (-6.17, 8.84, -1.58)
 """The first three where no refiner knows the category."""
 
-AXIS_SPREAD = (-1.72, -0.32)
+AXIS_SPREAD = (-1.78, -0.26)
 """Log of the axis' spread (rad, about each direction across) at even odds, and by log odds of the
 confidence; scripts/calibrate.py's as well."""
 UNREFINED_AXIS_SPREAD = (-1.3, -0.66)

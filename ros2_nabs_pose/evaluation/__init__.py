@@ -4,3 +4,5 @@
 
 TRUTHS = ('mask', 'start', 'size', 'code')
 """Parts of the truth that ``evaluation.truth`` can put into an estimate."""
+ROUNDS = 4
+"""Of validation (``training.validate``), for figures that are published."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from . import ROUNDS
 from ..core.checkpoint import load_model, save_model
 from ..core.types import PoseError
 from ..resources import models_dir
@@ -22,9 +23,6 @@ COLUMNS = {
     'standing_best4_within_20_deg': 'standing, best of 4', 'axis_median_deg': 'axis, median deg',
     'mask_iou_median': 'mask IoU', 'alpha_iou_median': 'alpha IoU', 'psnr_db_median': 'PSNR dB',
     'psnr_lit_db_median': 'PSNR dB, light removed', 'depth_error_median': 'depth error'}
-
-ROUNDS = 4
-"""Of validation, for figures that are published."""
 
 
 def measure_models(data: Path, backgrounds: Path | None, models: Path | None = None,
@@ -53,6 +51,7 @@ def measure_models(data: Path, backgrounds: Path | None, models: Path | None = N
         progress(f'measuring {path.stem}')
         model = load_model(path)
         held_out = TrainingViews.load(data / path.stem, backgrounds, 'validation')
+        held_out.require_size(model.generator.config.resolution)
         figures = validate(model, held_out, model.card.symmetry == 'free_z', rounds)
         found[path.stem] = {'instances': len(held_out.rgba), 'crops': rounds * CROPS,
                             'data_hash': held_out.fingerprint, **figures}

@@ -87,6 +87,12 @@ class TrainingViews:
     fingerprint: str
     recipe: dict[str, Any]
 
+    def require_size(self, size_px: int) -> None:
+        """PoseError in one sentence where the views are of another edge than ``size_px``."""
+        if self.rgba.shape[2] != size_px:
+            raise PoseError(f'The views are of {self.rgba.shape[2]} pixels: render them with '
+                            f'--size {size_px}.')
+
     @classmethod
     def load(cls, folder: Path, backgrounds: Path | None, split: str,
              device: str = 'cpu') -> TrainingViews:

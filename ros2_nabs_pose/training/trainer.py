@@ -72,6 +72,7 @@ class Trainer:
     def __init__(self, config: TrainConfig, data: TrainingViews, card: ModelCard,
                  generator: GeneratorConfig | None = None,
                  encoder: EncoderConfig | None = None, engine: Engine | None = None) -> None:
+        data.require_size((generator or GeneratorConfig()).resolution)
         torch.manual_seed(config.seed)
         self.engine = engine or Engine(config.device, config.precision)
         self.config = config
@@ -87,9 +88,6 @@ class Trainer:
         sizes = self.model.generator.config
         self.teacher = CleanEncoder(sizes.latent_dim,
                                     colour_dims=sizes.colour_dims).to(self.device)
-        if data.rgba.shape[2] != sizes.resolution:
-            raise PoseError(f'The views are of {data.rgba.shape[2]} pixels: render them with '
-                            f'--size {sizes.resolution}.')
         self.encoder_only = config.only == 'encoder'
         if config.only:
             self.model.generator.requires_grad_(False)

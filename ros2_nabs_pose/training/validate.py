@@ -27,7 +27,7 @@ from ..core.starts import first_rotations
 
 INSTANCES, VIEWS, BATCHES = 8, 4, 12
 CROPS = INSTANCES * VIEWS * BATCHES
-"""That one round of validation looks at."""
+"""Crops that one round of validation looks at; those with a hidden front do not all count."""
 SEED = 20
 STANDING_RAD = math.radians(30.0)
 
@@ -150,7 +150,8 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
             return axis_errors(proposals, R)
         return torch.rad2deg(geodesic_angle(proposals, R[:, None].expand_as(proposals)))
 
-    examples = (x for k in range(rounds) for x in _examples(model, data, BATCHES, SEED + k))
+    examples = (example for place in range(rounds)
+                for example in _examples(model, data, BATCHES, SEED + place))
     for example in examples:
         views, crops, proposals, drawn = (example.views, example.crops, example.proposals,
                                           example.drawn)

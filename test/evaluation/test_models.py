@@ -1,5 +1,6 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
+from dataclasses import replace
 import json
 
 import numpy as np
@@ -73,6 +74,27 @@ def test_cards_are_written_when_asked_for(rendered):
     assert model.card.figures == {k: v for k, v in measured.items()
                                   if k not in ('instances', 'crops', 'data_hash')}
     assert float(model.generator.to_image.bias[3].detach()) == 3.0
+
+
+def test_views_of_another_size_are_refused_with_a_sentence(rendered, monkeypatch):
+    from ros2_nabs_pose.training.instances import TrainingViews
+
+    real = TrainingViews.load
+
+    def half(*args):
+        views = real(*args)
+        return replace(views, rgba=views.rgba[:, :, ::2, ::2])
+
+    monkeypatch.setattr(TrainingViews, 'load', half)
+    with pytest.raises(PoseError, match='32 pixels: render them with --size 64'):
+        measure_models(rendered / 'data', None, rendered / 'models', progress=lambda line: None)
+
+
+@pytest.mark.parametrize('rounds', ['0', '-1', 'many'])
+def test_rounds_must_be_a_number_above_0(rendered, capsys, rounds):
+    with pytest.raises(SystemExit):
+        main(['benchmark', 'models', '--data', str(rendered / 'data'), '--rounds', rounds])
+    assert '--rounds' in capsys.readouterr().err
 
 
 def test_without_data_it_says_what_to_render(rendered, capsys):

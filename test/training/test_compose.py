@@ -112,6 +112,22 @@ def test_what_stands_in_front_hides_no_more_than_it_may_and_is_a_thing_or_a_stri
     assert any(flat) and not all(flat)
 
 
+def test_a_strip_in_front_is_filled_with_a_picture(monkeypatch):
+    monkeypatch.setattr(surroundings, 'IN_FRONT', 1.0)
+    torch.manual_seed(24)
+    views, white = discs(120), torch.full((2, 3, 20, 20), 255, dtype=torch.uint8)
+    behind = surroundings.background_of(white, 60, 32, views.stacked)
+    assert float(behind.min()) >= 0.0 and float(behind.max()) <= 1.0 + 1e-6
+    assert 0.6 < float((behind > 0.999).flatten(1).all(1).float().mean()) < 0.95
+    colour, cover = surroundings.occluder_of(white, views.own_light(), torch.full((120,), 0.7),
+                                             views.stacked[:, 3:4])
+    assert float(colour.min()) >= 0.0 and float((colour - cover).max()) < 1e-5  # premultiplied
+    # Of what is drawn in front, a good part is white all over: strips, but for those with noise.
+    drawn = [colour[b][:, cover[b, 0] > 0.99] for b in range(120) if (cover[b] > 0.99).sum() > 20]
+    filled = sum(bool((x > 0.98).all()) for x in drawn)
+    assert 0.2 < filled / len(drawn) < 0.7
+
+
 def test_neighbours_are_other_objects_of_the_batch():
     torch.manual_seed(7)
     views = discs()

@@ -8,6 +8,7 @@ import torch
 
 from ros2_nabs_pose.core.encoder import Encoding
 from ros2_nabs_pose.core.starts import TILTS_RAD
+from ros2_nabs_pose.training import validate as validating
 from ros2_nabs_pose.training.validate import read_as_fitted
 
 
@@ -78,3 +79,20 @@ def test_what_spins_freely_is_proposed_with_other_tilts():
     apart = torch.rad2deg(torch.arccos((axes @ axes[0]).clamp(-1.0, 1.0)))
     assert apart.tolist() == pytest.approx([0.0] + [math.degrees(abs(t)) for t in TILTS_RAD[1:4]],
                                            abs=0.05)
+
+
+def test_every_round_looks_at_other_crops_and_the_first_at_those_of_one(monkeypatch):
+    seeds = []
+
+    def examples(model, data, batches, seed):
+        seeds.append((batches, seed))
+        return []
+
+    monkeypatch.setattr(validating, '_examples', examples)
+    for name in ('_median', '_share'):  # of nothing
+        monkeypatch.setattr(validating, name, lambda *values: math.nan)
+    validating.validate(model_of(None), None, False)
+    first = list(seeds)
+    validating.validate(model_of(None), None, False, rounds=3)
+    assert len(first) == 1 and seeds[1] == first[0] and len(set(seeds)) == 3
+    assert validating.CROPS == 384

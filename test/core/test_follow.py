@@ -1,0 +1,84 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from ros2_nabs_pose.core.crop import make_view
+from ros2_nabs_pose.core.cuts import Cut, ZOOMS
+from ros2_nabs_pose.core.follow import followed
+from ros2_nabs_pose.core.rotations import exp_so3, rotation_z
+from ros2_nabs_pose.core.tracks import Track
+from ros2_nabs_pose.core.types import (
+    Box,
+    Intrinsics,
+    PoseEstimate,
+    SCALE_CATEGORY_MEAN,
+    SCALE_DEPTH,
+)
+
+BOX = Box(400.0, 100.0, 520.0, 260.0, 'mug')
+VIEW = make_view(Intrinsics(520.0, 520.0, 319.5, 239.5, 640, 480), BOX, 64)
+R_CROP = exp_so3(torch.tensor([0.3, -0.2, 0.5], dtype=torch.float64))
+READ, FITTED, FORMER = (np.full(3, value) for value in (1.0, 2.0, 5.0))
+
+
+def cut_of(track=None, turn_rad=0.0, zoom=1.0):
+    blank = np.zeros((64, 64, 3), np.float32)
+    return Cut(0, BOX, VIEW, blank, blank[..., 0], None, None, track, turn_rad, zoom)
+
+
+def estimate(scale_source=SCALE_CATEGORY_MEAN, reach=0.5):
+    """A fit whose drawing reaches so far from the crop's middle, in half widths."""
+    line = (np.arange(64) + 0.5) / 32.0 - 1.0
+    drawn = np.zeros((64, 64, 4), np.float32)
+    drawn[..., 3] = (np.abs(line) < reach) & (np.abs(line)[:, None] < reach)
+    T = np.eye(4)
+    T[:3, :3] = exp_so3(torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64)).numpy()
+    return PoseEstimate(
+        'mug', 'a', BOX, T, np.ones(3), np.zeros(3), 0.9, np.eye(6), scale_source, 0.1, 3, True,
+        0.05, FITTED, VIEW, drawn[..., :3], drawn, radius_m=0.07)
+
+
+def track(zoom=1.0, radius_m=None):
+    return Track('a', BOX, np.eye(3), FORMER, 1.0, np.eye(3), radius_m=radius_m, zoom=zoom)
+
+
+def test_a_first_sight_begins_a_track():
+    begun = followed(cut_of(), estimate(), R_CROP, READ, False, 2.0)
+    assert (begun.track_id, begun.seen, begun.stamp_s, begun.turned, begun.zoom) == (
+        'a', 1, 2.0, False, 1.0)
+    np.testing.assert_allclose(begun.R_allocentric, R_CROP.numpy())
+    np.testing.assert_allclose(begun.R_cam_obj, estimate().T_cam_obj[:3, :3])
+    assert begun.latent is FITTED and begun.radius_m is None
+
+
+@pytest.mark.parametrize('kept, code', [(True, READ), (False, FITTED)])
+def test_what_the_frame_alone_reads_joins_the_track_unless_a_challenger_won(kept, code):
+    later = followed(cut_of(track()), estimate(), R_CROP, READ, kept, 2.0)
+    np.testing.assert_allclose(later.latent, FORMER + 0.5 * (code - FORMER))
+    assert later.seen == 2
+
+
+def test_a_turned_crop_is_remembered_straight_and_as_close_as_the_drawing_fits():
+    turned = followed(cut_of(track(zoom=1.1), 0.8, 1.1), estimate(), R_CROP, READ, True, 2.0)
+    np.testing.assert_allclose(
+        turned.R_allocentric,
+        (rotation_z(torch.tensor(-0.8, dtype=torch.float64)) @ R_CROP).numpy())
+    # The outermost pixel's far edge lies at half the crop's half width, and a crop is 1.4 wide.
+    assert turned.turned and turned.zoom == pytest.approx(1.1 / (1.4 * 0.5))
+    far = followed(cut_of(track(), 0.8, 1.0), estimate(reach=0.1), R_CROP, READ, True, 2.0)
+    assert far.zoom == ZOOMS[1]
+    # Once it stands, the crop's zoom waits for the next time.
+    stood = followed(cut_of(track(zoom=1.3)), estimate(), R_CROP, READ, True, 2.0)
+    assert not stood.turned and stood.zoom == 1.3
+    assert math.isclose(np.linalg.det(turned.R_allocentric), 1.0, abs_tol=1e-9)
+
+
+def test_a_radius_is_remembered_where_depth_told_it():
+    measured = followed(cut_of(track(radius_m=0.05)), estimate(SCALE_DEPTH), R_CROP, READ, True,
+                        2.0)
+    guessed = followed(cut_of(track(radius_m=0.05)), estimate(), R_CROP, READ, True, 2.0)
+    assert measured.radius_m == 0.07 and guessed.radius_m == 0.05
