@@ -20,7 +20,7 @@ from .matching import Match
 from .outputs import Outputs
 from .parameters import Parameters
 from .status import FrameStatistics, FrameTimes
-from .worker import be_nicer, Worker
+from .worker import be_nicer, wait_briefly, Worker
 
 
 class Processing:
@@ -75,14 +75,13 @@ class Processing:
     # Worker's thread.
 
     def _load(self) -> Any:
+        wait_briefly()
         # Imported here, so that the node answers while torch loads.
         import torch
 
         from .core.pipeline import PosePipeline
 
         parameters = self._settings()
-        # Threads of a fit that wait for each other spin a while. Sleeping (OMP_WAIT_POLICY=PASSIVE)
-        # made a fit half as long again; being nice leaves the cores to others, too.
         be_nicer(parameters.fit_niceness)
         torch.set_num_threads(parameters.num_threads or min(4, os.cpu_count() or 1))
         pipeline = PosePipeline.load(

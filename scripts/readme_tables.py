@@ -98,8 +98,9 @@ def speed(folder: Path) -> str:
 
 
 def node(folder: Path) -> str:
-    """The node.json that ``nabs-pose benchmark node`` left."""
+    """The node.json that ``nabs-pose benchmark node`` left, and node-busy.json (``--busy 1``)."""
     f: dict[str, Any] = json.loads((folder / 'node.json').read_text())
+    busy: dict[str, Any] = json.loads((folder / 'node-busy.json').read_text())
     outside, said = (f['latency_ms'][key] for key in ('outside', 'diagnostics'))
     stages, call, memory = f['stages_ms'], f['parameter_call_ms'], f['memory_mb']
     return table([f'node under load, {f["seconds"]:.0f} s', ''], [
@@ -116,7 +117,9 @@ def node(folder: Path) -> str:
         ['parameter calls during fits: median, longest',
          f"{number(call['median'], 0)}, {number(call['max'], 0)} ms"],
         ['resident memory; growth after the warm-up',
-         f"{number(memory['end'], 0)}; {number(memory['growth'], 1)} MB"]])
+         f"{number(memory['end'], 0)}; {number(memory['growth'], 1)} MB"],
+        ['beside a process that never rests: answered frames a second; fit (median)',
+         f"{number(busy['rate_hz'], 1)}; {number(busy['stages_ms']['fit']['median'], 0)} ms"]])
 
 
 def parameters(folder: Path) -> str:

@@ -93,6 +93,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     node.add_argument('--bag', type=Path, metavar='BAG', help='default: the bag of the demo')
     node.add_argument('--seconds', type=float, default=30.0, help='how long (default: 30)')
+    node.add_argument('--busy', type=int, default=0, metavar='N',
+                      help='processes beside it that never rest, as a detector does (default: 0)')
     node.add_argument('--preset', default='cold', help='effort of the fit (default: cold)')
     node.add_argument('--device', default='cpu', help='cpu or cuda')
     node.add_argument('--json', type=Path, metavar='OUT', help='write the report here')
@@ -213,7 +215,7 @@ def run_node(args: argparse.Namespace) -> int:
     except ImportError as error:
         raise PoseError(f'benchmark node needs ROS 2: {error}') from error
     figures = node_figures.measure(args.bag or demo_bag(), args.seconds, [
-        f'preset:={args.preset}', f'device:={args.device}'])
+        f'preset:={args.preset}', f'device:={args.device}'], args.busy)
     print(node_figures.table(figures))
     write_report(args.json, {'preset': args.preset, **figures})
     return 0

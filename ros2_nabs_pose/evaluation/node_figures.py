@@ -157,10 +157,12 @@ def processor_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
 
-def measure(bag: Path, seconds: float, parameters: Sequence[str] = ()) -> dict[str, Any]:
+def measure(bag: Path, seconds: float, parameters: Sequence[str] = (),
+            busy: int = 0) -> dict[str, Any]:
     """Figures of a node under ``seconds`` of load from a bag; see ``summarise`` for their names.
 
-    parameters: ROS arguments such as 'preset:=warm'. Raises PoseError where the node does not come
+    parameters: ROS arguments such as 'preset:=warm'. busy: processes beside it that never rest, as
+    a detector on the CPU does. Raises PoseError where the node does not come
     up or nobody could hear the other.
     """
     domain = random.SystemRandom().randint(1, 100)
@@ -179,11 +181,14 @@ def measure(bag: Path, seconds: float, parameters: Sequence[str] = ()) -> dict[s
                 env=environment, stdout=file, stderr=subprocess.STDOUT)
         observer = Observer(domain, node)
         load: subprocess.Popen | None = None
+        others: list[subprocess.Popen] = []
         try:
             heard = observer.heard
             if not observer.spin_until(lambda: heard.report.get('state') == 'ready',
                                        READY_TIMEOUT_S):
                 raise PoseError(f'the node was not ready in time: {heard.report.get("reason", "")}')
+            others = [subprocess.Popen([sys.executable, '-c', 'while True: pass'])
+                      for _ in range(busy)]
             load = subprocess.Popen(
                 [sys.executable, '-m', f'{__package__}.node_load', str(bag), '--log', str(sent),
                  '--seconds', str(seconds)], env=environment)
@@ -194,12 +199,15 @@ def measure(bag: Path, seconds: float, parameters: Sequence[str] = ()) -> dict[s
             reports = len(heard.reports)
             observer.spin_until(lambda: len(heard.reports) > reports + 1 and heard.settled,
                                 SETTLE_TIMEOUT_S)
-            return {'device': describe_device('cpu'),
+            return {'device': describe_device('cpu'), 'busy': busy,
                     **summarise(heard, json.loads(sent.read_text()), seconds)}
         except PoseError as error:
             raise PoseError(f'{error}; the node said: {log.read_text().strip()[-500:]}') from error
         finally:
             observer.close()
+            for process in others:
+                process.kill()
+                process.wait()
             for process in (load, node):
                 if process is not None and process.poll() is None:
                     process.send_signal(signal.SIGINT)

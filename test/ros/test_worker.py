@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from ros2_nabs_pose.worker import be_nicer, Mailbox, ROOM, STEADY, Worker
+from ros2_nabs_pose.worker import be_nicer, Mailbox, ROOM, STEADY, wait_briefly, Worker
 
 
 def take_waiting(mailbox, job):
@@ -149,6 +149,19 @@ def test_what_fails_in_the_thread_is_told_and_ends_it():
     assert failed.wait(5.0)
     assert told == ['ready', 'model cannot do job']
     assert worker.stop(5.0)
+
+
+@pytest.mark.parametrize('said', [{}, {'GOMP_SPINCOUNT': '7'}, {'OMP_WAIT_POLICY': 'ACTIVE'}])
+def test_threads_that_wait_sleep_soon_unless_the_user_says_otherwise(monkeypatch, said):
+    for name in ('GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'):
+        monkeypatch.delenv(name, raising=False)
+        if name in said:
+            monkeypatch.setenv(name, said[name])
+    wait_briefly()
+    now = {name: os.environ[name] for name in ('GOMP_SPINCOUNT', 'OMP_WAIT_POLICY')
+           if name in os.environ}
+    assert now == (said or {'GOMP_SPINCOUNT': '1000'})
+    monkeypatch.delenv('GOMP_SPINCOUNT', raising=False)
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='niceness of a thread is told by Linux alone')
