@@ -205,9 +205,9 @@ def measure(bag: Path, seconds: float, parameters: Sequence[str] = (),
             raise PoseError(f'{error}; the node said: {log.read_text().strip()[-500:]}') from error
         finally:
             observer.close()
-            for process in others:
-                process.kill()
-                process.wait()
+            for other in others:
+                other.kill()
+                other.wait()
             for process in (load, node):
                 if process is not None and process.poll() is None:
                     process.send_signal(signal.SIGINT)
