@@ -34,8 +34,9 @@ MODELS_EXAMPLES = """example:
 DIR holds a folder for each category as "nabs-pose render CATEGORY" wrote it; only the instances
 that training leaves out are used. Rotation, mask and synthesis are the networks' own, unfitted.
 """
-NODE_EXAMPLES = """example:
+NODE_EXAMPLES = """examples:
   nabs-pose benchmark node --seconds 60 --preset warm --json node.json
+  nabs-pose benchmark node --busy 1          beside a program that takes a core
 
 Plays the bag's frames at 30 images a second over DDS, every third with boxes that come 200 ms late,
 and measures from a process of its own: rate, latency, drops, parameter calls, memory. Needs rclpy.

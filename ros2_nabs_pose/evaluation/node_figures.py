@@ -162,8 +162,8 @@ def measure(bag: Path, seconds: float, parameters: Sequence[str] = (),
     """Figures of a node under ``seconds`` of load from a bag; see ``summarise`` for their names.
 
     parameters: ROS arguments such as 'preset:=warm'. busy: processes beside it that never rest, as
-    a detector on the CPU does. Raises PoseError where the node does not come
-    up or nobody could hear the other.
+    a detector on the CPU does. Raises PoseError where the node does not come up or nobody could
+    hear the other.
     """
     domain = random.SystemRandom().randint(1, 100)
     environment = {**os.environ, 'ROS_DOMAIN_ID': str(domain), 'PYTHONUNBUFFERED': '1'}
@@ -187,8 +187,8 @@ def measure(bag: Path, seconds: float, parameters: Sequence[str] = (),
             if not observer.spin_until(lambda: heard.report.get('state') == 'ready',
                                        READY_TIMEOUT_S):
                 raise PoseError(f'the node was not ready in time: {heard.report.get("reason", "")}')
-            others = [subprocess.Popen([sys.executable, '-c', 'while True: pass'])
-                      for _ in range(busy)]
+            others = [subprocess.Popen([sys.executable, '-c', 'while True: pass'],
+                                       stderr=subprocess.DEVNULL) for _ in range(busy)]
             load = subprocess.Popen(
                 [sys.executable, '-m', f'{__package__}.node_load', str(bag), '--log', str(sent),
                  '--seconds', str(seconds)], env=environment)
@@ -205,10 +205,7 @@ def measure(bag: Path, seconds: float, parameters: Sequence[str] = (),
             raise PoseError(f'{error}; the node said: {log.read_text().strip()[-500:]}') from error
         finally:
             observer.close()
-            for other in others:
-                other.kill()
-                other.wait()
-            for process in (load, node):
+            for process in (*others, load, node):
                 if process is not None and process.poll() is None:
                     process.send_signal(signal.SIGINT)
                     try:
