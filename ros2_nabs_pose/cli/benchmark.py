@@ -12,7 +12,7 @@ import tempfile
 from typing import Any, TYPE_CHECKING
 
 from . import benchmark_fit, benchmark_gap, benchmark_readings
-from .arguments import positive
+from .arguments import not_negative, positive
 from .reports import table, tell_frames, tell_line, text, write_report
 from ..evaluation import ROUNDS, TRUTHS
 
@@ -94,7 +94,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     node.add_argument('--bag', type=Path, metavar='BAG', help='default: the bag of the demo')
     node.add_argument('--seconds', type=float, default=30.0, help='how long (default: 30)')
-    node.add_argument('--busy', type=int, default=0, metavar='N',
+    node.add_argument('--busy', type=not_negative, default=0, metavar='N',
                       help='processes beside it that never rest, as a detector does (default: 0)')
     node.add_argument('--preset', default='cold', help='effort of the fit (default: cold)')
     node.add_argument('--device', default='cpu', help='cpu or cuda')

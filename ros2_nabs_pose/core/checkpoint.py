@@ -141,7 +141,9 @@ def load_model(path: Path) -> CategoryModel:
         card_values['size'] = SizePrior(**_tuples(card_values['size']))
         card = ModelCard(**card_values)
         generator = Generator(GeneratorConfig(**_tuples(json.loads(metadata['generator']))))
-        encoder = Encoder(EncoderConfig(**_tuples(json.loads(metadata['encoder']))))
+        # Files from before there were further rotations do not tell how many.
+        sizes = {'others': 0, **json.loads(metadata['encoder'])}
+        encoder = Encoder(EncoderConfig(**_tuples(sizes)))
         model = CategoryModel(generator, encoder, card)
         model.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

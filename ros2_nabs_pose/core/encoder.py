@@ -3,7 +3,10 @@
 """The encoder: a cluttered crop in; latent posterior, mask and weighted pose proposals out.
 
 The azimuth about the object's own axis is a histogram, because a hidden handle or a round body
-leaves it undecided; its modes are the proposals. The axis itself is one direction.
+leaves it undecided; its modes are proposals. The axis itself is one direction, and may be the wrong
+one of several that the crop allows (a laptop's screen taken for its base): further rotations, which
+learn from what the first proposal gets wrong, are the other proposals (as in Guzman-Rivera et al.,
+Multiple Choice Learning, NIPS 2012: of several answers only the best one pays).
 
 On the way to the pose the network tells, pixel by pixel, which point of the object it sees: its
 coordinates in the object's frame, as in Wang et al. (NOCS, CVPR 2019, arXiv 1901.02970), and the
@@ -21,7 +24,14 @@ from torch import nn, Tensor
 from torch.nn import functional
 
 from .generator import channels_last
-from .rotations import axis_azimuth_from_rotation, rotation_from_axis_azimuth
+from .rotations import (
+    axis_azimuth_from_rotation,
+    geodesic_angle,
+    rotation_from_axis_azimuth,
+)
+
+SAME_RAD = math.radians(10.0)
+"""Rotations nearer than this are one proposal: fitting bridges more."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,7 @@ class EncoderConfig:
     reduced: int = 128
     hidden: int = 256
     azimuth_bins: int = 24
+    others: int = 3
     resolution: int = 64
 
 
@@ -49,6 +60,8 @@ class Encoding:
     front_logit: (B,) whether the front part (a mug's handle) is seen. points: (B, 3, S/2, S/2) the
     object's points that the pixels show, in its own frame (facing frame where it may spin freely,
     see ``rotations.rotation_facing``), radii; of no meaning outside the mask.
+    others: (B, M, 3, 3) what the rotation may be if the first proposal is wrong; M may be 0.
+    other_logits: (B, M) log odds that each is the right one, against the first proposal's being it.
     """
 
     mean: Tensor
@@ -61,12 +74,43 @@ class Encoding:
     log_scale: Tensor
     front_logit: Tensor
     points: Tensor
+    others: Tensor
+    other_logits: Tensor
 
     def proposals(self, count: int) -> tuple[Tensor, Tensor]:
+        """Rotations (B, count, 3, 3), the most likely first, and their weights (B, count).
+
+        The first is at the histogram's strongest bin. Then come the further rotations by their
+        odds, then the histogram's other modes; what is nearer than ``SAME_RAD`` to one chosen
+        before is passed over, so that proposals are different hypotheses.
+        """
+        R, weights = self._modes(count)
+        if not self.others.shape[1]:
+            return R, weights
+        odds = functional.softmax(functional.pad(self.other_logits, (1, 0)), 1)
+        right, odds = odds[:, :1], odds[:, 1:]
+        R, weights = torch.cat((R, self.others), 1), torch.cat((right * weights, odds), 1)
+        apart = geodesic_angle(*torch.broadcast_tensors(R[:, :, None], R[:, None]))
+        left = torch.cat((weights[:, :count], 1.0 + odds), 1)
+        chosen = [torch.zeros_like(left[:, 0], dtype=torch.long)]
+        while len(chosen) < count:
+            near = apart.gather(1, chosen[-1].view(-1, 1, 1).expand(-1, 1, R.shape[1]))[:, 0]
+            # What is passed over comes last, it is not lost: there may be no other.
+            left = torch.where(near < SAME_RAD, left - 3.0, left)
+            left = left.scatter(1, torch.stack(chosen, 1), -math.inf)
+            chosen.append(left.argmax(1))
+        index = torch.stack(chosen, 1)
+        picked = index.view(*index.shape, 1, 1).expand(-1, -1, 3, 3)
+        return R.gather(1, picked), weights.gather(1, index)
+
+    def first(self) -> Tensor:
+        """The first proposal's rotation, (B, 3, 3)."""
+        return self._modes(1)[0][:, 0]
+
+    def _modes(self, count: int) -> tuple[Tensor, Tensor]:
         """Rotations (B, count, 3, 3) at the histogram's strongest bins, and weights (B, count).
 
-        Neighbours of a chosen bin are passed over, so that proposals are different hypotheses;
-        weights add up the neighbours' probability.
+        Neighbours of a chosen bin are passed over; weights add up the neighbours' probability.
         """
         probability = functional.softmax(self.azimuth_logits, 1)
         bins = probability.shape[1]
@@ -92,6 +136,17 @@ class Encoding:
         index = torch.floor((azimuth + math.pi) / (2.0 * math.pi) * bins).long()
         near = torch.stack([(index + shift) % bins for shift in (-1, 0, 1)], 1)
         return probability.gather(1, near).sum(1)
+
+
+def rotation_from_columns(columns: Tensor) -> Tensor:
+    """Rotations (..., 3, 3) from numbers (..., 6): x along the first three, y towards the others.
+
+    Continuous, unlike four or three numbers (Zhou et al., CVPR 2019, arXiv 1812.07035).
+    """
+    x = functional.normalize(columns[..., :3], dim=-1)
+    y = columns[..., 3:]
+    y = functional.normalize(y - (x * y).sum(-1, keepdim=True) * x, dim=-1)
+    return torch.stack((x, y, torch.linalg.cross(x, y)), -1)
 
 
 def bin_centers(bins: int, device: torch.device | None = None) -> Tensor:
@@ -182,6 +237,10 @@ class Encoder(nn.Module):
         self.from_features = nn.Linear(config.reduced, config.hidden)
         self.hidden = nn.Linear(config.hidden, config.hidden)
         self.head = nn.Linear(config.hidden, 7 + 2 * config.azimuth_bins)
+        if config.others:
+            self.others = nn.Sequential(
+                nn.Linear(config.hidden, config.hidden), nn.LeakyReLU(0.1),
+                nn.Linear(config.hidden, 7 * config.others))
         # What the object looks like, clutter left out: features averaged over the mask.
         self.look = nn.Sequential(
             nn.Linear(config.hidden + 12 + 2 * c0 + 2 * c1, 160), nn.LeakyReLU(0.1),
@@ -226,9 +285,12 @@ class Encoder(nn.Module):
             mean = torch.cat((mean[:, :3] + mean_colour, mean[:, 3:]), 1)
         k = self.config.azimuth_bins
         axis, place, front, logits, offset = self.head(hidden).split((3, 3, 1, k, k), 1)
+        others = (self.others(hidden) if self.config.others else hidden[:, :0]).view(
+            len(hidden), self.config.others, 7)
         return Encoding(
             mean=mean, logvar=logvar.clamp(-8.0, 4.0), mask_logits=mask_logits,
             axis=functional.normalize(axis + axis.new_tensor((0.0, -0.7, -0.7)), dim=1),
             azimuth_logits=logits, azimuth_offset=1.5 * math.pi / k * torch.tanh(offset),
             t=0.5 * place[:, :2], log_scale=place[:, 2] - 0.5, front_logit=front[:, 0],
-            points=points)
+            points=points, others=rotation_from_columns(others[..., :6].float()),
+            other_logits=others[..., 6])

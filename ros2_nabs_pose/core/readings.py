@@ -98,7 +98,8 @@ def _undone(said: Encoding, way: Look, step: int, free_about_z: bool) -> Encodin
         angle = way.turns * step * 2.0 * math.pi / bins
         back = rotation_z(said.axis.new_tensor(-angle))
         said = replace(
-            said, axis=said.axis @ back.T, t=said.t @ back[:2, :2].T,
+            said, axis=said.axis @ back.T, others=back @ said.others,
+            t=said.t @ back[:2, :2].T,
             mask_logits=_rotated(said.mask_logits, -angle), points=_rotated(said.points, -angle),
             azimuth_logits=said.azimuth_logits.roll(way.turns * step, 1),
             azimuth_offset=said.azimuth_offset.roll(way.turns * step, 1))
@@ -106,8 +107,9 @@ def _undone(said: Encoding, way: Look, step: int, free_about_z: bool) -> Encodin
         # Bodies that may spin are told by a frame that lies to the picture's right: x changes sides
         # there, the body's own y elsewhere.
         sides = (-1.0, 1.0, 1.0) if free_about_z else (1.0, -1.0, 1.0)
+        left, own = said.axis.new_tensor(((-1.0, 1.0, 1.0), (1.0, -1.0, 1.0)))
         said = replace(
-            said, axis=said.axis * said.axis.new_tensor((-1.0, 1.0, 1.0)),
+            said, axis=said.axis * left, others=left[:, None] * said.others * own,
             t=said.t * said.t.new_tensor((-1.0, 1.0)), mask_logits=said.mask_logits.flip(3),
             points=said.points.flip(3) * said.points.new_tensor(sides).view(3, 1, 1),
             azimuth_logits=said.azimuth_logits.flip(1).roll(bins // 2, 1),
@@ -138,10 +140,12 @@ def _mean(said: list[Encoding], ways: list[Look]) -> Encoding:
         far = far + (p * (shift * width + of_all('azimuth_offset').roll(-shift, 2))).sum(0)
     # A mirror image is another object's picture: its code is not this one's.
     own = [x for x, way in zip(said, ways, strict=True) if not way.mirrored]
+    # Which of the further rotations is which differs from look to look: those of the first stand.
     return Encoding(
         mean=torch.stack([x.mean for x in own]).mean(0),
         logvar=torch.stack([x.logvar for x in own]).mean(0),
         mask_logits=torch.logit(cover.mean(0), eps=1e-4),
         axis=functional.normalize(mean('axis'), dim=1),
         azimuth_logits=torch.log(likely.mean(0) + 1e-9), azimuth_offset=far / near.clamp_min(1e-9),
-        t=mean('t'), log_scale=mean('log_scale'), front_logit=mean('front_logit'), points=points)
+        t=mean('t'), log_scale=mean('log_scale'), front_logit=mean('front_logit'), points=points,
+        others=said[0].others, other_logits=said[0].other_logits)

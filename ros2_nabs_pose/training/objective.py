@@ -34,6 +34,7 @@ class Weights:
     place: float = 2.0
     points: float = 1.0
     front_seen: float = 0.2
+    others: float = 0.3
     proportions: float = 1.0
 
 
@@ -84,6 +85,31 @@ def _missed_points(said: Encoding, crops: Crops, weights: Weights, free_about_z:
     return (missed.sum((1, 2, 3)) / (share * weight).sum((1, 2, 3)).clamp_min(1.0)).mean()
 
 
+WRONG, WRONG_SPREAD = 0.5, 0.1
+"""Chordal distance (2 sqrt 2 sin of half the angle: 20 degrees) from which a proposal is wrong."""
+
+
+def _best_of_others(said: Encoding, crops: Crops) -> Tensor:
+    """How far the nearest of the further rotations is, above all where the first proposal is wrong.
+
+    Only the nearest one pays in full, so each may speak for another hypothesis; the others pay
+    a little, so that none stays where it is of no use. The odds learn whether the first proposal is
+    right, and which one is the nearest where it is not. Crops whose front is hidden do not count.
+    """
+    def apart(R: Tensor) -> Tensor:
+        return torch.linalg.vector_norm((R - crops.R[:, None]).flatten(2), dim=2)
+
+    first = apart(said.first().detach()[:, None])[:, 0]
+    others = apart(said.others)
+    seen = (crops.front_visible > FRONT_SEEN).to(first.dtype)
+    wrong = torch.sigmoid((first - WRONG) / WRONG_SPREAD)
+    log_p = functional.log_softmax(functional.pad(said.other_logits, (1, 0)), 1)
+    nearest = log_p[:, 1:].gather(1, others.detach().argmin(1, keepdim=True))[:, 0]
+    odds = -(1.0 - wrong) * log_p[:, 0] - wrong * nearest
+    missed = (3.0 * wrong + 0.1) * others.amin(1) + 0.2 * wrong * others.sum(1)
+    return (seen * (missed + 0.1 * odds)).mean()
+
+
 def readings(said: Encoding, crops: Crops, weights: Weights,
              free_about_z: bool = False) -> dict[str, Tensor]:
     """Terms of the encoder: mask, points, axis, azimuth, place, and whether the front is seen."""
@@ -108,6 +134,8 @@ def readings(said: Encoding, crops: Crops, weights: Weights,
     missed = azimuth[:, None] - bin_centers(bins, azimuth.device) - said.azimuth_offset
     missed = torch.remainder(missed + math.pi, 2.0 * math.pi) - math.pi
     terms['offset'] = weights.azimuth * 6.0 * (target * missed.abs()).sum(1).mean()
+    if said.others.shape[1]:
+        terms['others'] = weights.others * _best_of_others(said, crops)
     seen_front = (crops.front_visible > FRONT_SEEN).to(said.front_logit.dtype)
     terms['front'] = weights.front_seen * functional.binary_cross_entropy_with_logits(
         said.front_logit, seen_front)

@@ -66,6 +66,11 @@ class TrainConfig:
     tensorboard: bool = False
 
 
+def _others_of(part: torch.nn.Module) -> dict[str, Tensor]:
+    """The weights of an encoder's further rotations."""
+    return {k: v for k, v in part.state_dict().items() if k.startswith('encoder.others.')}
+
+
 class Trainer:
     """Holds the two models (trained and averaged), the optimiser and the data of one run."""
 
@@ -81,6 +86,9 @@ class Trainer:
         self.device = torch.device(self.engine.device)
         # From the start, since what a model has learned from decides how it is read.
         card = dataclasses.replace(card, training=dataclasses.asdict(config))
+        self.free_about_z = card.symmetry == 'free_z'
+        if self.free_about_z:  # whose other proposals are other tilts
+            encoder = replace(encoder or EncoderConfig(), others=0)
         self.model = CategoryModel(Generator(generator), Encoder(encoder), card).to(self.device)
         self.average = CategoryModel(Generator(generator), Encoder(encoder), card).to(self.device)
         self.average.load_state_dict(self.model.state_dict())
@@ -99,7 +107,6 @@ class Trainer:
         else:
             trained = [*self.model.parameters(), *self.teacher.parameters()]
         self.optimizer = torch.optim.Adam(trained, lr=config.learning_rate, betas=(0.9, 0.99))
-        self.free_about_z = card.symmetry == 'free_z'
         self.step = 0
         if self.engine.rank:  # the same models everywhere, other pictures
             torch.manual_seed(config.seed + 7919 * self.engine.rank)
@@ -270,7 +277,8 @@ class Trainer:
         try:
             for part, name in ((self.model, 'average'), (self.average, 'average'),
                                (self.teacher, 'teacher')):
-                part.load_state_dict(state[name])
+                # Further rotations are learned anew where the other run had none.
+                part.load_state_dict({**_others_of(part), **state[name]})
         except (KeyError, RuntimeError) as error:
             raise PoseError(f'{path} does not fit this model: '
                             f'{str(error).splitlines()[0]}') from error

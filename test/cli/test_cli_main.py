@@ -20,6 +20,17 @@ def test_help_shows_examples(words, capsys):
     assert 'nabs-pose' in capsys.readouterr().out.split('example', 1)[1]
 
 
+@pytest.mark.parametrize('words,says', [
+    (['benchmark', 'node', '--busy', '-1'], '--busy: -1 is negative'),
+    (['benchmark', 'models', '--rounds', '0'], '--rounds: 0 is not positive'),
+])
+def test_counts_of_no_use_are_refused(words, says, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(words)
+    assert stop.value.code == 2
+    assert says in capsys.readouterr().err
+
+
 def test_help_does_not_wait_for_torch():
     code = ('import sys\nfrom ros2_nabs_pose.cli.main import main\n'
             "try:\n    main(['fit', '--help'])\nexcept SystemExit:\n    pass\n"

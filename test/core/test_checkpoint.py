@@ -1,5 +1,8 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
+from dataclasses import replace
+import json
+
 import pytest
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -115,3 +118,18 @@ def test_another_format_is_refused(model, tmp_path):
     save_file({'x': torch.zeros(1)}, str(tmp_path / 'x.safetensors'), metadata={'format': '99'})
     with pytest.raises(PoseError, match="format '99'"):
         load_model(tmp_path / 'x.safetensors')
+
+
+def test_files_that_do_not_tell_of_further_rotations_have_none(model, tmp_path):
+    path = tmp_path / 'm.safetensors'
+    encoder = Encoder(replace(model.encoder.config, others=0))
+    save_model(CategoryModel(model.generator, encoder, CARD), path)
+    with safe_open(path, 'pt') as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    sizes = json.loads(metadata['encoder'])
+    assert sizes.pop('others') == 0
+    save_file(tensors, path, {**metadata, 'encoder': json.dumps(sizes)})
+    loaded = load_model(path)
+    assert loaded.encoder.config.others == 0
+    assert loaded.encoder(torch.rand(1, 3, 64, 64)).proposals(4)[0].shape == (1, 4, 3, 3)

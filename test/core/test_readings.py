@@ -42,7 +42,8 @@ def reading_of(R, t=(0.1, -0.2), points=None, mask=None, latent=(0.0,)):
         mask_logits=torch.zeros(1, 1, 8, 8).to(R) if mask is None else mask,
         axis=axis, azimuth_logits=logits, azimuth_offset=apart[None].clamp(-WIDTH, WIDTH),
         t=torch.tensor([t], dtype=R.dtype), log_scale=one, front_logit=one,
-        points=torch.zeros(1, 3, 4, 4).to(R) if points is None else points)
+        points=torch.zeros(1, 3, 4, 4).to(R) if points is None else points,
+        others=R[None, None], other_logits=torch.full((1, 1), -9.0, dtype=R.dtype))
 
 
 def repeated(said, count):
@@ -73,6 +74,7 @@ def test_an_exact_reading_of_any_look_is_undone_exactly(vector, way):
     undone = _undone(reading_of(seen_R, seen_t), way, STEP, False)
     back, _ = undone.proposals(1)
     assert float(geodesic_angle(back[0, 0], R)) < 1e-6
+    assert float(geodesic_angle(undone.others[0, 0], R)) < 1e-6
     assert undone.t[0].tolist() == pytest.approx([0.1, -0.2])
 
 

@@ -24,7 +24,8 @@ def reading(azimuth_bin=5):
     logits[0, azimuth_bin] = 9.0
     zero = torch.zeros(1)
     return Encoding(torch.zeros(1, 4), torch.zeros(1, 4), torch.zeros(1, 1, 64, 64), AXIS, logits,
-                    torch.zeros(1, 24), torch.zeros(1, 2), zero, zero, torch.zeros(1, 3, 32, 32))
+                    torch.zeros(1, 24), torch.zeros(1, 2), zero, zero, torch.zeros(1, 3, 32, 32),
+                    torch.zeros(1, 0, 3, 3), torch.zeros(1, 0))
 
 
 def read_rotation(azimuth_bin=5):

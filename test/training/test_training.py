@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from ros2_nabs_pose.core.checkpoint import load_model, save_model
-from ros2_nabs_pose.core.encoder import bin_centers, EncoderConfig
+from ros2_nabs_pose.core.encoder import bin_centers, EncoderConfig, Encoding
 from ros2_nabs_pose.core.generator import FRAME_MARGIN, GeneratorConfig
 from ros2_nabs_pose.core.rotations import axis_azimuth_from_rotation, exp_so3, rotation_z
 from ros2_nabs_pose.core.types import PoseError
-from ros2_nabs_pose.training.compose import compose, facing_first, mirrored, recolour
+from ros2_nabs_pose.training.compose import compose, facing_first, FRONT_SEEN, mirrored, recolour
 from ros2_nabs_pose.training.instances import clear_without_grain, TrainingViews, without_grain
 from ros2_nabs_pose.training.loop import learning_rate
-from ros2_nabs_pose.training.objective import readings, soft_bins, Weights
+from ros2_nabs_pose.training.objective import _best_of_others, readings, soft_bins, Weights
 from ros2_nabs_pose.training.train import train
 from ros2_nabs_pose.training.trainer import TrainConfig, Trainer
 
@@ -150,7 +150,7 @@ def test_training_the_encoder_alone_leaves_the_generator_and_its_codes_as_they_a
     terms = [child.train_step() for _ in range(3)]
     after = states()
     assert set(terms[0]) == {'loss', 'mask', 'axis', 'place', 'points', 'azimuth', 'offset',
-                             'front', 'code', 'colour', 'alpha', 'depth', 'edges'}
+                             'front', 'others', 'code', 'colour', 'alpha', 'depth', 'edges'}
     for was, now in zip(before[:3], after[:3], strict=True):
         for name in was:
             torch.testing.assert_close(now[name], was[name], atol=1e-6, rtol=0.0)
@@ -268,7 +268,6 @@ def test_soft_bins_share_an_angle_between_its_neighbours():
 
 def test_an_encoder_that_says_the_truth_pays_little():
     torch.manual_seed(4)
-    from ros2_nabs_pose.core.encoder import Encoding
     _, views = tiny_views().batch(3, 5)
     crops = compose(views, None)
     axis, azimuth = axis_azimuth_from_rotation(crops.R)
@@ -279,17 +278,83 @@ def test_an_encoder_that_says_the_truth_pays_little():
                     mask_logits=40.0 * (crops.mask - 0.5), axis=axis, azimuth_logits=logits,
                     azimuth_offset=offset, t=crops.t, log_scale=crops.log_scale,
                     front_logit=torch.full((15,), 9.0),
-                    points=crops.points / share.clamp_min(1e-6))
+                    points=crops.points / share.clamp_min(1e-6),
+                    others=crops.R[:, None], other_logits=torch.zeros(15, 1))
     terms = readings(said, crops, Weights())
     assert float(terms['points']) == pytest.approx(0.0, abs=1e-4)
     assert float(terms['axis']) == pytest.approx(0.0, abs=1e-5)
     assert float(terms['place']) == 0.0
     assert float(terms['offset']) == pytest.approx(0.0, abs=1e-4)
     assert float(terms['azimuth']) < 0.5
+    # Even odds where the first is right, wherever the front is seen.
+    seen = float((crops.front_visible > FRONT_SEEN).float().mean())
+    assert float(terms['others']) == pytest.approx(
+        0.1 * Weights().others * math.log(2.0) * seen, abs=2e-4)
     round_terms = readings(said, crops, Weights(), free_about_z=True)
     assert 'azimuth' not in round_terms
     # A round object's points are told in its facing frame, so here they are turned.
     assert float(round_terms['points']) > 0.5
+
+
+def said_of(first, others, logits):
+    """A reading of one crop that shows a rotation (3, 3), with further ones (M, 3, 3)."""
+    axis, azimuth = axis_azimuth_from_rotation(first[None])
+    offset = torch.remainder(azimuth[:, None] - bin_centers(24) + math.pi, 2 * math.pi) - math.pi
+    one = torch.zeros(1)
+    return Encoding(
+        mean=torch.zeros(1, 4), logvar=torch.zeros(1, 4), mask_logits=torch.zeros(1, 1, 64, 64),
+        axis=axis, azimuth_logits=torch.log(soft_bins(azimuth, 24) + 1e-6), azimuth_offset=offset,
+        t=torch.zeros(1, 2), log_scale=one, front_logit=one, points=torch.zeros(1, 3, 32, 32),
+        others=others[None].clone().requires_grad_(),
+        other_logits=logits[None].clone().requires_grad_())
+
+
+def test_of_further_rotations_the_nearest_pays_where_the_first_is_wrong():
+    _, views = tiny_views().batch(1, 1)
+    crops = replace(compose(views, None), front_visible=torch.ones(1))
+    R = crops.R[0]
+
+    def off(degrees):
+        return exp_so3(torch.tensor([math.radians(degrees), 0.0, 0.0])) @ R
+
+    def cost(first_off, offs, logits=(0.0, 0.0)):
+        said = said_of(off(first_off), torch.stack([off(x) for x in offs]), torch.tensor(logits))
+        term = _best_of_others(said, crops)
+        term.backward()
+        return float(term.detach()), said.others.grad[0].flatten(1).norm(dim=1).tolist()
+
+    wrong, pull = cost(90.0, (30.0, -80.0))
+    right, gentle = cost(3.0, (30.0, -80.0))
+    assert wrong > 5.0 * right and pull[0] > 10.0 * gentle[0]
+    assert pull[0] > 10.0 * pull[1] > 0.0  # one that is of no use is drawn near, too, but little
+    # Chordal distances, 2 sqrt 2 sin(angle / 2), and even odds of three.
+    near, far = (math.sqrt(8.0) * math.sin(math.radians(x / 2)) for x in (30.0, 80.0))
+    assert wrong == pytest.approx(3.1 * near + 0.2 * (near + far) + 0.1 * math.log(3.0), rel=1e-3)
+    # The odds learn whether the first is right, else which one is nearest.
+    assert cost(90.0, (30.0, -80.0), (5.0, 0.0))[0] < wrong - 0.05
+    assert cost(3.0, (30.0, -80.0), (-5.0, -5.0))[0] < right - 0.05
+    assert cost(3.0, (0.0, -80.0), (5.0, 0.0))[0] > cost(3.0, (0.0, -80.0))[0] + 0.05
+    # Nobody can tell a front that is hidden.
+    hidden = replace(crops, front_visible=torch.zeros(1))
+    said = said_of(off(90.0), torch.stack([off(30.0)]), torch.zeros(1))
+    assert float(_best_of_others(said, hidden).detach()) == 0.0
+
+
+def test_a_run_takes_up_one_without_further_rotations(tmp_path):
+    views = tiny_views()
+    card = views.card('mug')
+    before = Trainer(TrainConfig('mug', 'd', None, 'r', 'o'), views, card, TINY_GENERATOR,
+                     replace(TINY_ENCODER, others=0))
+    before.train_step()
+    before.save_state(tmp_path / 'state.pt')
+    now = Trainer(TrainConfig('mug', 'd', None, 'r2', 'o', seed=3), views, card, TINY_GENERATOR,
+                  TINY_ENCODER)
+    fresh = now.model.encoder.others[0].weight.clone()
+    now.begin_from(tmp_path / 'state.pt')
+    assert torch.equal(now.model.encoder.head.weight, before.average.encoder.head.weight)
+    assert torch.equal(now.model.encoder.others[0].weight, fresh)
+    assert torch.equal(now.average.encoder.others[0].weight, fresh)
+    assert math.isfinite(now.train_step()['others'])
 
 
 def test_views_of_another_size_than_the_generators_are_refused():

@@ -40,7 +40,8 @@ class NeedleReader(torch.nn.Module):
         logits[:, 12] = 9.0
         return Encoding(zero[:, None], zero[:, None], (crop[:, :1] - 0.5) * 9.0, axis, logits,
                         torch.zeros(len(crop), 24), torch.zeros(len(crop), 2), zero, zero,
-                        torch.zeros(len(crop), 3, 32, 32))
+                        torch.zeros(len(crop), 3, 32, 32), torch.zeros(len(crop), 0, 3, 3),
+                        torch.zeros(len(crop), 0))
 
 
 def model_of(reader, symmetry='none'):
