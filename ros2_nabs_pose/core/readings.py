@@ -17,13 +17,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from .checkpoint import CategoryModel
-from .encoder import Encoding
-from .rotations import rotation_z
+from .encoder import Encoding, rotation_from_columns, SAME_RAD
+from .rotations import geodesic_angle, rotation_z
 
 TURN_RAD = math.radians(15.0)
 """About how far the crop is turned; turned by twice that, it is read too badly to be of use."""
 WIDEST_BIN_RAD = math.radians(20.0)
 """Encoders with wider bins of the azimuth get no turned looks."""
+
+AROUND_RAD = math.radians(14.0)
+"""Further rotations of several looks are the same one where they are about this near."""
 
 
 @dataclass(frozen=True)
@@ -140,12 +143,41 @@ def _mean(said: list[Encoding], ways: list[Look]) -> Encoding:
         far = far + (p * (shift * width + of_all('azimuth_offset').roll(-shift, 2))).sum(0)
     # A mirror image is another object's picture: its code is not this one's.
     own = [x for x, way in zip(said, ways, strict=True) if not way.mirrored]
-    # Which of the further rotations is which differs from look to look: those of the first stand.
-    return Encoding(
+    whole = Encoding(
         mean=torch.stack([x.mean for x in own]).mean(0),
         logvar=torch.stack([x.logvar for x in own]).mean(0),
         mask_logits=torch.logit(cover.mean(0), eps=1e-4),
         axis=functional.normalize(mean('axis'), dim=1),
         azimuth_logits=torch.log(likely.mean(0) + 1e-9), azimuth_offset=far / near.clamp_min(1e-9),
         t=mean('t'), log_scale=mean('log_scale'), front_logit=mean('front_logit'), points=points,
-        others=said[0].others, other_logits=said[0].other_logits)
+        others=of_all('others').transpose(0, 1).flatten(1, 2),
+        other_logits=of_all('other_logits').transpose(0, 1).flatten(1))
+    return _gathered(whole, len(said)) if whole.others.shape[1] else whole
+
+
+def _gathered(said: Encoding, looks: int) -> Encoding:
+    """A mean whose further rotations, of all looks (B, looks * M), are brought down to M.
+
+    Which one is which differs from look to look, so those are taken that most of the odds lie
+    around, one after the other, each as the mean of those around it; what agrees with the first
+    proposal is none of them.
+    """
+    R, count = said.others, said.others.shape[1]
+    odds = functional.softmax(functional.pad(
+        said.other_logits.unflatten(1, (looks, -1)), (1, 0)), 2) / looks
+    right, left = odds[..., 0].sum(1), odds[..., 1:].flatten(1)
+    apart = geodesic_angle(*torch.broadcast_tensors(R[:, :, None], R[:, None]))
+    near = torch.exp(-0.5 * (apart / AROUND_RAD).square())
+    first = said.first()[:, None].expand_as(R)
+    left = torch.where(geodesic_angle(R, first) < SAME_RAD, 0.0, left) + 1e-9
+    rows = torch.arange(len(R), device=R.device)
+    taken, weights = [], []
+    for _ in range(count // looks):
+        best = (near * left[:, None]).sum(2).mul(left > 1e-8).argmax(1)
+        mean = ((near[rows, best] * left)[..., None, None] * R).sum(1)
+        taken.append(rotation_from_columns(mean[..., :2].transpose(1, 2).flatten(1)))
+        same = apart[rows, best] < AROUND_RAD
+        weights.append((left * same).sum(1))
+        left = torch.where(same, 1e-9, left)
+    return replace(said, others=torch.stack(taken, 1),
+                   other_logits=torch.log(torch.stack(weights, 1) / right[:, None]))

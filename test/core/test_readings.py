@@ -193,6 +193,32 @@ def test_the_mean_lies_between_readings_in_neighbouring_bins():
     assert apart == pytest.approx([2.0, 2.0], abs=0.01)
 
 
+def test_further_rotations_of_several_looks_are_gathered_around_what_most_of_them_say():
+    def about(axis, degrees):
+        return exp_so3(math.radians(degrees) * torch.eye(3, dtype=torch.float64)[axis])
+
+    R = exp_so3(torch.tensor([0.9, 0.2, 0.1], dtype=torch.float64))
+    first = reading_of(R).proposals(1)[0][0, 0]
+    often, once, never = (about(1, 80.0) @ R, about(0, -70.0) @ R, about(2, 110.0) @ R)
+    said = [replace(reading_of(R), others=torch.stack(others)[None],
+                    other_logits=torch.tensor([odds], dtype=torch.float64).log())
+            for others, odds in (((often, once), (0.2, 0.3)),
+                                 # The same in another order, and one that agrees with the first.
+                                 ((about(0, 2.0) @ first, about(1, 6.0) @ often), (0.9, 0.2)),
+                                 ((never, about(1, -3.0) @ often), (0.02, 0.2)))]
+    mean = _mean(said, [Look()] * 3)
+    assert mean.others.shape == (1, 2, 3, 3)
+    # Six and three degrees to either side, of nearly the same odds.
+    assert math.degrees(float(geodesic_angle(mean.others[0, 0], often))) < 2.0
+    torch.testing.assert_close(mean.others[0, 1], once, atol=1e-4, rtol=0.0)
+    # 0.2 of 1 + 0.5, 1 + 1.1 and 1 + 0.22 against 1 of them.
+    right = 1 / 1.5 + 1 / 2.1 + 1 / 1.22
+    wanted = [0.2 * right / right, 0.3 / 1.5 / right]
+    assert mean.other_logits.exp()[0].tolist() == pytest.approx(wanted, rel=1e-3)
+    one = _mean(said[:1], [Look()])
+    torch.testing.assert_close(one.others[0], torch.stack((once, often)), atol=1e-4, rtol=0.0)
+
+
 def test_a_mirrored_look_has_no_say_in_the_code():
     R = exp_so3(torch.tensor([0.9, 0.2, 0.1], dtype=torch.float64))
     said = [reading_of(R, latent=(x,)) for x in (1.0, 5.0, 3.0)]
