@@ -34,7 +34,7 @@ def _mix(first: nn.Module, second: nn.Module, share: float) -> None:
     """Give ``second`` the mean of both modules' weights, in which its own count ``share``."""
     theirs, mine = first.state_dict(), second.state_dict()
     for name, value in mine.items():
-        if value.is_floating_point():
+        if value.is_floating_point() and name in theirs:
             mine[name] = torch.lerp(theirs[name], value, share)
     second.load_state_dict(mine)
 
@@ -47,7 +47,8 @@ def _check(share: float) -> None:
 def average(before: Path, after: Path, out: Path, share: float = 0.5) -> None:
     """Write the mean, in which ``after`` counts ``share``.
 
-    PoseError where the files are of two categories or other sizes.
+    What reads further rotations is the second's where the first has none. PoseError where the
+    files are of two categories or other sizes.
     """
     _check(share)
     first, second = load_model(before), load_model(after)
@@ -55,7 +56,10 @@ def average(before: Path, after: Path, out: Path, share: float = 0.5) -> None:
         raise PoseError(f'{before} is a model of "{first.card.category}", {after} of '
                         f'"{second.card.category}": give two of one category.')
     theirs, mine = first.state_dict(), second.state_dict()
-    if any(theirs[k].shape != v.shape for k, v in mine.items()):
+    if not theirs.keys() <= mine.keys():
+        raise PoseError(f'{before} reads further rotations, which {after} does not: give them the '
+                        'other way round.')
+    if any(theirs[k].shape != v.shape for k, v in mine.items() if k in theirs):
         raise PoseError(f'{before} and {after} have layers of other sizes.')
     _mix(first, second, share)
     # The figures of its card were the second file's alone.

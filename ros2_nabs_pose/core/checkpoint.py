@@ -21,9 +21,10 @@ from .generator import Generator, GeneratorConfig
 from .packing import packed, unpacked
 from .types import PoseError
 
-FORMAT = '4'
-FORMER = ('3',)
-"""Formats of former versions that are read, too: none of them packed."""
+FORMAT = '5'
+FORMER = ('4', '3')
+"""Formats of former versions that are read, too: '3' is not packed, neither tells how many further
+rotations there are, for there are none."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,6 @@ def load_model(path: Path) -> CategoryModel:
         card_values['size'] = SizePrior(**_tuples(card_values['size']))
         card = ModelCard(**card_values)
         generator = Generator(GeneratorConfig(**_tuples(json.loads(metadata['generator']))))
-        # Files from before there were further rotations do not tell how many.
         sizes = {'others': 0, **json.loads(metadata['encoder'])}
         encoder = Encoder(EncoderConfig(**_tuples(sizes)))
         model = CategoryModel(generator, encoder, card)

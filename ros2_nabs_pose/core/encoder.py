@@ -5,7 +5,7 @@
 The azimuth about the object's own axis is a histogram, because a hidden handle or a round body
 leaves it undecided; its modes are proposals. The axis itself is one direction, and may be the wrong
 one of several that the crop allows (a laptop's screen taken for its base): further rotations, which
-learn from what the first proposal gets wrong, are the other proposals (as in Guzman-Rivera et al.,
+learn from what axis and histogram get wrong, are proposals, too (as in Guzman-Rivera et al.,
 Multiple Choice Learning, NIPS 2012: of several answers only the best one pays).
 
 On the way to the pose the network tells, pixel by pixel, which point of the object it sees: its
@@ -25,18 +25,28 @@ from torch.nn import functional
 
 from .generator import channels_last
 from .rotations import (
+    angle_apart,
     axis_azimuth_from_rotation,
     geodesic_angle,
     rotation_from_axis_azimuth,
+    rotation_from_columns,
 )
 
 SAME_RAD = math.radians(10.0)
 """Rotations nearer than this are one proposal: fitting bridges more."""
+AGREE_RAD = 0.35
+"""Nearer to a track's rotation than this, a reading says the same: the refiner bridges it."""
+MODE_SHARE = 0.3
+"""What the weight of a histogram's mode counts beside the odds of further rotations."""
 
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """Sizes of the encoder; the defaults are the compact variant."""
+    """Sizes of the encoder; the defaults are the compact variant.
+
+    others: how many further rotations it reads; those of bodies that may spin about their axis,
+    whose starts are other tilts, are trained with none.
+    """
 
     latent_dim: int = 27
     colour_dims: int = 3
@@ -60,8 +70,8 @@ class Encoding:
     front_logit: (B,) whether the front part (a mug's handle) is seen. points: (B, 3, S/2, S/2) the
     object's points that the pixels show, in its own frame (facing frame where it may spin freely,
     see ``rotations.rotation_facing``), radii; of no meaning outside the mask.
-    others: (B, M, 3, 3) what the rotation may be if the first proposal is wrong; M may be 0.
-    other_logits: (B, M) log odds that each is the right one, against the first proposal's being it.
+    others: (B, M, 3, 3) what the rotation may be where axis and histogram are wrong; M may be 0.
+    other_logits: (B, M) log odds that each is the right one, against ``first``.
     """
 
     mean: Tensor
@@ -78,33 +88,43 @@ class Encoding:
     other_logits: Tensor
 
     def proposals(self, count: int) -> tuple[Tensor, Tensor]:
-        """Rotations (B, count, 3, 3), the most likely first, and their weights (B, count).
+        """Rotations (B, count, 3, 3) to begin with, and weights (B, count), at most 1 in all.
 
-        The first is at the histogram's strongest bin. Then come the further rotations by their
-        odds, then the histogram's other modes; what is nearer than ``SAME_RAD`` to one chosen
-        before is passed over, so that proposals are different hypotheses.
+        The likeliest first: mostly ``first``, else one of the further rotations. Then the others by
+        their odds, among them the histogram's other modes, which count ``MODE_SHARE`` in that order,
+        for where the strongest is wrong it is mostly so in the axis that all share. What is nearer
+        than ``SAME_RAD`` to one chosen before is passed over, its weight added to that one's.
+        Without further rotations the modes are all there is.
         """
         R, weights = self._modes(count)
         if not self.others.shape[1]:
             return R, weights
-        odds = functional.softmax(functional.pad(self.other_logits, (1, 0)), 1)
-        right, odds = odds[:, :1], odds[:, 1:]
+        right, odds = self._odds()
         R, weights = torch.cat((R, self.others), 1), torch.cat((right * weights, odds), 1)
         apart = geodesic_angle(*torch.broadcast_tensors(R[:, :, None], R[:, None]))
-        left = torch.cat((weights[:, :count], 1.0 + odds), 1)
-        chosen = [torch.zeros_like(left[:, 0], dtype=torch.long)]
-        while len(chosen) < count:
-            near = apart.gather(1, chosen[-1].view(-1, 1, 1).expand(-1, 1, R.shape[1]))[:, 0]
+        rank = torch.cat((MODE_SHARE * weights[:, :count], odds), 1)
+        rank[:, 0] = right[:, 0]
+        chosen, sums = [], []
+        for _ in range(count):
+            best = rank.argmax(1)
+            near = apart.gather(1, best.view(-1, 1, 1).expand(-1, 1, R.shape[1]))[:, 0] < SAME_RAD
+            sums.append((weights * near).sum(1))
+            weights = torch.where(near, torch.zeros_like(weights), weights)
             # What is passed over comes last, it is not lost: there may be no other.
-            left = torch.where(near < SAME_RAD, left - 3.0, left)
-            left = left.scatter(1, torch.stack(chosen, 1), -math.inf)
-            chosen.append(left.argmax(1))
+            rank = torch.where(near, rank - 3.0, rank)
+            chosen.append(best)
+            rank = rank.scatter(1, best[:, None], -math.inf)
         index = torch.stack(chosen, 1)
         picked = index.view(*index.shape, 1, 1).expand(-1, -1, 3, 3)
-        return R.gather(1, picked), weights.gather(1, index)
+        return R.gather(1, picked), torch.stack(sums, 1)
+
+    def _odds(self) -> tuple[Tensor, Tensor]:
+        """How likely ``first`` (B, 1) and each further rotation (B, M) is the right one."""
+        return functional.softmax(functional.pad(self.other_logits, (1, 0)), 1).split(
+            (1, self.others.shape[1]), 1)
 
     def first(self) -> Tensor:
-        """The first proposal's rotation, (B, 3, 3)."""
+        """The rotation of the axis and the histogram's strongest bin, (B, 3, 3)."""
         return self._modes(1)[0][:, 0]
 
     def _modes(self, count: int) -> tuple[Tensor, Tensor]:
@@ -129,24 +149,23 @@ class Encoding:
         return rotation_from_axis_azimuth(axis, azimuth), torch.stack(weights, 1)
 
     def weight_at(self, R: Tensor) -> Tensor:
-        """Weight (B,) of the histogram around the turn of rotations (B, 3, 3)."""
+        """How likely rotations (B, 3, 3) are, (B,).
+
+        The histogram around their turn, where their axis is the one that was read, and the odds of
+        the further rotations around them. Without these the histogram alone, whatever the axis.
+        """
         probability = functional.softmax(self.azimuth_logits, 1)
         bins = probability.shape[1]
         _, azimuth = axis_azimuth_from_rotation(R)
         index = torch.floor((azimuth + math.pi) / (2.0 * math.pi) * bins).long()
         near = torch.stack([(index + shift) % bins for shift in (-1, 0, 1)], 1)
-        return probability.gather(1, near).sum(1)
-
-
-def rotation_from_columns(columns: Tensor) -> Tensor:
-    """Rotations (..., 3, 3) from numbers (..., 6): x along the first three, y towards the others.
-
-    Continuous, unlike four or three numbers (Zhou et al., CVPR 2019, arXiv 1812.07035).
-    """
-    x = functional.normalize(columns[..., :3], dim=-1)
-    y = columns[..., 3:]
-    y = functional.normalize(y - (x * y).sum(-1, keepdim=True) * x, dim=-1)
-    return torch.stack((x, y, torch.linalg.cross(x, y)), -1)
+        turn = probability.gather(1, near).sum(1)
+        if not self.others.shape[1]:
+            return turn
+        right, odds = self._odds()
+        read = angle_apart(R, self.first(), True) < AGREE_RAD
+        there = angle_apart(self.others, R[:, None], False) < AGREE_RAD
+        return right[:, 0] * turn * read + (odds * there).sum(1)
 
 
 def bin_centers(bins: int, device: torch.device | None = None) -> Tensor:
@@ -287,10 +306,11 @@ class Encoder(nn.Module):
         axis, place, front, logits, offset = self.head(hidden).split((3, 3, 1, k, k), 1)
         others = (self.others(hidden) if self.config.others else hidden[:, :0]).view(
             len(hidden), self.config.others, 7)
+        others = others.to(torch.promote_types(others.dtype, torch.float32))  # 16 bits do not do
         return Encoding(
             mean=mean, logvar=logvar.clamp(-8.0, 4.0), mask_logits=mask_logits,
             axis=functional.normalize(axis + axis.new_tensor((0.0, -0.7, -0.7)), dim=1),
             azimuth_logits=logits, azimuth_offset=1.5 * math.pi / k * torch.tanh(offset),
             t=0.5 * place[:, :2], log_scale=place[:, 2] - 0.5, front_logit=front[:, 0],
-            points=points, others=rotation_from_columns(others[..., :6].float()),
+            points=points, others=rotation_from_columns(others[..., :6]),
             other_logits=others[..., 6])

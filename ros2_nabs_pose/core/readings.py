@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from .checkpoint import CategoryModel
-from .encoder import Encoding, rotation_from_columns, SAME_RAD
-from .rotations import geodesic_angle, rotation_z
+from .encoder import Encoding
+from .rotations import geodesic_angle, rotation_from_columns, rotation_z
 
 TURN_RAD = math.radians(15.0)
 """About how far the crop is turned; turned by twice that, it is read too badly to be of use."""
@@ -26,7 +26,10 @@ WIDEST_BIN_RAD = math.radians(20.0)
 """Encoders with wider bins of the azimuth get no turned looks."""
 
 AROUND_RAD = math.radians(14.0)
-"""Further rotations of several looks are the same one where they are about this near."""
+"""Rotations of several looks are the same one where they are this near; as the spread of their
+mean's weights it lets those just beyond have a little say."""
+LEAST = 1e-6
+"""Odds below this are none."""
 
 
 @dataclass(frozen=True)
@@ -152,32 +155,36 @@ def _mean(said: list[Encoding], ways: list[Look]) -> Encoding:
         t=mean('t'), log_scale=mean('log_scale'), front_logit=mean('front_logit'), points=points,
         others=of_all('others').transpose(0, 1).flatten(1, 2),
         other_logits=of_all('other_logits').transpose(0, 1).flatten(1))
-    return _gathered(whole, len(said)) if whole.others.shape[1] else whole
+    if not whole.others.shape[1]:
+        return whole
+    return _gathered(whole, torch.stack([x.first() for x in said], 1))
 
 
-def _gathered(said: Encoding, looks: int) -> Encoding:
+def _gathered(said: Encoding, firsts: Tensor) -> Encoding:
     """A mean whose further rotations, of all looks (B, looks * M), are brought down to M.
 
-    Which one is which differs from look to look, so those are taken that most of the odds lie
-    around, one after the other, each as the mean of those around it; what agrees with the first
-    proposal is none of them.
+    firsts: (B, looks, 3, 3) the looks' own first proposals. Which further rotation is which differs
+    from look to look, so those are taken that most of the odds lie around, one after the other,
+    each as the mean of those around it; what agrees with the mean's first proposal speaks for that.
     """
-    R, count = said.others, said.others.shape[1]
+    looks, count = firsts.shape[1], said.others.shape[1]
+    R = torch.cat((firsts, said.others), 1)
     odds = functional.softmax(functional.pad(
         said.other_logits.unflatten(1, (looks, -1)), (1, 0)), 2) / looks
-    right, left = odds[..., 0].sum(1), odds[..., 1:].flatten(1)
+    odds = torch.cat((odds[..., 0], odds[..., 1:].flatten(1)), 1)
     apart = geodesic_angle(*torch.broadcast_tensors(R[:, :, None], R[:, None]))
     near = torch.exp(-0.5 * (apart / AROUND_RAD).square())
-    first = said.first()[:, None].expand_as(R)
-    left = torch.where(geodesic_angle(R, first) < SAME_RAD, 0.0, left) + 1e-9
+    agree = geodesic_angle(R, said.first()[:, None].expand_as(R)) < AROUND_RAD
+    right = (odds * agree).sum(1, keepdim=True)
+    left = torch.where(agree, torch.zeros_like(odds), odds).clamp_min(LEAST)
     rows = torch.arange(len(R), device=R.device)
     taken, weights = [], []
     for _ in range(count // looks):
-        best = (near * left[:, None]).sum(2).mul(left > 1e-8).argmax(1)
+        best = (near * left[:, None]).sum(2).mul(left > LEAST).argmax(1)
         mean = ((near[rows, best] * left)[..., None, None] * R).sum(1)
         taken.append(rotation_from_columns(mean[..., :2].transpose(1, 2).flatten(1)))
         same = apart[rows, best] < AROUND_RAD
         weights.append((left * same).sum(1))
-        left = torch.where(same, 1e-9, left)
+        left = torch.where(same, LEAST, left)
     return replace(said, others=torch.stack(taken, 1),
-                   other_logits=torch.log(torch.stack(weights, 1) / right[:, None]))
+                   other_logits=torch.log(torch.stack(weights, 1) / right.clamp_min(LEAST)))

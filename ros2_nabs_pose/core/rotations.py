@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 # Below this length in the image, the object's axis has no direction there.
 POLE = 1e-3
@@ -142,6 +143,18 @@ def axis_azimuth_from_rotation(R: Tensor) -> tuple[Tensor, Tensor]:
     axis = R[..., :, 2]
     twist = _flip_yz(_swing(axis)).transpose(-1, -2) @ R
     return axis, torch.atan2(twist[..., 1, 0], twist[..., 0, 0])
+
+
+def rotation_from_columns(columns: Tensor) -> Tensor:
+    """Rotations (..., 3, 3) from numbers (..., 6): x along the first three, y towards the others.
+
+    Continuous, unlike four or three numbers (Zhou et al., CVPR 2019, arXiv 1812.07035). Where both
+    triples are parallel, or one is zero, there is no rotation, and the answer is none.
+    """
+    x = functional.normalize(columns[..., :3], dim=-1)
+    y = columns[..., 3:]
+    y = functional.normalize(y - (x * y).sum(-1, keepdim=True) * x, dim=-1)
+    return torch.stack((x, y, torch.linalg.cross(x, y)), -1)
 
 
 def rotation_facing(axis: Tensor) -> Tensor:

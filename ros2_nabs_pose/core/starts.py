@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from .encoder import Encoding
+from .encoder import AGREE_RAD, Encoding
 from .rotations import (
     angle_apart,
     exp_so3,
@@ -26,7 +26,7 @@ class Hypotheses:
 
     owner: (H,) index of the crop. R: (H, 3, 3). t: (H, 2). log_scale: (H,). latent: (H, D).
     previous: (H,) True for the start that came from the previous frame. log_prior: (H,) log of the
-    weight that the encoder gives to the start's turn about the axis.
+    weight that the encoder gives to the start's rotation.
     """
 
     owner: Tensor
@@ -61,8 +61,6 @@ TILTS_RAD = (0.0, 0.25, -0.25, 0.5, -0.5, 0.75)
 TILT_SPREAD_RAD = 0.2
 SWEEP_RAD = (0.1, 0.5, 0.9, 1.3)
 """Heights over the object of the views of a coarse sweep."""
-AGREE_RAD = 0.35
-"""Nearer to the track's rotation than this, a proposal is no challenger: the refiner bridges it."""
 READ_SHARE = 0.7
 """How far a track's start moves towards a proposal that agrees with it."""
 
@@ -78,7 +76,7 @@ class Remembered:
 def first_rotations(said: Encoding, count: int, free_about_z: bool) -> tuple[Tensor, Tensor]:
     """Rotations (B, count, 3, 3) that a crop without a memory is tried with, and log weights.
 
-    The most likely first. They differ in the turn about the axis, or in tilt where that is free.
+    As ``Encoding.proposals``; where the turn about the axis is free they differ in tilt.
     """
     if free_about_z:
         return _tilted(said.axis, count)
@@ -131,12 +129,12 @@ def turned_around(now: Hypotheses, angle_deg: float,
 
 
 def _towards(before: Tensor, rotations: Tensor, agree: Tensor, free_about_z: bool) -> Tensor:
-    """Rotations (B, 3, 3) moved ``READ_SHARE`` of the way to the likeliest proposal that agrees.
+    """Rotations (B, 3, 3) moved ``READ_SHARE`` of the way to the first proposal that agrees.
 
     rotations: (B, K, 3, 3), agree: (B, K). Without this nothing new would oppose a track's drift.
     """
-    likeliest = agree.to(torch.int).argmax(1)
-    read = rotations[torch.arange(len(before), device=before.device), likeliest]
+    first = agree.to(torch.int).argmax(1)
+    read = rotations[torch.arange(len(before), device=before.device), first]
     moved = exp_so3(READ_SHARE * log_so3(read @ before.transpose(1, 2))) @ before
     return rotation_facing(moved[:, :, 2]) if free_about_z else moved
 

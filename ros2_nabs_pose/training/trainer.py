@@ -66,9 +66,14 @@ class TrainConfig:
     tensorboard: bool = False
 
 
-def _others_of(part: torch.nn.Module) -> dict[str, Tensor]:
-    """The weights of an encoder's further rotations."""
-    return {k: v for k, v in part.state_dict().items() if k.startswith('encoder.others.')}
+def _with_own_others(part: torch.nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of another run; its further rotations left out, or one's own kept, as they must."""
+    def others(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {k: v for k, v in weights.items() if k.startswith('encoder.others.')}
+
+    own, theirs = others(part.state_dict()), others(state)
+    rest = {k: v for k, v in state.items() if k not in theirs}
+    return {**rest, **own, **(theirs if own else {})}
 
 
 class Trainer:
@@ -87,7 +92,7 @@ class Trainer:
         # From the start, since what a model has learned from decides how it is read.
         card = dataclasses.replace(card, training=dataclasses.asdict(config))
         self.free_about_z = card.symmetry == 'free_z'
-        if self.free_about_z:  # whose other proposals are other tilts
+        if self.free_about_z:  # the other starts of such bodies are other tilts
             encoder = replace(encoder or EncoderConfig(), others=0)
         self.model = CategoryModel(Generator(generator), Encoder(encoder), card).to(self.device)
         self.average = CategoryModel(Generator(generator), Encoder(encoder), card).to(self.device)
@@ -277,8 +282,7 @@ class Trainer:
         try:
             for part, name in ((self.model, 'average'), (self.average, 'average'),
                                (self.teacher, 'teacher')):
-                # Further rotations are learned anew where the other run had none.
-                part.load_state_dict({**_others_of(part), **state[name]})
+                part.load_state_dict(_with_own_others(part, state[name]))
         except (KeyError, RuntimeError) as error:
             raise PoseError(f'{path} does not fit this model: '
                             f'{str(error).splitlines()[0]}') from error

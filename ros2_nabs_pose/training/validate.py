@@ -131,7 +131,7 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
 
     Rotation counts where the front part is seen (or always the axis, where the object spins
     freely), degrees, of the four rotations that a fit begins with after its second look at what
-    leans, in several ways: other turns about the axis, or other tilts where it spins freely.
+    leans, in several ways (``core.starts.first_rotations``).
     first_look_*: of the first look alone. standing_*: of objects turned in the picture by less
     than ``STANDING_RAD``.
     psnr_db is over the object's pixels, psnr_lit_db_median after the gain and bias a channel that

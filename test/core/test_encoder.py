@@ -4,8 +4,6 @@
 
 import math
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
 import pytest
 import torch
 
@@ -14,7 +12,7 @@ from ros2_nabs_pose.core.encoder import (
     Encoder,
     EncoderConfig,
     Encoding,
-    rotation_from_columns,
+    MODE_SHARE,
     SAME_RAD,
 )
 from ros2_nabs_pose.core.rotations import (
@@ -51,44 +49,57 @@ def turned(R, degrees):
     return exp_so3(torch.tensor([math.radians(degrees), 0.0, 0.0])) @ R
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.floats(-3.0, 3.0), min_size=6, max_size=6))
-def test_columns_make_a_rotation_with_x_along_the_first(numbers):
-    columns = torch.tensor(numbers, dtype=torch.float64)
-    x, y = columns[:3], columns[3:]
-    if float(torch.linalg.cross(x, y).norm()) < 1e-2:
-        return
-    R = rotation_from_columns(columns)
-    torch.testing.assert_close(R.T @ R, torch.eye(3, dtype=torch.float64))
-    assert float(torch.linalg.det(R)) == pytest.approx(1.0)
-    torch.testing.assert_close(R[:, 0], x / x.norm())
-    assert float(R[:, 1] @ y) > 0.0 and abs(float(R[:, 2] @ y)) < 1e-6
-
-
 def test_without_further_rotations_the_histograms_modes_are_proposed():
     R, weights = reading({5: 0.6, 6: 0.1, 17: 0.3}).proposals(2)
     torch.testing.assert_close(R[0], torch.stack((of_bin(5), of_bin(17))), atol=1e-5, rtol=0.0)
     assert weights[0].tolist() == pytest.approx([0.7, 0.3], abs=1e-5)
 
 
-def test_further_rotations_come_by_their_odds_before_the_other_modes():
-    """Odds 4 and 1 against 1 of the first: shares 4/6 and 1/6."""
+def test_further_rotations_come_by_their_odds_and_other_modes_count_less():
+    """Odds 0.5 and 0.25 against 1 of the first: of 1.75."""
     likely, unlikely = turned(of_bin(5), 80.0), turned(of_bin(5), -120.0)
-    said = reading({5: 0.7, 17: 0.3}, (unlikely, likely), (0.0, math.log(4.0)))
+    said = reading({5: 0.7, 17: 0.3}, (unlikely, likely), (math.log(0.25), math.log(0.5)))
     R, weights = said.proposals(4)
     wanted = torch.stack((of_bin(5), likely, unlikely, of_bin(17)))
     torch.testing.assert_close(R[0], wanted, atol=1e-5, rtol=0.0)
-    assert weights[0].tolist() == pytest.approx([0.7 / 6, 4 / 6, 1 / 6, 0.3 / 6], abs=1e-5)
+    assert MODE_SHARE * 0.3 < 0.25 < 0.3  # so the mode comes last for its share alone
+    assert weights[0].tolist() == pytest.approx([x / 1.75 for x in (0.7, 0.5, 0.25, 0.3)], abs=1e-5)
     assert said.proposals(1)[0].shape == (1, 1, 3, 3)
     torch.testing.assert_close(said.first()[0], of_bin(5), atol=1e-5, rtol=0.0)
 
 
+def test_what_the_odds_speak_for_comes_first():
+    other = turned(of_bin(5), 80.0)
+    R, weights = reading({5: 1.0}, (other,), (math.log(3.0),)).proposals(2)
+    torch.testing.assert_close(R[0], torch.stack((other, of_bin(5))), atol=1e-5, rtol=0.0)
+    assert weights[0].tolist() == pytest.approx([0.75, 0.25], abs=1e-5)
+
+
 def test_the_same_rotation_is_not_proposed_twice_while_there_are_others():
     near = turned(of_bin(5), 0.8 * math.degrees(SAME_RAD))
-    said = reading({5: 0.7, 17: 0.3}, (near, turned(of_bin(5), 90.0)), (3.0, -3.0))
-    R, _ = said.proposals(3)
-    wanted = torch.stack((of_bin(5), turned(of_bin(5), 90.0), of_bin(17)))
+    said = reading({5: 0.7, 17: 0.3}, (near, turned(of_bin(5), 90.0)), (-0.5, -3.0))
+    R, weights = said.proposals(3)
+    wanted = torch.stack((of_bin(5), of_bin(17), turned(of_bin(5), 90.0)))
     torch.testing.assert_close(R[0], wanted, atol=1e-5, rtol=0.0)
+    # What says the same as the first speaks for it.
+    right, same, other = torch.tensor([0.0, -0.5, -3.0]).softmax(0).tolist()
+    assert weights[0].tolist() == pytest.approx([0.7 * right + same, 0.3 * right, other], abs=1e-5)
+
+
+def test_a_likely_mode_comes_before_an_unlikely_further_rotation():
+    far = [turned(of_bin(5), x) for x in (80.0, -80.0, 160.0)]
+    R, _ = reading({5: 0.55, 17: 0.45}, far, (-6.0, -6.0, -6.0)).proposals(2)
+    torch.testing.assert_close(R[0], torch.stack((of_bin(5), of_bin(17))), atol=1e-5, rtol=0.0)
+
+
+def test_a_rotation_is_as_likely_as_what_was_read_around_it():
+    other = turned(of_bin(5), 90.0)
+    said = reading({5: 0.7, 17: 0.3}, (other,), (math.log(3.0),))
+    assert float(said.weight_at(of_bin(5)[None])) == pytest.approx(0.7 / 4, abs=1e-5)
+    assert float(said.weight_at(turned(of_bin(17), 10.0)[None])) == pytest.approx(0.3 / 4, abs=1e-5)
+    assert float(said.weight_at(turned(other, 10.0)[None])) == pytest.approx(3 / 4, abs=1e-5)
+    # Without further rotations the turn is all there is to ask for.
+    assert float(reading({5: 0.7, 17: 0.3}).weight_at(of_bin(17)[None])) == pytest.approx(0.3)
 
 
 def test_an_encoder_tells_as_many_further_rotations_as_it_is_made_for():

@@ -208,15 +208,39 @@ def test_further_rotations_of_several_looks_are_gathered_around_what_most_of_the
                                  ((never, about(1, -3.0) @ often), (0.02, 0.2)))]
     mean = _mean(said, [Look()] * 3)
     assert mean.others.shape == (1, 2, 3, 3)
-    # Six and three degrees to either side, of nearly the same odds.
+    # 0, 6 and 3 degrees to either side, of nearly the same odds.
     assert math.degrees(float(geodesic_angle(mean.others[0, 0], often))) < 2.0
     torch.testing.assert_close(mean.others[0, 1], once, atol=1e-4, rtol=0.0)
-    # 0.2 of 1 + 0.5, 1 + 1.1 and 1 + 0.22 against 1 of them.
-    right = 1 / 1.5 + 1 / 2.1 + 1 / 1.22
-    wanted = [0.2 * right / right, 0.3 / 1.5 / right]
+    # Of odds 1 + 0.5, 1 + 1.1 and 1 + 0.22; the one that agrees with the first speaks for it.
+    right = 1 / 1.5 + 1.9 / 2.1 + 1 / 1.22
+    wanted = [0.2 * (1 / 1.5 + 1 / 2.1 + 1 / 1.22) / right, 0.3 / 1.5 / right]
     assert mean.other_logits.exp()[0].tolist() == pytest.approx(wanted, rel=1e-3)
     one = _mean(said[:1], [Look()])
     torch.testing.assert_close(one.others[0], torch.stack((once, often)), atol=1e-4, rtol=0.0)
+
+
+def test_a_look_that_takes_the_other_one_for_the_first_speaks_for_that():
+    """Three looks say A, one B: the mean is nearer to A, and what lies between is none of them."""
+    A = exp_so3(torch.tensor([0.9, 0.2, 0.1], dtype=torch.float64))
+    B = exp_so3(torch.tensor([0.0, 0.0, 2.0], dtype=torch.float64)) @ A
+    said = [replace(reading_of(x), others=y[None, None].clone(),
+                    other_logits=torch.full((1, 1), math.log(0.25), dtype=torch.float64))
+            for x, y in ((A, B), (A, B), (A, B), (B, A))]
+    whole = _mean(said, [Look()] * 4)
+    near = [min(math.degrees(float(geodesic_angle(R, X))) for R in whole.proposals(2)[0][0])
+            for X in (A, B)]
+    assert near[0] < 1e-3
+
+
+def test_odds_of_looks_that_are_very_sure_stay_numbers():
+    R = exp_so3(torch.tensor([0.9, 0.2, 0.1]))
+    far = exp_so3(torch.tensor([0.0, 1.5, 0.0])) @ R
+    for sure in (-500.0, 500.0):
+        said = [replace(reading_of(R), others=far[None, None], other_logits=torch.tensor([[sure]]))
+                for _ in range(2)]
+        mean = _mean(said, [Look(), Look()])
+        assert torch.isfinite(mean.other_logits).all()
+        assert torch.isfinite(mean.proposals(3)[1]).all()
 
 
 def test_a_mirrored_look_has_no_say_in_the_code():

@@ -133,3 +133,17 @@ def test_a_round_object_faces_the_viewer_whatever_its_roll(azimuth, elevation, r
         facing, R @ rotations.rotation_z(torch.tensor(math.pi, dtype=torch.float64)), atol=1e-6)
     again = rotations.spin_nearest(facing, spun)
     assert torch.allclose(again, spun, atol=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(-3.0, 3.0), min_size=6, max_size=6))
+def test_columns_make_a_rotation_with_x_along_the_first(numbers):
+    columns = torch.tensor(numbers, dtype=torch.float64)
+    x, y = columns[:3], columns[3:]
+    if float(torch.linalg.cross(x, y).norm()) < 1e-2:
+        return
+    R = rotations.rotation_from_columns(columns)
+    torch.testing.assert_close(R.T @ R, torch.eye(3, dtype=torch.float64))
+    assert float(torch.linalg.det(R)) == pytest.approx(1.0)
+    torch.testing.assert_close(R[:, 0], x / x.norm())
+    assert float(R[:, 1] @ y) > 0.0 and abs(float(R[:, 2] @ y)) < 1e-6

@@ -1,5 +1,6 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
+from dataclasses import replace
 import importlib.util
 import json
 from pathlib import Path
@@ -36,10 +37,10 @@ def average():
     return module.average
 
 
-def weights(path, value, category='mug', command=''):
+def weights(path, value, category='mug', command='', others=3):
     card = ModelCard(category, 'none', 'handle', SizePrior((0.1, 0.1, 0.1), 0.08, 0.01),
                      figures={'mask_iou_median': 0.5}, training={'command': command})
-    model = CategoryModel(Generator(SIZES[0]), Encoder(SIZES[1]), card)
+    model = CategoryModel(Generator(SIZES[0]), Encoder(replace(SIZES[1], others=others)), card)
     model.load_state_dict({k: torch.full_like(v, value) for k, v in model.state_dict().items()})
     save_model(model, path)
     return path
@@ -55,6 +56,16 @@ def test_weights_are_the_mean_and_the_card_says_of_what(average, tmp_path):
     assert model.card.training == {'command': 'second', 'averaged_with': 'first',
                                    'average_share': 0.5}
     assert model.card.figures == {}
+
+
+def test_further_rotations_stay_the_later_ones_where_the_first_has_none(average, tmp_path):
+    before, after = weights(tmp_path / 'a', 1.0, others=0), weights(tmp_path / 'b', 2.0)
+    average(before, after, tmp_path / 'c')
+    model = load_model(tmp_path / 'c')
+    assert float(model.encoder.head.weight[0, 0]) == 1.5
+    assert float(model.encoder.others[0].weight[0, 0]) == 2.0
+    with pytest.raises(PoseError, match='the other way round'):
+        average(after, before, tmp_path / 'd')
 
 
 def refiner(path, value, categories=('mug',)):

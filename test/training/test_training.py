@@ -13,10 +13,10 @@ from ros2_nabs_pose.core.encoder import bin_centers, EncoderConfig, Encoding
 from ros2_nabs_pose.core.generator import FRAME_MARGIN, GeneratorConfig
 from ros2_nabs_pose.core.rotations import axis_azimuth_from_rotation, exp_so3, rotation_z
 from ros2_nabs_pose.core.types import PoseError
-from ros2_nabs_pose.training.compose import compose, facing_first, FRONT_SEEN, mirrored, recolour
+from ros2_nabs_pose.training.compose import compose, facing_first, mirrored, recolour
 from ros2_nabs_pose.training.instances import clear_without_grain, TrainingViews, without_grain
 from ros2_nabs_pose.training.loop import learning_rate
-from ros2_nabs_pose.training.objective import _best_of_others, readings, soft_bins, Weights
+from ros2_nabs_pose.training.objective import _further_rotations, readings, soft_bins, Weights
 from ros2_nabs_pose.training.train import train
 from ros2_nabs_pose.training.trainer import TrainConfig, Trainer
 
@@ -286,10 +286,9 @@ def test_an_encoder_that_says_the_truth_pays_little():
     assert float(terms['place']) == 0.0
     assert float(terms['offset']) == pytest.approx(0.0, abs=1e-4)
     assert float(terms['azimuth']) < 0.5
-    # Even odds where the first is right, wherever the front is seen.
-    seen = float((crops.front_visible > FRONT_SEEN).float().mean())
+    # Even odds where the first is right.
     assert float(terms['others']) == pytest.approx(
-        0.1 * Weights().others * math.log(2.0) * seen, abs=2e-4)
+        0.1 * Weights().others * math.log(2.0), abs=2e-4)
     round_terms = readings(said, crops, Weights(), free_about_z=True)
     assert 'azimuth' not in round_terms
     # A round object's points are told in its facing frame, so here they are turned.
@@ -319,7 +318,7 @@ def test_of_further_rotations_the_nearest_pays_where_the_first_is_wrong():
 
     def cost(first_off, offs, logits=(0.0, 0.0)):
         said = said_of(off(first_off), torch.stack([off(x) for x in offs]), torch.tensor(logits))
-        term = _best_of_others(said, crops)
+        term = _further_rotations(said, crops)
         term.backward()
         return float(term.detach()), said.others.grad[0].flatten(1).norm(dim=1).tolist()
 
@@ -334,10 +333,15 @@ def test_of_further_rotations_the_nearest_pays_where_the_first_is_wrong():
     assert cost(90.0, (30.0, -80.0), (5.0, 0.0))[0] < wrong - 0.05
     assert cost(3.0, (30.0, -80.0), (-5.0, -5.0))[0] < right - 0.05
     assert cost(3.0, (0.0, -80.0), (5.0, 0.0))[0] > cost(3.0, (0.0, -80.0))[0] + 0.05
-    # Nobody can tell a front that is hidden.
+    # Nobody can tell the turn while the front is hidden; the axis can be told.
     hidden = replace(crops, front_visible=torch.zeros(1))
-    said = said_of(off(90.0), torch.stack([off(30.0)]), torch.zeros(1))
-    assert float(_best_of_others(said, hidden).detach()) == 0.0
+    for turn, axis_off in ((rotation_z(torch.tensor(2.0)), 0.0), (torch.eye(3), 30.0)):
+        said = said_of(R @ turn, torch.stack([off(axis_off) @ turn]), torch.zeros(1))
+        chord = math.sqrt(8.0) * math.sin(math.radians(axis_off / 2))
+        across = math.sqrt(1.0 - float(R[0, 2]) ** 2)  # off() turns about the camera's x axis
+        wrong = 1.0 / (1.0 + math.exp(5.0))
+        wanted = (3.2 * wrong + 0.1) * chord * across + 0.1 * math.log(2.0)
+        assert float(_further_rotations(said, hidden).detach()) == pytest.approx(wanted, rel=1e-3)
 
 
 def test_a_run_takes_up_one_without_further_rotations(tmp_path):
@@ -355,6 +359,17 @@ def test_a_run_takes_up_one_without_further_rotations(tmp_path):
     assert torch.equal(now.model.encoder.others[0].weight, fresh)
     assert torch.equal(now.average.encoder.others[0].weight, fresh)
     assert math.isfinite(now.train_step()['others'])
+    # One that has them keeps its own, and a round body's has no use for them.
+    now.save_state(tmp_path / 'now.pt')
+    later = Trainer(TrainConfig('mug', 'd', None, 'r3', 'o', seed=4), views, card, TINY_GENERATOR,
+                    TINY_ENCODER)
+    later.begin_from(tmp_path / 'now.pt')
+    assert torch.equal(later.model.encoder.others[0].weight, now.average.encoder.others[0].weight)
+    can = Trainer(TrainConfig('can', 'd', None, 'r4', 'o'), views, views.card('can'),
+                  TINY_GENERATOR, TINY_ENCODER)
+    can.begin_from(tmp_path / 'now.pt')
+    assert can.model.encoder.config.others == 0
+    assert torch.equal(can.model.encoder.head.weight, now.average.encoder.head.weight)
 
 
 def test_views_of_another_size_than_the_generators_are_refused():
