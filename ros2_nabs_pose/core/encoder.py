@@ -91,8 +91,8 @@ class Encoding:
         """Rotations (B, count, 3, 3) to begin with, and weights (B, count), at most 1 in all.
 
         The likeliest first: mostly ``first``, else one of the further rotations. Then the others by
-        their odds, among them the histogram's other modes, which count ``MODE_SHARE`` in that order,
-        for where the strongest is wrong it is mostly so in the axis that all share. What is nearer
+        their odds, and the histogram's other modes, which count ``MODE_SHARE`` in that order, for
+        where the strongest is wrong it is mostly so in the axis that all share. What is nearer
         than ``SAME_RAD`` to one chosen before is passed over, its weight added to that one's.
         Without further rotations the modes are all there is.
         """
