@@ -11,15 +11,15 @@ import numpy as np
 MIN_OUTLINE = 0.5
 """Overlap of synthesised outline and mask below which a pose is not believed in."""
 
-CONFIDENCE = (-2.33, 1.12, -0.5, 1.66)
+CONFIDENCE = (-2.8, 2.07, -0.79, 1.52)
 """Bias, weights of the outline's overlap, the yaw's spread (1 / rad), the worth's log odds."""
-UNREFINED = (-6.17, 8.84, -1.58)
+UNREFINED = (-7.68, 10.21, -1.36)
 """The first three where no refiner knows the category."""
 
-AXIS_SPREAD = (-1.78, -0.26)
+AXIS_SPREAD = (-1.66, -0.29)
 """Log of the axis' spread (rad, about each direction across) at even odds, and by log odds of the
 confidence; scripts/calibrate.py's as well."""
-UNREFINED_AXIS_SPREAD = (-1.3, -0.66)
+UNREFINED_AXIS_SPREAD = (-1.54, -0.53)
 """The same where no refiner knows the category."""
 NINE_IN_TEN = math.sqrt(2.0 * math.log(10.0))
 """Spreads within which nine in ten lie in two dimensions."""
