@@ -129,6 +129,13 @@ class Client:
         return next((status for message in reversed(self.received['diagnostics'])
                      for status in message.status if status.name == name), None)
 
+    def reported_s(self):
+        """When the node made its last report, seconds of the system clock: it may come late."""
+        last = self.report()
+        stamp = next(message.header.stamp for message in reversed(self.received['diagnostics'])
+                     if last in message.status)
+        return stamp.sec + 1e-9 * stamp.nanosec
+
     def diagnostics(self):
         """Values of the last report."""
         report = self.report()

@@ -70,17 +70,17 @@ def test_diagnostics_say_what_an_outside_observer_measures(client, frames):
     left_out = 1.0 - len(arrivals) / len(sent)
     client.received['diagnostics'].clear()
     assert client.spin_until(client.report)
-    said, reported_s = client.diagnostics(), time.time()
+    said, reported_s = client.diagnostics(), client.reported_s()
     message = client.report().message
     # When DDS wrote them: the way to here has slow moments that are not the node's.
     ages = sorted((when_s, 1e3 * (when_s - stamp * 1e-9))
                   for stamp, (when_s, _) in arrivals.items())
     # A frame at the edge of the window may be in it for the node and out of it here.
-    recents = [sum(when_s > reported_s - 5.0 + edge_s for when_s, _ in ages)
-               for edge_s in (-0.1, 0.0, 0.1)]
+    edges_s = (reported_s - 0.1, reported_s, reported_s + 0.1)
+    recents = [sum(edge_s - 5.0 < when_s <= edge_s for when_s, _ in ages) for edge_s in edges_s]
     medians_ms, p95s_ms = np.transpose([
-        np.percentile([a for _, a in ages[-max(recent, LEAST_FRAMES):]], (50, 95))
-        for recent in recents])
+        np.percentile([a for when_s, a in ages if when_s <= edge_s][-max(recent, LEAST_FRAMES):],
+                      (50, 95)) for edge_s, recent in zip(edges_s, recents, strict=True)])
     recent, median_ms = recents[1], medians_ms[1]
     assert 0.95 * min(medians_ms) <= float(said['stamp_to_publish_ms_median']) <= 1.05 * max(
         medians_ms)
