@@ -55,11 +55,13 @@ def average(before: Path, after: Path, out: Path, share: float = 0.5) -> None:
     if first.card.category != second.card.category:
         raise PoseError(f'{before} is a model of "{first.card.category}", {after} of '
                         f'"{second.card.category}": give two of one category.')
-    theirs, mine = first.state_dict(), second.state_dict()
-    if not theirs.keys() <= mine.keys():
+    theirs, mine = first.encoder.config, second.encoder.config
+    if theirs.others and not mine.others:
         raise PoseError(f'{before} reads further rotations, which {after} does not: give them the '
                         'other way round.')
-    if any(theirs[k].shape != v.shape for k, v in mine.items() if k in theirs):
+    if (first.generator.config, replace(theirs, others=0)) != (
+            second.generator.config, replace(mine, others=0)) or theirs.others not in (
+                0, mine.others):
         raise PoseError(f'{before} and {after} have layers of other sizes.')
     _mix(first, second, share)
     # The figures of its card were the second file's alone.

@@ -88,7 +88,7 @@ class Encoding:
     other_logits: Tensor
 
     def proposals(self, count: int) -> tuple[Tensor, Tensor]:
-        """Rotations (B, count, 3, 3) to begin with, and weights (B, count), at most 1 in all.
+        """Rotations (B, count, 3, 3) to begin with, and their weights (B, count).
 
         The likeliest first: mostly ``first``, else one of the further rotations. Then the others by
         their odds, and the histogram's other modes, which count ``MODE_SHARE`` in that order, for

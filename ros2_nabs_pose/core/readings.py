@@ -163,9 +163,10 @@ def _mean(said: list[Encoding], ways: list[Look]) -> Encoding:
 def _gathered(said: Encoding, firsts: Tensor) -> Encoding:
     """A mean whose further rotations, of all looks (B, looks * M), are brought down to M.
 
-    firsts: (B, looks, 3, 3) the looks' own first proposals. Which further rotation is which differs
-    from look to look, so those are taken that most of the odds lie around, one after the other,
-    each as the mean of those around it; what agrees with the mean's first proposal speaks for that.
+    firsts: (B, looks, 3, 3) what each look's axis and histogram say. Which further rotation is
+    which differs from look to look, so those are taken that most of the odds lie around, one after
+    the other, each as the mean of those around it; what agrees with the mean's axis and histogram
+    speaks for those.
     """
     looks, count = firsts.shape[1], said.others.shape[1]
     R = torch.cat((firsts, said.others), 1)

@@ -53,10 +53,11 @@ def accuracy_table(report: Mapping[str, Any]) -> str:
             found = [by_preset[p]['overall'] if category == 'overall'
                      else by_preset[p]['categories'].get(category) for p in presets]
             known = next(f for f in found if f is not None)
-            cells = [(_share(f['within_10_deg']), _number(f['rotation_median_deg'], 1),
+            cells = [(str(f['answered']), _share(f['within_10_deg']),
+                      _number(f['rotation_median_deg'], 1),
                       _share(f['translation_median_relative']), _number(f['confidence_ece'], 2))
-                     if f is not None else ('-',) * 4 for f in found]
-            rows.append([name, category, str(known['n']), str(known['answered']),
+                     if f is not None else ('-',) * 5 for f in found]
+            rows.append([name, category, str(known['n']),
                          *(' / '.join(cell) for cell in zip(*cells, strict=True))])
     return (f"Presets {' / '.join(presets)}, side by side in every cell.\n\n"
             + _table(['set', 'category', 'objects', 'answered', 'within 10 deg',

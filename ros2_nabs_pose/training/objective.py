@@ -86,22 +86,22 @@ def _missed_points(said: Encoding, crops: Crops, weights: Weights, free_about_z:
 
 
 WRONG, WRONG_SPREAD = 0.5, 0.1
-"""A first proposal is wrong from about this chordal distance on (2 sqrt 2 sin(angle / 2), so 20
-degrees), and over what distance it becomes so."""
+"""Axis and histogram are wrong from about this chordal distance on (2 sqrt 2 sin(angle / 2), so 20
+degrees), and over what distance they become so."""
 NEAREST, USELESS, ALWAYS, ODDS = 3.0, 0.2, 0.1, 0.1
-"""Weights within the term of further rotations: of the nearest and of all where the first proposal
-is wrong, of the nearest wherever, and of the odds. On encoders of laptops that were held still, 0,
-0.1 and 0.5 of the third did equally well: it is there so that a small batch without a wrong one
+"""Weights within the term of further rotations: of the nearest and of all where axis and histogram
+are wrong, of the nearest wherever, and of the odds. On encoders of laptops that were held still,
+0, 0.1 and 0.5 of the third did equally well: it is there so that a small batch without a wrong one
 teaches, too."""
 
 
 def _further_rotations(said: Encoding, crops: Crops) -> Tensor:
-    """How far the nearest of the further rotations is, above all where the first proposal is wrong.
+    """How far the nearest further rotation is, above all where axis and histogram are wrong.
 
     Only the nearest one pays in full, so each may speak for another hypothesis; the others pay
     a little, so that none stays where it is of no use (as in Rupprecht et al., ICCV 2017, arXiv
-    1612.00197). The odds learn whether the first proposal is right, and which one is the nearest
-    where it is not. Where the front is hidden the axis alone counts.
+    1612.00197). The odds learn whether axis and histogram are right, and which one is the
+    nearest where they are not. Where the front is hidden the axis alone counts.
     """
     def off(R: Tensor) -> Tensor:
         missed = R - crops.R[:, None]

@@ -99,7 +99,12 @@ def test_a_rotation_is_as_likely_as_what_was_read_around_it():
     assert float(said.weight_at(turned(of_bin(17), 10.0)[None])) == pytest.approx(0.3 / 4, abs=1e-5)
     assert float(said.weight_at(turned(other, 10.0)[None])) == pytest.approx(3 / 4, abs=1e-5)
     # Without further rotations the turn is all there is to ask for.
-    assert float(reading({5: 0.7, 17: 0.3}).weight_at(of_bin(17)[None])) == pytest.approx(0.3)
+    alone = reading({5: 0.7, 17: 0.3})
+    assert float(alone.weight_at(of_bin(17)[None])) == pytest.approx(0.3)
+    far = turned(of_bin(5), 100.0)
+    _, turn = axis_azimuth_from_rotation(far)
+    same_turn = rotation_from_axis_azimuth(AXIS, turn)
+    assert float(alone.weight_at(far[None])) == float(alone.weight_at(same_turn[None])) > 0.2
 
 
 def test_an_encoder_tells_as_many_further_rotations_as_it_is_made_for():

@@ -220,16 +220,21 @@ def test_further_rotations_of_several_looks_are_gathered_around_what_most_of_the
 
 
 def test_a_look_that_takes_the_other_one_for_the_first_speaks_for_that():
-    """Three looks say A, one B: the mean is nearer to A, and what lies between is none of them."""
+    """Three looks say A, one B; what their mean says lies between, is neither, and comes last."""
     A = exp_so3(torch.tensor([0.9, 0.2, 0.1], dtype=torch.float64))
     B = exp_so3(torch.tensor([0.0, 0.0, 2.0], dtype=torch.float64)) @ A
-    said = [replace(reading_of(x), others=y[None, None].clone(),
-                    other_logits=torch.full((1, 1), math.log(0.25), dtype=torch.float64))
+    none = exp_so3(torch.tensor([0.0, 2.5, 0.0], dtype=torch.float64)) @ A
+    odds = torch.tensor([[0.25, 1e-6]], dtype=torch.float64).log()
+    said = [replace(reading_of(x), others=torch.stack((y, none))[None], other_logits=odds)
             for x, y in ((A, B), (A, B), (A, B), (B, A))]
     whole = _mean(said, [Look()] * 4)
-    near = [min(math.degrees(float(geodesic_angle(R, X))) for R in whole.proposals(2)[0][0])
-            for X in (A, B)]
-    assert near[0] < 1e-3
+    R, weights = whole.proposals(3)
+    # A: 0.8 of three looks' firsts, 0.2 of one's further one; B the other way round.
+    for proposal, wanted, share in ((R[0, 0], A, 0.65), (R[0, 1], B, 0.35)):
+        assert math.degrees(float(geodesic_angle(proposal, wanted))) < 1.0
+        assert float(weights[0, 0 if wanted is A else 1]) == pytest.approx(share, abs=1e-3)
+    torch.testing.assert_close(R[:, 2], whole.first(), atol=1e-6, rtol=0.0)
+    assert float(weights[0, 2]) < 1e-3
 
 
 def test_odds_of_looks_that_are_very_sure_stay_numbers():

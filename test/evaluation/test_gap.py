@@ -108,7 +108,7 @@ def test_pictures_of_the_sets_stay_in_the_folder_of_the_plots(root):
 
 def test_tables_show_presets_side_by_side(root):
     report = gap.measure(plan(root), Loader(), silent)
-    assert '| scans | mug | 1 | 1 | 0 % / 100 % | 12.0 / 4.0 |' in gap_tables.accuracy_table(report)
+    assert '| mug | 1 | 1 / 1 | 0 % / 100 % | 12.0 / 4.0 |' in gap_tables.accuracy_table(report)
     assert '|  | true mask | 100 % | 100 % | 100 % | 4.0 |' in gap_tables.put_in_table(report)
     assert '- "scans" has no depth.' in gap_tables.put_in_table(report)
     assert '| photos | cold | 1 |' in gap_tables.keypoint_table(report)

@@ -37,10 +37,10 @@ def average():
     return module.average
 
 
-def weights(path, value, category='mug', command='', others=3):
+def weights(path, value, category='mug', command='', **sizes):
     card = ModelCard(category, 'none', 'handle', SizePrior((0.1, 0.1, 0.1), 0.08, 0.01),
                      figures={'mask_iou_median': 0.5}, training={'command': command})
-    model = CategoryModel(Generator(SIZES[0]), Encoder(replace(SIZES[1], others=others)), card)
+    model = CategoryModel(Generator(SIZES[0]), Encoder(replace(SIZES[1], **sizes)), card)
     model.load_state_dict({k: torch.full_like(v, value) for k, v in model.state_dict().items()})
     save_model(model, path)
     return path
@@ -66,6 +66,13 @@ def test_further_rotations_stay_the_later_ones_where_the_first_has_none(average,
     assert float(model.encoder.others[0].weight[0, 0]) == 2.0
     with pytest.raises(PoseError, match='the other way round'):
         average(after, before, tmp_path / 'd')
+
+
+@pytest.mark.parametrize('sizes', [{'blocks': (1, 1, 1, 1)}, {'others': 2}, {'reduced': 64}])
+def test_encoders_of_other_sizes_have_no_mean(average, tmp_path, sizes):
+    with pytest.raises(PoseError, match='layers of other sizes'):
+        average(weights(tmp_path / 'a', 1.0, **sizes), weights(tmp_path / 'b', 2.0), tmp_path / 'c')
+    assert not (tmp_path / 'c').exists()
 
 
 def refiner(path, value, categories=('mug',)):
