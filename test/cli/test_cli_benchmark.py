@@ -85,7 +85,7 @@ def test_gap_measures_a_folder_of_sets_once(tmp_path, known, capsys):
     assert report['sets']['scans']['warm']['overall']['rotation_median_deg'] == pytest.approx(8.0)
     assert report['put_in'] == {} and report['presets'] == ['warm', 'cold']
     said = capsys.readouterr()
-    assert '| scans | mug | 1 | 1 | 100 % / 100 % | 8.0 / 8.0 |' in said.out
+    assert '| scans | mug | 1 | 1 / 1 | 100 % / 100 % | 8.0 / 8.0 |' in said.out
     assert '2 of 2: scans-cold' in said.err
     assert (tmp_path / 'out' / 'confidence.png').is_file()
     frames = len(known.calls)
