@@ -26,8 +26,8 @@ from torch.nn import functional
 from .generator import channels_last
 from .rotations import (
     angle_apart,
+    angles_among,
     axis_azimuth_from_rotation,
-    geodesic_angle,
     rotation_from_axis_azimuth,
     rotation_from_columns,
 )
@@ -101,7 +101,7 @@ class Encoding:
             return R, weights
         right, odds = self._odds()
         R, weights = torch.cat((R, self.others), 1), torch.cat((right * weights, odds), 1)
-        apart = geodesic_angle(*torch.broadcast_tensors(R[:, :, None], R[:, None]))
+        apart = angles_among(R)
         rank = torch.cat((MODE_SHARE * weights[:, :count], odds), 1)
         rank[:, 0] = right[:, 0]
         chosen, sums = [], []

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from .checkpoint import CategoryModel
 from .encoder import Encoding
-from .rotations import geodesic_angle, rotation_from_columns, rotation_z
+from .rotations import angles_among, geodesic_angle, rotation_from_columns, rotation_z
 
 TURN_RAD = math.radians(15.0)
 """About how far the crop is turned; turned by twice that, it is read too badly to be of use."""
@@ -173,7 +173,7 @@ def _gathered(said: Encoding, firsts: Tensor) -> Encoding:
     odds = functional.softmax(functional.pad(
         said.other_logits.unflatten(1, (looks, -1)), (1, 0)), 2) / looks
     odds = torch.cat((odds[..., 0], odds[..., 1:].flatten(1)), 1)
-    apart = geodesic_angle(*torch.broadcast_tensors(R[:, :, None], R[:, None]))
+    apart = angles_among(R)
     near = torch.exp(-0.5 * (apart / AROUND_RAD).square())
     agree = geodesic_angle(R, said.first()[:, None].expand_as(R)) < AROUND_RAD
     right = (odds * agree).sum(1, keepdim=True)

@@ -88,6 +88,11 @@ def geodesic_angle(A: Tensor, B: Tensor) -> Tensor:
     return torch.atan2(twice_sine, m[0] + m[4] + m[8] - 1.0)
 
 
+def angles_among(R: Tensor) -> Tensor:
+    """Angles (..., N, N) between every two of rotations (..., N, 3, 3), in [0, pi]."""
+    return geodesic_angle(*torch.broadcast_tensors(R.unsqueeze(-3), R.unsqueeze(-4)))
+
+
 def angle_apart(R: Tensor, other: Tensor, free_about_z: bool) -> Tensor:
     """Angles (...) between rotations (..., 3, 3), or between their axes; ``other`` broadcasts."""
     if not free_about_z:

@@ -68,12 +68,9 @@ class TrainConfig:
 
 def _with_own_others(part: torch.nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weights of another run; its further rotations left out, or one's own kept, as they must."""
-    def others(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {k: v for k, v in weights.items() if k.startswith('encoder.others.')}
-
-    own, theirs = others(part.state_dict()), others(state)
-    rest = {k: v for k, v in state.items() if k not in theirs}
-    return {**rest, **own, **(theirs if own else {})}
+    kind = 'encoder.others.'
+    own = {k: v for k, v in part.state_dict().items() if k.startswith(kind)}
+    return {**own, **{k: v for k, v in state.items() if own or not k.startswith(kind)}}
 
 
 class Trainer:

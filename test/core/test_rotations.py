@@ -147,3 +147,14 @@ def test_columns_make_a_rotation_with_x_along_the_first(numbers):
     assert float(torch.linalg.det(R)) == pytest.approx(1.0)
     torch.testing.assert_close(R[:, 0], x / x.norm())
     assert float(R[:, 1] @ y) > 0.0 and abs(float(R[:, 2] @ y)) < 1e-6
+
+
+def test_angles_among_rotations_are_those_between_every_two():
+    R = random_rotations(6).view(2, 3, 3, 3)
+    apart = rotations.angles_among(R)
+    assert apart.shape == (2, 3, 3)
+    for b in range(2):
+        for i in range(3):
+            for j in range(3):
+                wanted = rotations.geodesic_angle(R[b, i], R[b, j])
+                assert float(apart[b, i, j]) == pytest.approx(float(wanted), abs=1e-9)
