@@ -61,6 +61,8 @@ TILTS_RAD = (0.0, 0.25, -0.25, 0.5, -0.5, 0.75)
 TILT_SPREAD_RAD = 0.2
 SWEEP_RAD = (0.1, 0.5, 0.9, 1.3)
 """Heights over the object of the views of a coarse sweep."""
+LEAST_ODDS = 0.03
+"""Of a tracked object, proposals that are less likely than this are not tried beside the track."""
 READ_SHARE = 0.7
 """How far a track's start moves towards a proposal that agrees with it."""
 
@@ -164,6 +166,7 @@ def make_starts(said: Encoding, remembered: list[Remembered | None],
     tracked = torch.tensor([m is not None for m in remembered], device=agree.device)
     before = torch.where((agree.any(1) & tracked)[:, None, None],
                          _towards(before, rotations, agree, free_about_z), before)
+    least = math.log(LEAST_ODDS)
     owner, R, latent, previous, log_prior = [], [], [], [], []
     for i, memory in enumerate(remembered):
         if memory is not None:
@@ -173,7 +176,7 @@ def make_starts(said: Encoding, remembered: list[Remembered | None],
             previous.append(True)
             log_prior.append(kept[i])
         for k in range(warm_count if memory is not None else cold_count):
-            if memory is not None and agree[i, k]:
+            if memory is not None and (agree[i, k] or log_weights[i, k] < least):
                 continue
             owner.append(i)
             R.append(rotations[i, k])

@@ -1,5 +1,6 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
+from dataclasses import replace
 import math
 
 import pytest
@@ -13,7 +14,13 @@ from ros2_nabs_pose.core.rotations import (
     rotation_facing,
     rotation_from_axis_azimuth,
 )
-from ros2_nabs_pose.core.starts import AGREE_RAD, make_starts, READ_SHARE, Remembered
+from ros2_nabs_pose.core.starts import (
+    AGREE_RAD,
+    LEAST_ODDS,
+    make_starts,
+    READ_SHARE,
+    Remembered,
+)
 
 AXIS = functional.normalize(torch.tensor([[0.1, -0.8, -0.5]]), dim=1)
 
@@ -56,6 +63,18 @@ def test_a_reading_that_says_something_else_challenges_and_moves_nothing():
     assert starts.previous.tolist() == [True, False]
     torch.testing.assert_close(starts.R[0], track)
     torch.testing.assert_close(starts.R[1], read_rotation(), atol=1e-5, rtol=0.0)
+
+
+@pytest.mark.parametrize('odds, tried', [(0.5 * LEAST_ODDS, False), (2.0 * LEAST_ODDS, True)])
+def test_a_further_rotation_challenges_a_track_only_where_it_is_likely_enough(odds, tried):
+    other = exp_so3(torch.tensor([0.0, 1.2, 0.0])) @ read_rotation()
+    said = replace(reading(), others=other[None, None],
+                   other_logits=torch.tensor([[math.log(odds / (1.0 - odds))]]))
+    starts = make_starts(said, [Remembered(read_rotation(), torch.zeros(4))], 2, 2)
+    assert starts.previous.tolist() == [True, False][:1 + tried]
+    # What is seen for the first time is tried with it all the same.
+    fresh = make_starts(said, [None], 2, 2)
+    torch.testing.assert_close(fresh.R[1], other, atol=1e-5, rtol=0.0)
 
 
 def test_a_new_objects_starts_are_the_readings_own():
