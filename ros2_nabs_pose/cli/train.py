@@ -46,10 +46,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument('--student-from', type=int, default=500, metavar='STEP',
                         help='from here on, and fully from twice here, half of the pictures are '
                         'drawn from the code that the encoder reads off one crop (default: 500)')
-    parser.add_argument('--only', default='', choices=('encoder', 'teacher'),
+    parser.add_argument('--only', default='', choices=('encoder', 'teacher', 'drawing'),
                         help='train the encoder alone, beside a generator that --init brings and '
                         'that stays as it is: three times the steps in the same time; or the '
-                        'clean encoder alone, which training needs and models do not hold')
+                        'clean encoder alone, which training needs and models do not hold; or '
+                        'drawing: generator and clean encoder, from clean views, after which the '
+                        'encoder has to learn to read the new codes')
     parser.add_argument('--no-mirror', action='store_true',
                         help='do not learn from mirror images of the instances (left and right '
                         'swapped, front and up kept), for objects whose sides differ')

@@ -22,6 +22,7 @@ from .loop import append_row, train_until
 from .state import check_out, STATE, write_config
 from .trainer import TrainConfig, Trainer
 from .validate import sample_sheet, validate
+from .validate_drawing import drawing_sheet, validate_drawing
 from ..core.types import PoseError
 from ..core.variants import get_variant
 
@@ -29,14 +30,15 @@ from ..core.variants import get_variant
 def train(config: TrainConfig, replace_out: bool = False) -> dict[str, Any]:
     """Run (or resume) a training; returns the validation figures of the last model.
 
-    Ctrl-C saves the state and a usable model before it leaves. With ``only='teacher'`` there is no
-    model to write, and no figures. replace_out: weights at ``out`` that another run wrote may be
-    written over; PoseError otherwise.
+    Ctrl-C saves the state and a usable model before it leaves. With ``only='teacher'`` and
+    ``only='drawing'`` there is no model to write, since no encoder has learned to read the codes;
+    the figures are those of what is drawn from clean views' codes. replace_out: weights at ``out``
+    that another run wrote may be written over; PoseError otherwise.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
     run = Path(config.run)
-    if not replace_out and config.only != 'teacher':
+    if not replace_out and config.reads_crops:
         check_out(run, Path(config.out))
     folder = Path(config.data)
     clutter = Path(config.backgrounds) if config.backgrounds else None
@@ -65,9 +67,10 @@ def train(config: TrainConfig, replace_out: bool = False) -> dict[str, Any]:
     def look() -> None:
         nonlocal figures
         trainer.save_state(state)
-        if first and config.only != 'teacher':  # which is in no model
+        if first:
             figures = _look_at(trainer, held_out, run, curves)
-            trainer.finish(figures)
+            if config.reads_crops:
+                trainer.finish(figures)
         engine.barrier()
 
     def told(means: dict[str, float]) -> None:
@@ -85,11 +88,17 @@ def train(config: TrainConfig, replace_out: bool = False) -> dict[str, Any]:
 def _look_at(trainer: Trainer, held_out: TrainingViews, run: Path,
              curves: Curves | None) -> dict[str, Any]:
     """Validate the averaged model; figures and a sample sheet go into the run's folder."""
-    figures = validate(trainer.average, held_out, trainer.free_about_z)
+    if trainer.config.reads_crops:
+        figures = validate(trainer.average, held_out, trainer.free_about_z)
+    else:
+        figures = validate_drawing(trainer.average, trainer.teacher, held_out)
     append_row(run / 'validation.csv', {'step': trainer.step, **figures})
     tqdm.write(f'step {trainer.step}: ' + ', '.join(f'{k} {v:.3g}' for k, v in figures.items()))
     sheet = run / f'samples/{trainer.step:06d}.png'
-    sample_sheet(trainer.average, held_out, sheet)
+    if trainer.config.reads_crops:
+        sample_sheet(trainer.average, held_out, sheet)
+    else:
+        drawing_sheet(trainer.average, trainer.teacher, held_out, sheet)
     if curves:
         curves.scalars('validation', trainer.step, figures)
         curves.picture('samples', trainer.step, sheet)

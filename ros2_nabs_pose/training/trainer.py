@@ -65,6 +65,11 @@ class TrainConfig:
     precision: str = '32-true'
     tensorboard: bool = False
 
+    @property
+    def reads_crops(self) -> bool:
+        """Whether the shipped encoder learns, so that there is a model at the end."""
+        return self.only not in ('teacher', 'drawing')
+
 
 def _with_own_others(part: torch.nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weights of another run; its further rotations left out, or one's own kept, as they must."""
@@ -99,13 +104,15 @@ class Trainer:
         self.teacher = CleanEncoder(sizes.latent_dim,
                                     colour_dims=sizes.colour_dims).to(self.device)
         self.encoder_only = config.only == 'encoder'
-        if config.only:
+        if config.only in ('encoder', 'teacher'):
             self.model.generator.requires_grad_(False)
         if self.encoder_only:
             # What crops are read for is fixed then: the teacher's codes, drawn by the generator.
             trained = list(self.model.encoder.parameters())
         elif config.only == 'teacher':
             trained = list(self.teacher.parameters())
+        elif config.only == 'drawing':
+            trained = [*self.model.generator.parameters(), *self.teacher.parameters()]
         else:
             trained = [*self.model.parameters(), *self.teacher.parameters()]
         self.optimizer = torch.optim.Adam(trained, lr=config.learning_rate, betas=(0.9, 0.99))
@@ -171,7 +178,7 @@ class Trainer:
         views, center = self.augmented(index, views)
         mean, logvar = self.taught(views, not self.encoder_only)
         said = crops = None
-        if self.config.only != 'teacher':
+        if self.config.reads_crops:
             crops = compose(views, self.data.backgrounds)
             with self.engine.autocast():
                 said = full_precision(self.model.encoder(crops.image))

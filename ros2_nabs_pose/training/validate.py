@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 import math
 from pathlib import Path
@@ -49,7 +50,7 @@ class Example:
     drawn: Tensor
 
 
-def _draw(model: CategoryModel, code: Tensor, views: Views) -> Tensor:
+def draw(model: CategoryModel, code: Tensor, views: Views) -> Tensor:
     """Every view drawn from a code (B, D) at its true rotation, stacked (B, 5, S, S)."""
     R_view = views.R_view
     if model.card.symmetry == 'free_z':
@@ -72,7 +73,7 @@ def _examples(model: CategoryModel, data: TrainingViews, batches: int,
             whole = read(model, crops.image, staged('cold').readings)
             fitted, proposals = read_as_fitted(model, crops.image, first, 4)
             found.append(Example(views, crops, first, whole, proposals,
-                                 _draw(model, fitted.mean, views)))
+                                 draw(model, fitted.mean, views)))
         return found
 
 
@@ -107,6 +108,28 @@ def read_as_fitted(model: CategoryModel, image: Tensor, said: Encoding, count: i
     return again, rotation_z(-turn)[:, None] @ R
 
 
+def drawing_errors(drawn: Tensor, views: Views) -> dict[str, Tensor]:
+    """How far drawings (B, 5, S, S) are from clean views, (B,) each.
+
+    alpha_iou; over the pixels that both cover psnr_db, psnr_lit_db after the gain and bias a
+    channel that the fit allows too, since a crop does not tell its exposure, and depth_error,
+    relative to the diameter.
+    """
+    a, b = drawn[:, 3:4] > 0.5, views.stacked[:, 3:4] > 0.5
+    both = (a & b).to(drawn.dtype)
+    pixels = both.sum((1, 2, 3)).clamp_min(1.0)
+    gain, bias = gain_and_bias(drawn[:, :3], views.stacked[:, :3], both)
+
+    def psnr_db(colour: Tensor) -> Tensor:
+        apart = ((colour - views.stacked[:, :3]).square() * both).sum((1, 2, 3)) / (3 * pixels)
+        return -10.0 * torch.log10(apart.clamp_min(1e-8))
+
+    depth = ((drawn[:, 4:] - views.stacked[:, 4:]).abs() * both).sum((1, 2, 3))
+    return {'alpha_iou': (a & b).sum((1, 2, 3)) / (a | b).sum((1, 2, 3)).clamp_min(1),
+            'psnr_db': psnr_db(drawn[:, :3]), 'psnr_lit_db': psnr_db(gain * drawn[:, :3] + bias),
+            'depth_error': depth / pixels / 2.0}
+
+
 def _median(values: list[Tensor]) -> float:
     joined = torch.cat(values)
     return float(joined.median()) if len(joined) else math.nan
@@ -134,12 +157,10 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
     leans, in several ways (``core.starts.first_rotations``).
     first_look_*: of the first look alone. standing_*: of objects turned in the picture by less
     than ``STANDING_RAD``.
-    psnr_db is over the object's pixels, psnr_lit_db_median after the gain and bias a channel that
-    the fit allows too, since a crop does not tell its exposure; depth_error is relative to the
-    diameter.
+    The drawing's are of ``drawing_errors``.
     """
-    rotation, best4, axis, iou, alpha_iou, psnr, lit, depth = [], [], [], [], [], [], [], []
-    first_look, standing = [], []
+    rotation, best4, axis, iou, first_look, standing = [], [], [], [], [], []
+    drawing: dict[str, list[Tensor]] = defaultdict(list)
 
     def axis_errors(proposals: Tensor, R: Tensor) -> Tensor:
         dots = (proposals[..., 2] * R[:, None, :, 2]).sum(-1)
@@ -166,17 +187,8 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
         standing.append((torch.atan2(turn[:, 1, 0], turn[:, 0, 0]).abs() < STANDING_RAD)[seen])
         mask, truth = example.whole.mask_logits > 0.0, crops.mask > 0.5
         iou.append((mask & truth).sum((1, 2, 3)) / (mask | truth).sum((1, 2, 3)).clamp_min(1))
-        a, b = drawn[:, 3:4] > 0.5, views.stacked[:, 3:4] > 0.5
-        alpha_iou.append((a & b).sum((1, 2, 3)) / (a | b).sum((1, 2, 3)).clamp_min(1))
-        both = (a & b).to(drawn.dtype)
-        pixels = both.sum((1, 2, 3)).clamp_min(1.0)
-        mse = ((drawn[:, :3] - views.stacked[:, :3]).square() * both).sum((1, 2, 3)) / (3 * pixels)
-        psnr.append(-10.0 * torch.log10(mse.clamp_min(1e-8)))
-        gain, bias = gain_and_bias(drawn[:, :3], views.stacked[:, :3], both)
-        apart = (gain * drawn[:, :3] + bias - views.stacked[:, :3]).square() * both
-        lit.append(-10.0 * torch.log10((apart.sum((1, 2, 3)) / (3 * pixels)).clamp_min(1e-8)))
-        depth.append(((drawn[:, 4:] - views.stacked[:, 4:]).abs() * both).sum((1, 2, 3)) / pixels
-                     / 2.0)
+        for name, found in drawing_errors(drawn, views).items():
+            drawing[name].append(found)
     return {
         'rotation_median_deg': _median(rotation), 'within_10_deg': _share(rotation, 10.0),
         'within_20_deg': _share(rotation, 20.0), 'best4_within_20_deg': _share(best4, 20.0),
@@ -184,13 +196,11 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
         'standing_within_20_deg': _share(_where(rotation, standing), 20.0),
         'standing_best4_within_20_deg': _share(_where(best4, standing), 20.0),
         'axis_median_deg': _median(axis), 'mask_iou_median': _median(iou),
-        'alpha_iou_median': _median(alpha_iou), 'psnr_db_median': _median(psnr),
-        'psnr_lit_db_median': _median(lit),
-        'depth_error_median': _median(depth),
+        **{f'{name}_median': _median(found) for name, found in drawing.items()},
     }
 
 
-def _tile(image: Tensor) -> np.ndarray:
+def tile(image: Tensor) -> np.ndarray:
     """(3, S, S) in [0, 1] -> (2 S, 2 S, 3) uint8 BGR."""
     array = (image.clamp(0.0, 1.0).permute(1, 2, 0).cpu().numpy() * 255.0).astype(np.uint8)
     return cv2.resize(array[..., ::-1], None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
@@ -206,7 +216,7 @@ def sample_sheet(model: CategoryModel, data: TrainingViews, path: Path) -> None:
             ours = drawn[b, :3] + 1.0 - drawn[b, 3:4]
             depth = (0.5 - 0.5 * drawn[b, 4:]).expand(3, -1, -1) * drawn[b, 3:4]
             mask = torch.sigmoid(example.whole.mask_logits[b]).expand(3, -1, -1)
-            rows.append([_tile(x) for x in (crops.image[b], mask, white, ours, depth)])
+            rows.append([tile(x) for x in (crops.image[b], mask, white, ours, depth)])
     strips = [np.hstack(row) for row in rows]
     columns = [np.vstack(strips[i::3]) for i in range(3)]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -211,6 +211,46 @@ def test_the_teacher_alone_learns_from_what_a_models_generator_draws(tmp_path, m
     assert torch.equal(child.teacher.layers[0].weight, state['teacher']['layers.0.weight'])
 
 
+@pytest.mark.parametrize('symmetry', ['none', 'free_z'])
+def test_the_drawing_alone_learns_from_clean_views_and_leaves_the_encoder(tmp_path, monkeypatch,
+                                                                          symmetry):
+    views = tiny_views(4, 6)
+    monkeypatch.setattr(TrainingViews, 'load', classmethod(lambda cls, *a: views))
+    monkeypatch.setattr('ros2_nabs_pose.training.train.get_variant',
+                        lambda name: (TINY_GENERATOR, TINY_ENCODER))
+    card = replace(views.card('mug'), symmetry=symmetry)
+    monkeypatch.setattr(TrainingViews, 'card', lambda self, category: card)
+    config = TrainConfig('mug', 'd', None, str(tmp_path / 'r'), str(tmp_path / 'o'), steps=4,
+                         instances=2, views=3, warmup=1, validate_every=2, only='drawing',
+                         init=str(tmp_path / 'p/state.pt'))
+    parent = Trainer(replace(config, only=''), views, card, TINY_GENERATOR, TINY_ENCODER)
+    (tmp_path / 'p').mkdir()
+    parent.save_state(tmp_path / 'p/state.pt')
+    before = {k: v.clone() for k, v in parent.model.state_dict().items()}
+    taught = {k: v.clone() for k, v in parent.teacher.state_dict().items()}
+    figures = train(config)
+    # Its codes are others than the encoder has learned to read, so there is no model to write yet.
+    assert not (tmp_path / 'o').exists()
+    state = torch.load(tmp_path / 'r/state.pt', weights_only=True)
+    changed = {k for k, v in state['average'].items() if not torch.equal(v, before[k])}
+    assert 'generator.to_image.weight' in changed
+    assert not any(k.startswith('encoder.') for k in changed)
+    assert not torch.equal(state['teacher']['layers.0.weight'], taught['layers.0.weight'])
+    assert figures.keys() == {f'{own}{name}_median' for own in ('', 'own_') for name in (
+        'alpha_iou', 'psnr_db', 'psnr_lit_db', 'depth_error')}
+    assert all(math.isfinite(x) for x in figures.values())
+    if symmetry == 'free_z':  # every view has its own code
+        assert figures['alpha_iou_median'] == figures['own_alpha_iou_median']
+    with (tmp_path / 'r/validation.csv').open() as file:
+        assert [int(row['step']) for row in csv.DictReader(file)] == [2, 4]
+    assert (tmp_path / 'r/samples/000004.png').exists()
+    # And the encoder goes on from there.
+    child = Trainer(replace(config, only='encoder'), views, card, TINY_GENERATOR, TINY_ENCODER)
+    child.begin_from(tmp_path / 'r/state.pt')
+    assert torch.equal(child.model.generator.to_image.weight,
+                       state['average']['generator.to_image.weight'])
+
+
 def test_the_encoder_alone_needs_a_generator_to_begin_with(tmp_path, monkeypatch):
     views = tiny_views()
     monkeypatch.setattr(TrainingViews, 'load', classmethod(lambda cls, *a: views))
