@@ -3,25 +3,60 @@
 """The VAE's own encoder: reads clean views, so that the codes form before clutter is mastered.
 
 It has the paper's form (arXiv 2008.08145, section 3.2: four strided convolutions and two linear
-layers) and serves in training alone. An instance's code is the mean of several of its views; the
-shipped encoder learns to read that code off one cluttered crop.
+layers) with residual blocks between, and serves in training alone, so it may see what no crop
+tells: beside the picture, which point of the object each pixel shows. An instance's code is the
+mean of several of its views; the shipped encoder learns to read that code off one cluttered crop.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import nn, Tensor
+from torch.nn import functional
+
+from .compose import facing_first, Views, visible_points
+
+CHANNELS = 7
+"""Colour times alpha, alpha, and the points times alpha."""
+
+
+class _Deeper(nn.Module):
+    """Two 3 x 3 convolutions beside the identity, which is all they are at first."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv0 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.kaiming_normal_(self.conv0.weight, a=0.1)
+        nn.init.zeros_(self.conv1.weight)
+        nn.init.zeros_(self.conv1.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv1(functional.leaky_relu(self.conv0(x), 0.1))
+
+
+def clean_input(views: Views, free_about_z: bool) -> Tensor:
+    """What the clean encoder sees of views, (B, CHANNELS, S, S).
+
+    Points are in the object's frame, radii; where it may spin freely, in that of the side that the
+    view shows, of which its code speaks.
+    """
+    if free_about_z:
+        views = replace(views, R_view=facing_first(views.R_view, 1))
+    return torch.cat((views.stacked[:, :4], visible_points(views)), 1)
 
 
 class CleanEncoder(nn.Module):
-    """Posterior of the code from clean upright views (B, 4, 64, 64), colour times alpha, alpha."""
+    """Posterior of the code from clean upright views as ``clean_input`` gives them."""
 
     def __init__(self, latent_dim: int, channels: tuple[int, int, int, int] = (24, 48, 96, 128),
                  resolution: int = 64, colour_dims: int = 3) -> None:
         super().__init__()
         self.colour_dims = colour_dims
         layers: list[nn.Module] = []
-        before = 4
+        before = CHANNELS
         for after in channels:
             layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(0.1)]
             before = after
@@ -31,6 +66,7 @@ class CleanEncoder(nn.Module):
         for layer in self.layers:
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(layer.weight, a=0.1)
+        self.deeper = nn.ModuleList(_Deeper(after) for after in channels)
         last = self.layers[-1]
         assert isinstance(last, nn.Linear)
         with torch.no_grad():
@@ -38,11 +74,26 @@ class CleanEncoder(nn.Module):
             last.weight *= 0.3
             last.bias[latent_dim:] = -4.0
 
-    def forward(self, views: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance (B, D)."""
-        mean, logvar = self.layers(views * 2.0 - 1.0).chunk(2, 1)
+        x = torch.cat((seen[:, :4] * 2.0 - 1.0, seen[:, 4:]), 1)
+        x = x.contiguous(memory_format=torch.channels_last)
+        for place, deeper in enumerate(self.deeper):
+            x = deeper(self.layers[2 * place + 1](self.layers[2 * place](x)))
+        mean, logvar = self.layers[2 * len(self.deeper):](x).chunk(2, 1)
         if self.colour_dims:
             # As the generator wants it: the code begins with the mean colour, 4 c - 2.
-            colour = views[:, :3].sum((2, 3)) / views[:, 3:].sum((2, 3)).clamp_min(1.0)
+            colour = seen[:, :3].sum((2, 3)) / seen[:, 3:4].sum((2, 3)).clamp_min(1.0)
             mean = torch.cat((mean[:, :3] + 4.0 * colour - 2.0, mean[:, 3:]), 1)
         return mean, logvar.clamp(-8.0, 4.0)
+
+    def taking_up(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of another run as this network's.
+
+        Of runs whose clean encoders saw the picture alone, and had no blocks between: the points
+        count nothing at first, and the blocks are one's own, so that the codes stay what they were.
+        """
+        first = state['layers.0.weight']
+        lacking = CHANNELS - first.shape[1]
+        own = {k: v for k, v in self.state_dict().items() if k.startswith('deeper.')}
+        return {**own, **state, 'layers.0.weight': functional.pad(first, (0, 0, 0, 0, 0, lacking))}

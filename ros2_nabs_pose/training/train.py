@@ -55,7 +55,7 @@ def train(config: TrainConfig, replace_out: bool = False) -> dict[str, Any]:
             print(f'Resuming {run} at step {trainer.step} of {config.steps}.')
     elif config.init:
         trainer.begin_from(Path(config.init))
-    elif config.only:
+    elif config.only in ('encoder', 'teacher'):
         raise PoseError(f'Training the {config.only} alone needs a trained generator beside it: '
                         'give --init the state.pt of a run, or a model.')
     if first:

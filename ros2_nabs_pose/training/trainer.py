@@ -26,7 +26,7 @@ from .instances import TrainingViews
 from .loop import descend, follow, learning_rate
 from .objective import code_term, kl, proportions, readings, reconstruction, Weights
 from .state import read_state, save_state, Stateful, take_up
-from .teacher import CleanEncoder
+from .teacher import clean_input, CleanEncoder
 from ..core.checkpoint import CategoryModel, load_model, ModelCard, save_model
 from ..core.encoder import Encoder, EncoderConfig, Encoding
 from ..core.generator import Generator, GeneratorConfig
@@ -148,7 +148,7 @@ class Trainer:
     def taught(self, views: Views, learning: bool) -> tuple[Tensor, Tensor]:
         """Mean and log-variance (B, D) of the teacher's codes of clean views."""
         with self.engine.autocast(), torch.set_grad_enabled(learning):
-            mean, logvar = self.teacher(views.stacked[:, :4])
+            mean, logvar = self.teacher(clean_input(views, self.free_about_z))
         return mean.float(), logvar.float()
 
     def reading_terms(self, said: Encoding, crops: Crops, mean: Tensor,
@@ -284,9 +284,9 @@ class Trainer:
         else:
             state = torch.load(path, map_location=self.device, weights_only=True)
         try:
-            for part, name in ((self.model, 'average'), (self.average, 'average'),
-                               (self.teacher, 'teacher')):
-                part.load_state_dict(_with_own_others(part, state[name]))
+            for part in (self.model, self.average):
+                part.load_state_dict(_with_own_others(part, state['average']))
+            self.teacher.load_state_dict(self.teacher.taking_up(state['teacher']))
         except (KeyError, RuntimeError) as error:
             raise PoseError(f'{path} does not fit this model: '
                             f'{str(error).splitlines()[0]}') from error

@@ -23,7 +23,7 @@ from ..core.encoder import Encoding
 from ..core.losses import gain_and_bias
 from ..core.presets import staged
 from ..core.readings import read, turned
-from ..core.rotations import geodesic_angle, rotation_z
+from ..core.rotations import angle_apart, rotation_z
 from ..core.starts import first_rotations
 
 INSTANCES, VIEWS, BATCHES = 8, 4, 12
@@ -162,21 +162,15 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
     rotation, best4, axis, iou, first_look, standing = [], [], [], [], [], []
     drawing: dict[str, list[Tensor]] = defaultdict(list)
 
-    def axis_errors(proposals: Tensor, R: Tensor) -> Tensor:
-        dots = (proposals[..., 2] * R[:, None, :, 2]).sum(-1)
-        return torch.rad2deg(torch.arccos(dots.clamp(-1.0, 1.0)))
-
-    def errors_of(proposals: Tensor, R: Tensor) -> Tensor:
-        if free_about_z:
-            return axis_errors(proposals, R)
-        return torch.rad2deg(geodesic_angle(proposals, R[:, None].expand_as(proposals)))
+    def errors_of(proposals: Tensor, R: Tensor, axis_alone: bool = free_about_z) -> Tensor:
+        return torch.rad2deg(angle_apart(proposals, R[:, None], axis_alone))
 
     examples = (example for place in range(rounds)
                 for example in _examples(model, data, BATCHES, SEED + place))
     for example in examples:
         views, crops, proposals, drawn = (example.views, example.crops, example.proposals,
                                           example.drawn)
-        axis.append(axis_errors(proposals, crops.R)[:, 0])
+        axis.append(errors_of(proposals, crops.R, True)[:, 0])
         errors = errors_of(proposals, crops.R)
         seen = crops.front_visible > FRONT_SEEN
         rotation.append(errors[seen, 0])

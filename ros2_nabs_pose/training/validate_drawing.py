@@ -17,7 +17,7 @@ from torch import Tensor
 from .compose import Views
 from .engine import random_devices
 from .instances import TrainingViews
-from .teacher import CleanEncoder
+from .teacher import clean_input, CleanEncoder
 from .validate import draw, drawing_errors, INSTANCES, SEED, tile, VIEWS
 from ..core.checkpoint import CategoryModel
 
@@ -41,9 +41,9 @@ def _drawn(model: CategoryModel, teacher: CleanEncoder, data: TrainingViews,
         torch.manual_seed(SEED)
         for _ in range(batches):
             _, views = data.batch(INSTANCES, VIEWS)
-            own = teacher(views.stacked[:, :4])[0]
-            mean = own
-            if model.card.symmetry != 'free_z':
+            free = model.card.symmetry == 'free_z'
+            mean = own = teacher(clean_input(views, free))[0]
+            if not free:
                 mean = own.view(INSTANCES, VIEWS, -1).mean(1).repeat_interleave(VIEWS, 0)
             found.append((views, draw(model, own, views), draw(model, mean, views)))
     teacher.train()

@@ -244,6 +244,8 @@ def test_the_drawing_alone_learns_from_clean_views_and_leaves_the_encoder(tmp_pa
     with (tmp_path / 'r/validation.csv').open() as file:
         assert [int(row['step']) for row in csv.DictReader(file)] == [2, 4]
     assert (tmp_path / 'r/samples/000004.png').exists()
+    # It needs no other run to begin with, for nothing that stays as it is has its say.
+    assert train(replace(config, init='', run=str(tmp_path / 'n'))).keys() == figures.keys()
     # And the encoder goes on from there.
     child = Trainer(replace(config, only='encoder'), views, card, TINY_GENERATOR, TINY_ENCODER)
     child.begin_from(tmp_path / 'r/state.pt')

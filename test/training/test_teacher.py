@@ -1,0 +1,63 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+from dataclasses import replace
+
+import pytest
+from test_training import tiny_views
+import torch
+from torch import nn
+
+from ros2_nabs_pose.core.rotations import rotation_facing, rotation_z
+from ros2_nabs_pose.training.teacher import CHANNELS, clean_input, CleanEncoder
+
+NAME = 'layers.0.weight'
+
+
+def some_views(count=6):
+    torch.manual_seed(3)
+    return tiny_views(2, count).batch(2, count)[1]
+
+
+@pytest.mark.parametrize('free_about_z', [False, True])
+def test_points_are_told_in_the_frame_that_the_code_speaks_of(free_about_z):
+    views = some_views()
+    seen = clean_input(views, free_about_z)
+    assert seen.shape == (12, CHANNELS, 64, 64)
+    assert torch.equal(seen[:, :4], views.stacked[:, :4])
+    spun = replace(views, R_view=views.R_view @ rotation_z(torch.tensor(0.7)))
+    again = clean_input(spun, free_about_z)
+    if free_about_z:  # where its x axis happens to lie does not matter
+        torch.testing.assert_close(again, seen, atol=1e-5, rtol=0.0)
+    else:  # the same points, turned back about z by as much
+        turned = torch.einsum('ij,bjhw->bihw', rotation_z(torch.tensor(-0.7)), seen[:, 4:])
+        torch.testing.assert_close(again[:, 4:], turned, atol=1e-5, rtol=0.0)
+        assert (again[:, 4:] - seen[:, 4:]).abs().max() > 0.2
+    # The disc is flat: seen points lie in the plane through the origin that faces the camera.
+    R = rotation_facing(views.R_view[:, :, 2]) if free_about_z else views.R_view
+    depth = torch.einsum('bj,bjhw->bhw', R[:, 2], seen[:, 4:])
+    torch.testing.assert_close(depth, torch.zeros_like(depth), atol=1e-5, rtol=0.0)
+
+
+def test_a_clean_encoder_that_saw_pictures_alone_is_taken_up_as_it_was():
+    torch.manual_seed(1)
+    parent, child = CleanEncoder(5), CleanEncoder(5)
+    before = {k: v for k, v in parent.state_dict().items() if not k.startswith('deeper.')}
+    before[NAME] = before[NAME][:, :4]
+    child.load_state_dict(child.taking_up(before))
+    plain = nn.Sequential(nn.Conv2d(4, 24, 4, stride=2, padding=1), *list(parent.layers)[1:])
+    plain[0].load_state_dict({'weight': before[NAME], 'bias': before['layers.0.bias']})
+    seen = clean_input(some_views(), False)
+    mean, logvar = plain(seen[:, :4] * 2.0 - 1.0).chunk(2, 1)
+    colour = seen[:, :3].sum((2, 3)) / seen[:, 3:4].sum((2, 3))
+    mean = torch.cat((mean[:, :3] + 4.0 * colour - 2.0, mean[:, 3:]), 1)
+    said = child(seen)
+    torch.testing.assert_close(said[0], mean, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(said[1], logvar.clamp(-8.0, 4.0), atol=1e-4, rtol=1e-4)
+    # The points and the blocks have their say as soon as they have learned.
+    said[0].square().mean().backward()
+    assert child.layers[0].weight.grad[:, 4:].abs().max() > 0.0
+    assert all(block.conv1.weight.grad.abs().max() > 0.0 for block in child.deeper)
+    # Its own kind is taken up whole.
+    other = CleanEncoder(5)
+    other.load_state_dict(other.taking_up(child.state_dict()))
+    assert torch.equal(other(seen)[0], child(seen)[0])
