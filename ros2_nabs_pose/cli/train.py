@@ -11,6 +11,7 @@ EXAMPLES = """examples:
   nabs-pose train teapot --data data/teapot --backgrounds data/backgrounds
   nabs-pose train can --data data/can --init runs/mug/state.pt --steps 2000 --out my/can.safetensors
   nabs-pose train mug --data data/mug --only teacher --init models/mug.safetensors --run runs/t
+  nabs-pose train mug --data data/mug --only drawing --init runs/t/state.pt --run runs/d
   nabs-pose train mug --data data/mug --steps 40000 --device cuda --instances 64 --replace
   nabs-pose train teapot --data data/teapot --variant large --device cuda --precision bf16-mixed
   torchrun --nproc-per-node 4 -m -- ros2_nabs_pose.cli.main train teapot --data data/teapot
@@ -47,11 +48,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                         help='from here on, and fully from twice here, half of the pictures are '
                         'drawn from the code that the encoder reads off one crop (default: 500)')
     parser.add_argument('--only', default='', choices=('encoder', 'teacher', 'drawing'),
-                        help='train the encoder alone, beside a generator that --init brings and '
-                        'that stays as it is: three times the steps in the same time; or the '
-                        'clean encoder alone, which training needs and models do not hold; or '
-                        'drawing: generator and clean encoder, from clean views, after which the '
-                        'encoder has to learn to read the new codes')
+                        help='encoder: alone, beside a generator that --init brings and that '
+                        'stays as it is, twice the steps in the same time; teacher: the clean '
+                        'encoder alone, which training needs and models do not hold; drawing: '
+                        'generator and clean encoder, from clean views, after which the encoder '
+                        'has to learn to read the new codes (the last two write no weights, and '
+                        'use no backgrounds)')
     parser.add_argument('--no-mirror', action='store_true',
                         help='do not learn from mirror images of the instances (left and right '
                         'swapped, front and up kept), for objects whose sides differ')

@@ -66,7 +66,7 @@ class Preset:
     readings: in how many ways a crop is read (``readings.LOOKS``); four cost about twice as much
     as one. cold_starts: the encoder's proposals tried for a new object; more find the right side
     of a hidden front, or a laptop's base, more often, each costs a hypothesis in the first stage.
-    warm_starts: proposals that challenge a track's own pose. stages: see ``RefineStage``,
+    warm_starts: likely proposals that challenge a track's own pose. stages: see ``RefineStage``,
     ``PoseStage``, ``JointStage``; the last is none of the first kind. rate_*: lengths of joint
     steps.
     latent_prior: holds codes near what training saw; 0 lets them explain clutter. start_prior:

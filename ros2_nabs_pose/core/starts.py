@@ -62,7 +62,7 @@ TILT_SPREAD_RAD = 0.2
 SWEEP_RAD = (0.1, 0.5, 0.9, 1.3)
 """Heights over the object of the views of a coarse sweep."""
 LEAST_ODDS = 0.03
-"""Of a tracked object, proposals that are less likely than this are not tried beside the track."""
+"""Further proposals less likely than this do not challenge a track; the first one always may."""
 READ_SHARE = 0.7
 """How far a track's start moves towards a proposal that agrees with it."""
 
@@ -147,9 +147,10 @@ def make_starts(said: Encoding, remembered: list[Remembered | None],
 
     A crop without a memory gets ``cold_count`` proposals. One with a memory gets that and
     ``warm_count`` proposals, so that a lost track can find back. Place and scale always come from
-    the new crop: the detector's box moved with the object. Proposals that say what the memory says
-    are left out: they would only double the work. free_about_z: the object may spin
-    freely about its axis; starts then differ in tilt, and x always lies to the upright right.
+    the new crop: the detector's box moved with the object. Beside a memory, proposals that say what
+    it says are left out, for they would only double the work, and so are all but the first that
+    are less likely than ``LEAST_ODDS``. free_about_z: the object may spin freely about its axis;
+    starts then differ in tilt, which has no odds, and x always lies to the upright right.
     """
     most = max(cold_count, warm_count, 1)
     rotations, log_weights = first_rotations(said, most, free_about_z)
@@ -166,7 +167,10 @@ def make_starts(said: Encoding, remembered: list[Remembered | None],
     tracked = torch.tensor([m is not None for m in remembered], device=agree.device)
     before = torch.where((agree.any(1) & tracked)[:, None, None],
                          _towards(before, rotations, agree, free_about_z), before)
-    least = math.log(LEAST_ODDS)
+    idle = torch.zeros_like(agree)
+    if not free_about_z:
+        idle[:, 1:] = log_weights[:, 1:] < math.log(LEAST_ODDS)
+    left_out = (agree | idle).tolist()
     owner, R, latent, previous, log_prior = [], [], [], [], []
     for i, memory in enumerate(remembered):
         if memory is not None:
@@ -176,7 +180,7 @@ def make_starts(said: Encoding, remembered: list[Remembered | None],
             previous.append(True)
             log_prior.append(kept[i])
         for k in range(warm_count if memory is not None else cold_count):
-            if memory is not None and (agree[i, k] or log_weights[i, k] < least):
+            if memory is not None and left_out[i][k]:
                 continue
             owner.append(i)
             R.append(rotations[i, k])

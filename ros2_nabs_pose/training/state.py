@@ -91,8 +91,8 @@ def take_up(path: Path, state: Mapping[str, Any], engine: Engine,
         for name, part in parts.items():
             part.load_state_dict(state[name])
     except (KeyError, RuntimeError, ValueError) as error:
-        raise PoseError(f'{path.parent} holds a run of a version with other networks: choose '
-                        'another --run, or remove that folder.') from error
+        raise PoseError(f'{path.parent} holds a run of a version with other networks: begin '
+                        f'anew from it, with --init {path} and another --run.') from error
     # Cloned: torch reads a state from where its storage begins, whatever the slice.
     torch.set_rng_state(random[engine.rank].cpu().clone())
     if there is not None and device.type == 'cuda':

@@ -17,12 +17,13 @@ from torch import nn, Tensor
 from torch.nn import functional
 
 from .compose import facing_first, Views, visible_points
+from ..core.generator import channels_last
 
-CHANNELS = 7
-"""Colour times alpha, alpha, and the points times alpha."""
+PICTURE, CHANNELS = 4, 7
+"""Colour times alpha and alpha; the same and the points times alpha."""
 
 
-class _Deeper(nn.Module):
+class _Block(nn.Module):
     """Two 3 x 3 convolutions beside the identity, which is all they are at first."""
 
     def __init__(self, channels: int) -> None:
@@ -45,7 +46,7 @@ def clean_input(views: Views, free_about_z: bool) -> Tensor:
     """
     if free_about_z:
         views = replace(views, R_view=facing_first(views.R_view, 1))
-    return torch.cat((views.stacked[:, :4], visible_points(views)), 1)
+    return torch.cat((views.stacked[:, :PICTURE], visible_points(views)), 1)
 
 
 class CleanEncoder(nn.Module):
@@ -66,21 +67,22 @@ class CleanEncoder(nn.Module):
         for layer in self.layers:
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(layer.weight, a=0.1)
-        self.deeper = nn.ModuleList(_Deeper(after) for after in channels)
+        self.blocks = nn.ModuleList(_Block(after) for after in channels)
         last = self.layers[-1]
         assert isinstance(last, nn.Linear)
         with torch.no_grad():
             # The posterior starts narrow: drowned in noise, the code would be ignored.
             last.weight *= 0.3
             last.bias[latent_dim:] = -4.0
+        channels_last(self)
 
     def forward(self, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance (B, D)."""
-        x = torch.cat((seen[:, :4] * 2.0 - 1.0, seen[:, 4:]), 1)
+        x = torch.cat((seen[:, :PICTURE] * 2.0 - 1.0, seen[:, PICTURE:]), 1)
         x = x.contiguous(memory_format=torch.channels_last)
-        for place, deeper in enumerate(self.deeper):
-            x = deeper(self.layers[2 * place + 1](self.layers[2 * place](x)))
-        mean, logvar = self.layers[2 * len(self.deeper):](x).chunk(2, 1)
+        for place, block in enumerate(self.blocks):
+            x = block(self.layers[2 * place + 1](self.layers[2 * place](x)))
+        mean, logvar = self.layers[2 * len(self.blocks):](x).chunk(2, 1)
         if self.colour_dims:
             # As the generator wants it: the code begins with the mean colour, 4 c - 2.
             colour = seen[:, :3].sum((2, 3)) / seen[:, 3:4].sum((2, 3)).clamp_min(1.0)
@@ -90,10 +92,13 @@ class CleanEncoder(nn.Module):
     def taking_up(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Weights of another run as this network's.
 
-        Of runs whose clean encoders saw the picture alone, and had no blocks between: the points
-        count nothing at first, and the blocks are one's own, so that the codes stay what they were.
+        Those of runs whose clean encoder saw the picture alone have no blocks and no weights for
+        points: blocks are one's own then, which change nothing at first, and points count nothing,
+        so that the codes stay what they were.
         """
         first = state['layers.0.weight']
-        lacking = CHANNELS - first.shape[1]
-        own = {k: v for k, v in self.state_dict().items() if k.startswith('deeper.')}
-        return {**own, **state, 'layers.0.weight': functional.pad(first, (0, 0, 0, 0, 0, lacking))}
+        if first.shape[1] != PICTURE:
+            return state
+        own = {k: v for k, v in self.state_dict().items() if k.startswith('blocks.')}
+        wider = functional.pad(first, (0, 0, 0, 0, 0, CHANNELS - PICTURE))
+        return {**own, **state, 'layers.0.weight': wider}

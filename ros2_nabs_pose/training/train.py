@@ -2,8 +2,9 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """A run of a category's training, from rendered instances to a model file (see ``trainer``).
 
-A run is a folder: ``state.pt`` (everything a resume needs), ``log.csv``, ``samples/*.png``,
-``tensorboard/`` where asked for and, at the end, the model file.
+A run is a folder: ``state.pt`` (everything a resume needs), ``log.csv``, ``validation.csv``,
+``samples/*.png`` and ``tensorboard/`` where asked for. The model file is written beside it, unless
+the shipped encoder does not learn.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ def train(config: TrainConfig, replace_out: bool = False) -> dict[str, Any]:
         trainer.begin_from(Path(config.init))
     elif config.only in ('encoder', 'teacher'):
         raise PoseError(f'Training the {config.only} alone needs a trained generator beside it: '
-                        'give --init the state.pt of a run, or a model.')
+                        'give --init the state.pt of a run'
+                        + (', or a model.' if config.only == 'teacher' else '.'))
     if first:
         write_config(run, dataclasses.asdict(config))
     curves = Curves(run / 'tensorboard', trainer.step) if config.tensorboard and first else None
@@ -88,17 +90,15 @@ def train(config: TrainConfig, replace_out: bool = False) -> dict[str, Any]:
 def _look_at(trainer: Trainer, held_out: TrainingViews, run: Path,
              curves: Curves | None) -> dict[str, Any]:
     """Validate the averaged model; figures and a sample sheet go into the run's folder."""
-    if trainer.config.reads_crops:
-        figures = validate(trainer.average, held_out, trainer.free_about_z)
-    else:
-        figures = validate_drawing(trainer.average, trainer.teacher, held_out)
-    append_row(run / 'validation.csv', {'step': trainer.step, **figures})
-    tqdm.write(f'step {trainer.step}: ' + ', '.join(f'{k} {v:.3g}' for k, v in figures.items()))
     sheet = run / f'samples/{trainer.step:06d}.png'
     if trainer.config.reads_crops:
+        figures = validate(trainer.average, held_out, trainer.free_about_z)
         sample_sheet(trainer.average, held_out, sheet)
     else:
+        figures = validate_drawing(trainer.average, trainer.teacher, held_out)
         drawing_sheet(trainer.average, trainer.teacher, held_out, sheet)
+    append_row(run / 'validation.csv', {'step': trainer.step, **figures})
+    tqdm.write(f'step {trainer.step}: ' + ', '.join(f'{k} {v:.3g}' for k, v in figures.items()))
     if curves:
         curves.scalars('validation', trainer.step, figures)
         curves.picture('samples', trainer.step, sheet)

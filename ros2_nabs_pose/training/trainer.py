@@ -7,7 +7,8 @@ views; the code of an instance is the mean of a random part of their posteriors,
 code all its views are drawn at their true poses (Chen et al., section 3.2, with several target
 views instead of one, so that the 3D volume is computed once for them). The shipped encoder sees the
 same views composed into cluttered crops, and learns to read the code, the mask and the pose; where
-it is trained alone, also from what the generator, which stays, draws from its codes.
+it is trained alone, also from what the generator, which stays, draws from its codes. The clean
+encoder may learn alone, too, or with the generator (``only``), without crops.
 """
 
 from __future__ import annotations
@@ -147,8 +148,9 @@ class Trainer:
 
     def taught(self, views: Views, learning: bool) -> tuple[Tensor, Tensor]:
         """Mean and log-variance (B, D) of the teacher's codes of clean views."""
+        seen = clean_input(views, self.free_about_z)  # points are geometry: not in 16 bits
         with self.engine.autocast(), torch.set_grad_enabled(learning):
-            mean, logvar = self.teacher(clean_input(views, self.free_about_z))
+            mean, logvar = self.teacher(seen)
         return mean.float(), logvar.float()
 
     def reading_terms(self, said: Encoding, crops: Crops, mean: Tensor,

@@ -109,15 +109,15 @@ def read_as_fitted(model: CategoryModel, image: Tensor, said: Encoding, count: i
 
 
 def drawing_errors(drawn: Tensor, views: Views) -> dict[str, Tensor]:
-    """How far drawings (B, 5, S, S) are from clean views, (B,) each.
+    """How far drawings (B, 5, S, S) are from clean views, (B,) each; colours are times alpha.
 
-    alpha_iou; over the pixels that both cover psnr_db, psnr_lit_db after the gain and bias a
-    channel that the fit allows too, since a crop does not tell its exposure, and depth_error,
-    relative to the diameter.
+    alpha_iou: of the outlines. The others are of the pixels that both cover, NaN where there are
+    none. psnr_db: of the colours. psnr_lit_db: the same after the gain and bias a channel that the
+    fit allows too, since a crop does not tell its exposure. depth_error: relative to the diameter.
     """
     a, b = drawn[:, 3:4] > 0.5, views.stacked[:, 3:4] > 0.5
     both = (a & b).to(drawn.dtype)
-    pixels = both.sum((1, 2, 3)).clamp_min(1.0)
+    pixels = both.sum((1, 2, 3))
     gain, bias = gain_and_bias(drawn[:, :3], views.stacked[:, :3], both)
 
     def psnr_db(colour: Tensor) -> Tensor:
@@ -130,9 +130,10 @@ def drawing_errors(drawn: Tensor, views: Views) -> dict[str, Tensor]:
             'depth_error': depth / pixels / 2.0}
 
 
-def _median(values: list[Tensor]) -> float:
+def median(values: list[Tensor]) -> float:
+    """Of all values but those that are no numbers; NaN where there is none."""
     joined = torch.cat(values)
-    return float(joined.median()) if len(joined) else math.nan
+    return float(joined.nanmedian()) if len(joined) else math.nan
 
 
 def _share(values: list[Tensor], limit: float) -> float:
@@ -184,13 +185,13 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
         for name, found in drawing_errors(drawn, views).items():
             drawing[name].append(found)
     return {
-        'rotation_median_deg': _median(rotation), 'within_10_deg': _share(rotation, 10.0),
+        'rotation_median_deg': median(rotation), 'within_10_deg': _share(rotation, 10.0),
         'within_20_deg': _share(rotation, 20.0), 'best4_within_20_deg': _share(best4, 20.0),
         'first_look_within_20_deg': _share(first_look, 20.0),
         'standing_within_20_deg': _share(_where(rotation, standing), 20.0),
         'standing_best4_within_20_deg': _share(_where(best4, standing), 20.0),
-        'axis_median_deg': _median(axis), 'mask_iou_median': _median(iou),
-        **{f'{name}_median': _median(found) for name, found in drawing.items()},
+        'axis_median_deg': median(axis), 'mask_iou_median': median(iou),
+        **{f'{name}_median': median(found) for name, found in drawing.items()},
     }
 
 
@@ -200,17 +201,24 @@ def tile(image: Tensor) -> np.ndarray:
     return cv2.resize(array[..., ::-1], None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
 
 
+def on_white(stacked: Tensor) -> Tensor:
+    """Pictures (B, 3, S, S) of views (B, 5, S, S)."""
+    return stacked[:, :3] + 1.0 - stacked[:, 3:4]
+
+
+def depth_shade(stacked: Tensor) -> Tensor:
+    """Depths of views (B, 5, S, S) as pictures (B, 3, S, S): the nearer the brighter."""
+    return (0.5 - 0.5 * stacked[:, 4:]).expand(-1, 3, -1, -1) * stacked[:, 3:4]
+
+
 def sample_sheet(model: CategoryModel, data: TrainingViews, path: Path) -> None:
     """Rows of crop, mask, true view, synthesised view and its depth, for 24 held-out crops."""
     rows: list[list[np.ndarray]] = []
     for example in _examples(model, data, 1):
         views, crops, drawn = example.views, example.crops, example.drawn
-        for b in range(24):
-            white = views.stacked[b, :3] + 1.0 - views.stacked[b, 3:4]
-            ours = drawn[b, :3] + 1.0 - drawn[b, 3:4]
-            depth = (0.5 - 0.5 * drawn[b, 4:]).expand(3, -1, -1) * drawn[b, 3:4]
-            mask = torch.sigmoid(example.whole.mask_logits[b]).expand(3, -1, -1)
-            rows.append([tile(x) for x in (crops.image[b], mask, white, ours, depth)])
+        mask = torch.sigmoid(example.whole.mask_logits).expand(-1, 3, -1, -1)
+        shown = (crops.image, mask, on_white(views.stacked), on_white(drawn), depth_shade(drawn))
+        rows += [[tile(x[b]) for x in shown] for b in range(24)]
     strips = [np.hstack(row) for row in rows]
     columns = [np.vstack(strips[i::3]) for i in range(3)]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """What generator and clean encoder make of instances that training does not see, crops left aside.
 
-The bound of what any reading of a crop can have drawn: codes are read off the clean views.
+About what a perfect reading of a crop would have drawn: codes are read off the clean views.
 """
 
 from __future__ import annotations
@@ -18,56 +18,66 @@ from .compose import Views
 from .engine import random_devices
 from .instances import TrainingViews
 from .teacher import clean_input, CleanEncoder
-from .validate import draw, drawing_errors, INSTANCES, SEED, tile, VIEWS
+from .validate import (
+    BATCHES,
+    depth_shade,
+    draw,
+    drawing_errors,
+    INSTANCES,
+    median,
+    on_white,
+    SEED,
+    tile,
+    VIEWS,
+)
 from ..core.checkpoint import CategoryModel
 
-BATCHES = 12
 SHOWN = 24
 """Views on a sheet."""
 
 
 @torch.no_grad()
 def _drawn(model: CategoryModel, teacher: CleanEncoder, data: TrainingViews,
-           batches: int) -> list[tuple[Views, Tensor, Tensor]]:
-    """Views (B), what is drawn of each from its own code, and from its instance's mean code.
+           batches: int) -> list[tuple[Views, dict[str, Tensor]]]:
+    """Views (B), and what is drawn of them (B, 5, S, S), by the code that it is drawn from.
 
-    Of a round body each view has its own side and code: both drawings are the same then. The same
-    views every time: the global random state is kept as it was.
+    clean: the mean of an instance's views; clean_own: each view's own. A round body's code is of
+    the side that is seen: each view has its own alone, which is clean then. The same views every
+    time: the global random state is kept as it was.
     """
     model.eval()
-    teacher.eval()
+    free = model.card.symmetry == 'free_z'
     found = []
     with torch.random.fork_rng(devices=random_devices(data.rgba.device)):
         torch.manual_seed(SEED)
         for _ in range(batches):
             _, views = data.batch(INSTANCES, VIEWS)
-            free = model.card.symmetry == 'free_z'
-            mean = own = teacher(clean_input(views, free))[0]
+            own = teacher(clean_input(views, free))[0]
+            codes = {'clean': own}
             if not free:
                 mean = own.view(INSTANCES, VIEWS, -1).mean(1).repeat_interleave(VIEWS, 0)
-            found.append((views, draw(model, own, views), draw(model, mean, views)))
-    teacher.train()
+                codes = {'clean': mean, 'clean_own': own}
+            found.append((views, {k: draw(model, code, views) for k, code in codes.items()}))
     return found
 
 
 def validate_drawing(model: CategoryModel, teacher: CleanEncoder,
                      data: TrainingViews) -> dict[str, float]:
-    """Medians over held-out views of ``validate.drawing_errors``.
-
-    From the mean code of an instance's views; own_*: from the view's own.
-    """
-    drawn = _drawn(model, teacher, data, BATCHES)
-    own = [drawing_errors(a, views) for views, a, _ in drawn]
-    mean = [drawing_errors(b, views) for views, _, b in drawn]
-    return {f'{kind}{name}_median': float(torch.cat([e[name] for e in errors]).median())
-            for kind, errors in (('', mean), ('own_', own)) for name in errors[0]}
+    """Medians over held-out views of ``validate.drawing_errors``, as CODE_FIGURE_median."""
+    errors: dict[str, list[Tensor]] = {}
+    for views, drawings in _drawn(model, teacher, data, BATCHES):
+        for code, drawn in drawings.items():
+            for name, values in drawing_errors(drawn, views).items():
+                errors.setdefault(f'{code}_{name}_median', []).append(values)
+    return {name: median(values) for name, values in errors.items()}
 
 
 def drawing_sheet(model: CategoryModel, teacher: CleanEncoder, data: TrainingViews,
                   path: Path) -> None:
-    """Rows of a held-out view, and what is drawn of it from its own code and from the mean one."""
-    (views, own, mean), = _drawn(model, teacher, data, 1)
-    strips = [np.hstack([tile(x[b, :3] + 1.0 - x[b, 3:4]) for x in (views.stacked, own, mean)])
-              for b in range(SHOWN)]
+    """Rows of a held-out view, and what is drawn of it from the codes, with depth."""
+    (views, drawings), = _drawn(model, teacher, data, 1)
+    shown = [on_white(x) for x in (views.stacked, *drawings.values())]
+    shown.append(depth_shade(drawings['clean']))
+    strips = [np.hstack([tile(x[b]) for x in shown]) for b in range(SHOWN)]
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.hstack([np.vstack(strips[i::3]) for i in range(3)]))

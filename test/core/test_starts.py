@@ -72,9 +72,21 @@ def test_a_further_rotation_challenges_a_track_only_where_it_is_likely_enough(od
                    other_logits=torch.tensor([[math.log(odds / (1.0 - odds))]]))
     starts = make_starts(said, [Remembered(read_rotation(), torch.zeros(4))], 2, 2)
     assert starts.previous.tolist() == [True, False][:1 + tried]
+    # As likely as the other, it would be the first proposal, which always challenges.
+    alone = replace(said, other_logits=torch.zeros(1, 1))
+    elsewhere = exp_so3(torch.tensor([0.0, -1.2, 0.0])) @ read_rotation()
+    starts = make_starts(alone, [Remembered(elsewhere, torch.zeros(4))], 2, 2)
+    assert starts.previous.tolist() == [True, False, False]
     # What is seen for the first time is tried with it all the same.
     fresh = make_starts(said, [None], 2, 2)
     torch.testing.assert_close(fresh.R[1], other, atol=1e-5, rtol=0.0)
+
+
+def test_a_round_object_is_challenged_by_every_tilt_for_tilts_have_no_odds():
+    track = rotation_facing(exp_so3(torch.tensor([1.4, 0.0, 0.0])) @ AXIS[0])
+    starts = make_starts(reading(), [Remembered(track, torch.zeros(4))], 6, 6, True)
+    assert starts.previous.tolist() == [True] + [False] * 6
+    assert float(starts.log_prior[-1]) < math.log(LEAST_ODDS)
 
 
 def test_a_new_objects_starts_are_the_readings_own():

@@ -14,8 +14,11 @@ NAME = 'layers.0.weight'
 
 
 def some_views(count=6):
+    """Discs that slope away to the right."""
     torch.manual_seed(3)
-    return tiny_views(2, count).batch(2, count)[1]
+    views = tiny_views(2, count).batch(2, count)[1]
+    slope = 0.3 * torch.linspace(-1.0, 1.0, 64) * views.stacked[:, 3]
+    return replace(views, stacked=torch.cat((views.stacked[:, :4], slope[:, None]), 1))
 
 
 @pytest.mark.parametrize('free_about_z', [False, True])
@@ -32,16 +35,16 @@ def test_points_are_told_in_the_frame_that_the_code_speaks_of(free_about_z):
         turned = torch.einsum('ij,bjhw->bihw', rotation_z(torch.tensor(-0.7)), seen[:, 4:])
         torch.testing.assert_close(again[:, 4:], turned, atol=1e-5, rtol=0.0)
         assert (again[:, 4:] - seen[:, 4:]).abs().max() > 0.2
-    # The disc is flat: seen points lie in the plane through the origin that faces the camera.
+    # Seen from the camera the points lie at the depth that was seen there.
     R = rotation_facing(views.R_view[:, :, 2]) if free_about_z else views.R_view
     depth = torch.einsum('bj,bjhw->bhw', R[:, 2], seen[:, 4:])
-    torch.testing.assert_close(depth, torch.zeros_like(depth), atol=1e-5, rtol=0.0)
+    torch.testing.assert_close(depth, views.stacked[:, 4], atol=1e-5, rtol=0.0)
 
 
 def test_a_clean_encoder_that_saw_pictures_alone_is_taken_up_as_it_was():
     torch.manual_seed(1)
     parent, child = CleanEncoder(5), CleanEncoder(5)
-    before = {k: v for k, v in parent.state_dict().items() if not k.startswith('deeper.')}
+    before = {k: v for k, v in parent.state_dict().items() if not k.startswith('blocks.')}
     before[NAME] = before[NAME][:, :4]
     child.load_state_dict(child.taking_up(before))
     plain = nn.Sequential(nn.Conv2d(4, 24, 4, stride=2, padding=1), *list(parent.layers)[1:])
@@ -56,8 +59,24 @@ def test_a_clean_encoder_that_saw_pictures_alone_is_taken_up_as_it_was():
     # The points and the blocks have their say as soon as they have learned.
     said[0].square().mean().backward()
     assert child.layers[0].weight.grad[:, 4:].abs().max() > 0.0
-    assert all(block.conv1.weight.grad.abs().max() > 0.0 for block in child.deeper)
-    # Its own kind is taken up whole.
-    other = CleanEncoder(5)
-    other.load_state_dict(other.taking_up(child.state_dict()))
-    assert torch.equal(other(seen)[0], child(seen)[0])
+    assert all(block.conv1.weight.grad.abs().max() > 0.0 for block in child.blocks)
+
+
+def test_a_clean_encoder_of_its_own_kind_is_taken_up_whole():
+    torch.manual_seed(2)
+    parent, child = CleanEncoder(5), CleanEncoder(5)
+    with torch.no_grad():
+        for weight in parent.parameters():
+            weight += 0.05 * torch.randn_like(weight)
+    child.load_state_dict(child.taking_up(parent.state_dict()))
+    for name, value in child.state_dict().items():
+        assert torch.equal(value, parent.state_dict()[name]), name
+
+
+def test_a_clean_encoder_of_other_sizes_is_not_cut_to_fit():
+    child = CleanEncoder(5)
+    for channels in (3, 9):
+        state = CleanEncoder(5).state_dict()
+        state[NAME] = torch.zeros(24, channels, 4, 4)
+        with pytest.raises(RuntimeError, match='size mismatch'):
+            child.load_state_dict(child.taking_up(state))

@@ -19,6 +19,7 @@ from ros2_nabs_pose.training.loop import learning_rate
 from ros2_nabs_pose.training.objective import _further_rotations, readings, soft_bins, Weights
 from ros2_nabs_pose.training.train import train
 from ros2_nabs_pose.training.trainer import TrainConfig, Trainer
+from ros2_nabs_pose.training.validate_drawing import validate_drawing
 
 TINY_GENERATOR = GeneratorConfig(latent_dim=4, style_dim=8, volume_channels=(4, 4, 4),
                                  image_channels=(6, 5, 4))
@@ -198,6 +199,9 @@ def test_the_teacher_alone_learns_from_what_a_models_generator_draws(tmp_path, m
     shipped = load_model(tmp_path / 'mug.safetensors').state_dict()
     train(config)
     assert not (tmp_path / 'o').exists()  # a model has no teacher, so there is none to write
+    with (tmp_path / 'r/validation.csv').open() as file:
+        assert [row['step'] for row in csv.DictReader(file)] == ['4']
+    assert (tmp_path / 'r/samples/000004.png').exists()
     state = torch.load(tmp_path / 'r/state.pt', weights_only=True)
     assert all(torch.equal(v, shipped[k]) for k, v in state['model'].items())
     fresh = Trainer(config, views, views.card('mug'), TINY_GENERATOR, TINY_ENCODER).teacher
@@ -236,21 +240,43 @@ def test_the_drawing_alone_learns_from_clean_views_and_leaves_the_encoder(tmp_pa
     assert 'generator.to_image.weight' in changed
     assert not any(k.startswith('encoder.') for k in changed)
     assert not torch.equal(state['teacher']['layers.0.weight'], taught['layers.0.weight'])
-    assert figures.keys() == {f'{own}{name}_median' for own in ('', 'own_') for name in (
-        'alpha_iou', 'psnr_db', 'psnr_lit_db', 'depth_error')}
-    assert all(math.isfinite(x) for x in figures.values())
-    if symmetry == 'free_z':  # every view has its own code
-        assert figures['alpha_iou_median'] == figures['own_alpha_iou_median']
     with (tmp_path / 'r/validation.csv').open() as file:
         assert [int(row['step']) for row in csv.DictReader(file)] == [2, 4]
     assert (tmp_path / 'r/samples/000004.png').exists()
     # It needs no other run to begin with, for nothing that stays as it is has its say.
     assert train(replace(config, init='', run=str(tmp_path / 'n'))).keys() == figures.keys()
-    # And the encoder goes on from there.
+    # And the encoder goes on from there, from what was judged.
     child = Trainer(replace(config, only='encoder'), views, card, TINY_GENERATOR, TINY_ENCODER)
     child.begin_from(tmp_path / 'r/state.pt')
     assert torch.equal(child.model.generator.to_image.weight,
                        state['average']['generator.to_image.weight'])
+    again = validate_drawing(child.average, child.teacher, views)
+    assert figures == pytest.approx(again, nan_ok=True)
+    taught.update(child.teacher.state_dict())
+    assert all(torch.equal(v, taught[k]) for k, v in state['teacher'].items())
+
+
+def test_a_run_whose_clean_encoder_saw_pictures_alone_is_begun_from_and_not_resumed(tmp_path):
+    torch.manual_seed(4)
+    views = tiny_views(4, 6)
+    config = TrainConfig('mug', 'd', None, 'r', 'o', only='drawing')
+    parent = Trainer(config, views, views.card('mug'), TINY_GENERATOR, TINY_ENCODER)
+    parent.save_state(tmp_path / 'state.pt')
+    state = torch.load(tmp_path / 'state.pt', weights_only=True)
+    old = {k: v for k, v in state['teacher'].items() if not k.startswith('blocks.')}
+    old['layers.0.weight'] = old['layers.0.weight'][:, :4].clone()
+    torch.save({**state, 'teacher': old}, tmp_path / 'state.pt')
+    child = Trainer(replace(config, seed=2), views, views.card('mug'), TINY_GENERATOR,
+                    TINY_ENCODER)
+    child.begin_from(tmp_path / 'state.pt')
+    with torch.no_grad():
+        parent.teacher.layers[0].weight[:, 4:] = 0.0
+    _, seen = views.batch(3, 2)
+    for mine, theirs in zip(child.taught(seen, False), parent.taught(seen, False), strict=True):
+        torch.testing.assert_close(mine, theirs)
+    with pytest.raises(PoseError, match='begin anew from it, with --init .*state.pt and another'):
+        Trainer(config, views, views.card('mug'), TINY_GENERATOR,
+                TINY_ENCODER).load_state(tmp_path / 'state.pt')
 
 
 def test_the_encoder_alone_needs_a_generator_to_begin_with(tmp_path, monkeypatch):
@@ -509,7 +535,7 @@ def test_a_run_from_files_writes_log_samples_and_a_model_with_its_recipe(tmp_pat
     assert model.card.training['command'] == 'nabs-pose train mug'
     assert model.card.training['recipe'] == {'seed': 1}
     assert model.card.size.radius_m == pytest.approx(0.08)
-    assert model.card.figures == figures
+    assert model.card.figures == pytest.approx(figures, nan_ok=True)  # it draws nothing yet
     assert (tmp_path / 'run/samples/000002.png').stat().st_size > 1000
     with (tmp_path / 'run/validation.csv').open() as file:
         rows = list(csv.DictReader(file))
