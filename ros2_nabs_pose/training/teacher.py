@@ -31,8 +31,8 @@ class _Block(nn.Module):
         self.conv0 = nn.Conv2d(channels, channels, 3, padding=1)
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
         nn.init.kaiming_normal_(self.conv0.weight, a=0.1)
-        nn.init.zeros_(self.conv1.weight)
-        nn.init.zeros_(self.conv1.bias)
+        for values in self.conv1.parameters():
+            nn.init.zeros_(values)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.conv1(functional.leaky_relu(self.conv0(x), 0.1))
