@@ -26,6 +26,8 @@ PICTURE, CHANNELS = 4, 7
 class _Block(nn.Module):
     """Two 3 x 3 convolutions beside the identity, which is all they are at first."""
 
+    SHARE = 0.1  # nothing is normalised: at high rates the codes would run away otherwise
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv0 = nn.Conv2d(channels, channels, 3, padding=1)
@@ -35,7 +37,7 @@ class _Block(nn.Module):
             nn.init.zeros_(values)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv1(functional.leaky_relu(self.conv0(x), 0.1))
+        return x + self.SHARE * self.conv1(functional.leaky_relu(self.conv0(x), 0.1))
 
 
 def clean_input(views: Views, free_about_z: bool) -> Tensor:
