@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 import math
 from pathlib import Path
@@ -30,6 +31,8 @@ INSTANCES, VIEWS, BATCHES = 8, 4, 12
 CROPS = INSTANCES * VIEWS * BATCHES
 """Crops that one round of validation looks at; those with a hidden front do not all count."""
 SEED = 20
+SHOWN = 24
+"""Views on a sheet."""
 STANDING_RAD = math.radians(30.0)
 
 
@@ -108,6 +111,11 @@ def read_as_fitted(model: CategoryModel, image: Tensor, said: Encoding, count: i
     return again, rotation_z(-turn)[:, None] @ R
 
 
+def _overlap(a: Tensor, b: Tensor) -> Tensor:
+    """Intersection over union (B,) of outlines (B, 1, S, S), boolean."""
+    return (a & b).sum((1, 2, 3)) / (a | b).sum((1, 2, 3)).clamp_min(1)
+
+
 def drawing_errors(drawn: Tensor, views: Views) -> dict[str, Tensor]:
     """How far drawings (B, 5, S, S) are from clean views, (B,) each; colours are times alpha.
 
@@ -125,9 +133,8 @@ def drawing_errors(drawn: Tensor, views: Views) -> dict[str, Tensor]:
         return -10.0 * torch.log10(apart.clamp_min(1e-8))
 
     depth = ((drawn[:, 4:] - views.stacked[:, 4:]).abs() * both).sum((1, 2, 3))
-    return {'alpha_iou': (a & b).sum((1, 2, 3)) / (a | b).sum((1, 2, 3)).clamp_min(1),
-            'psnr_db': psnr_db(drawn[:, :3]), 'psnr_lit_db': psnr_db(gain * drawn[:, :3] + bias),
-            'depth_error': depth / pixels / 2.0}
+    return {'alpha_iou': _overlap(a, b), 'psnr_db': psnr_db(drawn[:, :3]),
+            'psnr_lit_db': psnr_db(gain * drawn[:, :3] + bias), 'depth_error': depth / pixels / 2.0}
 
 
 def median(values: list[Tensor]) -> float:
@@ -180,8 +187,7 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
                                     crops.R)[seen, 0])
         turn = crops.R @ views.R_view.transpose(1, 2)
         standing.append((torch.atan2(turn[:, 1, 0], turn[:, 0, 0]).abs() < STANDING_RAD)[seen])
-        mask, truth = example.whole.mask_logits > 0.0, crops.mask > 0.5
-        iou.append((mask & truth).sum((1, 2, 3)) / (mask | truth).sum((1, 2, 3)).clamp_min(1))
+        iou.append(_overlap(example.whole.mask_logits > 0.0, crops.mask > 0.5))
         for name, found in drawing_errors(drawn, views).items():
             drawing[name].append(found)
     return {
@@ -195,7 +201,7 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
     }
 
 
-def tile(image: Tensor) -> np.ndarray:
+def _tile(image: Tensor) -> np.ndarray:
     """(3, S, S) in [0, 1] -> (2 S, 2 S, 3) uint8 BGR."""
     array = (image.clamp(0.0, 1.0).permute(1, 2, 0).cpu().numpy() * 255.0).astype(np.uint8)
     return cv2.resize(array[..., ::-1], None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
@@ -211,15 +217,16 @@ def depth_shade(stacked: Tensor) -> Tensor:
     return (0.5 - 0.5 * stacked[:, 4:]).expand(-1, 3, -1, -1) * stacked[:, 3:4]
 
 
-def sample_sheet(model: CategoryModel, data: TrainingViews, path: Path) -> None:
-    """Rows of crop, mask, true view, synthesised view and its depth, for 24 held-out crops."""
-    rows: list[list[np.ndarray]] = []
-    for example in _examples(model, data, 1):
-        views, crops, drawn = example.views, example.crops, example.drawn
-        mask = torch.sigmoid(example.whole.mask_logits).expand(-1, 3, -1, -1)
-        shown = (crops.image, mask, on_white(views.stacked), on_white(drawn), depth_shade(drawn))
-        rows += [[tile(x[b]) for x in shown] for b in range(24)]
-    strips = [np.hstack(row) for row in rows]
-    columns = [np.vstack(strips[i::3]) for i in range(3)]
+def write_sheet(shown: Sequence[Tensor], path: Path) -> None:
+    """A picture of rows of ``SHOWN`` things, in three columns; each of ``shown`` (B, 3, S, S)."""
+    strips = [np.hstack([_tile(x[b]) for x in shown]) for b in range(SHOWN)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), np.hstack(columns))
+    cv2.imwrite(str(path), np.hstack([np.vstack(strips[i::3]) for i in range(3)]))
+
+
+def sample_sheet(model: CategoryModel, data: TrainingViews, path: Path) -> None:
+    """Rows of crop, mask, true view, synthesised view and its depth, for held-out crops."""
+    example, = _examples(model, data, 1)
+    mask = torch.sigmoid(example.whole.mask_logits).expand(-1, 3, -1, -1)
+    write_sheet((example.crops.image, mask, on_white(example.views.stacked),
+                 on_white(example.drawn), depth_shade(example.drawn)), path)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,13 +25,10 @@ from .validate import (
     median,
     on_white,
     SEED,
-    tile,
     VIEWS,
+    write_sheet,
 )
 from ..core.checkpoint import CategoryModel
-
-SHOWN = 24
-"""Views on a sheet."""
 
 
 @torch.no_grad()
@@ -76,8 +71,5 @@ def drawing_sheet(model: CategoryModel, teacher: CleanEncoder, data: TrainingVie
                   path: Path) -> None:
     """Rows of a held-out view, and what is drawn of it from the codes, with depth."""
     (views, drawings), = _drawn(model, teacher, data, 1)
-    shown = [on_white(x) for x in (views.stacked, *drawings.values())]
-    shown.append(depth_shade(drawings['clean']))
-    strips = [np.hstack([tile(x[b]) for x in shown]) for b in range(SHOWN)]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), np.hstack([np.vstack(strips[i::3]) for i in range(3)]))
+    write_sheet((*(on_white(x) for x in (views.stacked, *drawings.values())),
+                 depth_shade(drawings['clean'])), path)
