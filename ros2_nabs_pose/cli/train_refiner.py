@@ -42,8 +42,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument('--init', type=Path, metavar='WEIGHTS',
                         help="trained refiner to begin with (default: an encoder's first layers)")
     parser.add_argument('--steps', type=int, default=6000)
-    parser.add_argument('--crops', type=int, default=4, metavar='N',
-                        help='crops of each category in a step (default: 4)')
+    parser.add_argument('--crops', type=int, default=8, metavar='N',
+                        help='crops of each category in a step, four of an object, of at least '
+                        'two objects (default: %(default)s)')
     parser.add_argument('--learning-rate', type=float, default=1e-3)
     parser.add_argument('--no-mirror', action='store_true',
                         help='do not learn from mirror images of the instances')

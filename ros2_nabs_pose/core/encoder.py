@@ -59,6 +59,10 @@ class EncoderConfig:
     resolution: int = 64
 
 
+LEAST_LOGVAR = -4.6
+"""Below it a code's spread (0.1) is not trained."""
+
+
 @dataclass(frozen=True)
 class Encoding:
     """What the encoder reads from crops; batch B, K azimuth bins.
@@ -86,6 +90,11 @@ class Encoding:
     points: Tensor
     others: Tensor
     other_logits: Tensor
+
+    @property
+    def sureness(self) -> Tensor:
+        """(B, D) one over the variance of each number of the code, as far as training tells it."""
+        return torch.exp(-self.logvar.clamp_min(LEAST_LOGVAR))
 
     def proposals(self, count: int) -> tuple[Tensor, Tensor]:
         """Rotations (B, count, 3, 3) to begin with, and their weights (B, count).

@@ -16,12 +16,13 @@ from .tracks import Track
 from .types import PoseEstimate, SCALE_DEPTH
 
 
-def followed(cut: Cut, estimate: PoseEstimate, R_crop: Tensor, read: np.ndarray, kept: bool,
-             stamp_s: float | None) -> Track:
+def followed(cut: Cut, estimate: PoseEstimate, R_crop: Tensor, read: np.ndarray,
+             sureness: np.ndarray, kept: bool, stamp_s: float | None) -> Track:
     """The object's track after ``estimate``, or its first.
 
     R_crop: (3, 3) float64, the rotation in the crop as it was cut. read: (D,) the code that this
-    frame's crop alone tells. kept: whether the track's own start won.
+    frame's crop alone tells. sureness: (D,) of it, one over its variance. kept: whether the
+    track's own start won.
     """
     # Tracks remember the object in a crop that is cut out straight.
     straight = rotation_z(torch.tensor(-cut.turn_rad, dtype=torch.float64))
@@ -31,12 +32,13 @@ def followed(cut: Cut, estimate: PoseEstimate, R_crop: Tensor, read: np.ndarray,
     if cut.turn_rad:
         zoom = limited(cut.zoom * tight_zoom(estimate.synthesis_rgba[..., 3]))
     if cut.track is None:
-        track = Track(estimate.track_id, cut.box, R, estimate.latent, stamp_s, R_cam_obj)
+        track = Track(estimate.track_id, cut.box, R, estimate.latent, sureness, stamp_s,
+                      R_cam_obj)
     else:
-        # What this frame alone says of the code joins the track's; the challenger's victory is a
-        # new beginning.
-        code = read if kept else estimate.latent
-        track = cut.track.followed_by(cut.box, R, R_cam_obj, code, stamp_s)
+        track = cut.track.followed_by(cut.box, R, R_cam_obj, read, sureness, stamp_s)
+        if not kept:
+            # The challenger's victory is a new beginning: what was remembered may be another's.
+            track = replace(track, latent=estimate.latent, sureness=sureness)
     measured = estimate.scale_source == SCALE_DEPTH
     return replace(track, turned=bool(cut.turn_rad), zoom=zoom,
                    radius_m=estimate.radius_m if measured else track.radius_m)

@@ -251,8 +251,9 @@ class PosePipeline:
             estimate = replace(estimate, track_id=self._id(cut))
             estimates.append((cut.place, estimate))
             tracks.append(followed(cut, estimate, result.best.R[i].double().cpu(),
-                                   said.mean[i].cpu().numpy(), bool(result.best.previous[i]),
-                                   stamp_s))
+                                   said.mean[i].cpu().numpy(),
+                                   said.sureness[i].cpu().numpy(),
+                                   bool(result.best.previous[i]), stamp_s))
 
     def _starts(self, model: CategoryModel, cuts: Sequence[Cut], said: Encoding, seen: Observed,
                 focal: Tensor, preset: Preset, stamp_s: float | None) -> Hypotheses:

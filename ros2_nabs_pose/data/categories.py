@@ -52,7 +52,7 @@ CATEGORIES: dict[str, Category] = {
                  ORIGIN_AXIS),
         Category('laptop', SYMMETRY_NONE, (0.297, 0.340, 0.230), (0.053, 0.030, 0.032),
                  ORIGIN_BOX),
-        Category('mug', SYMMETRY_NONE, (0.115, 0.084, 0.095), (0.010, 0.0085, 0.013),
+        Category('mug', SYMMETRY_NONE, (0.115, 0.084, 0.096), (0.011, 0.0095, 0.014),
                  ORIGIN_AXIS, front_part='handle'),
     )
 }

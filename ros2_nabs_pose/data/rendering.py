@@ -14,6 +14,7 @@ so that the sphere around the object just fits whatever the perspective.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,12 +91,13 @@ def sample_azimuths(rng: np.random.Generator, count: int) -> np.ndarray:
     return 2.0 * np.pi * even
 
 
-def load_scene(shape: Shape, look: Look, emitters: dict, only: str | None = None) -> object:
-    """A Mitsuba scene of the object's parts (or of one alone) under the emitters."""
+def load_scene(shape: Shape, look: Look, emitters: dict,
+               only: Collection[str] | None = None) -> object:
+    """A Mitsuba scene of the object's parts (or of some alone) under the emitters."""
     depth = CLEAR_DEPTH if glass_of(look) else MAX_DEPTH
     description: dict = {'type': 'scene', 'integrator': ms.integrator(depth), **emitters}
     for name, part in shape.parts.items():
-        if only in (None, name):
+        if only is None or name in only:
             description[f'part_{name}'] = ms.shape(part.mesh, ms.bsdf(look.paints[part.material]),
                                                    marked=name == shape.front_part,
                                                    number=1)
@@ -188,9 +190,13 @@ def _render_geometry(shape: Shape, look: Look, views: _Views,
     front_visible = np.ones(count, np.float32)
     # No lamps in these scenes: hidden from pictures, they would still stop these rays.
     scene = load_scene(shape, look, {})
-    front_scene = None
+    front_scene, glass = None, glass_of(look)
+    hiding_scene = scene
     if shape.front_part is not None:
-        front_scene = load_scene(shape, look, {}, only=shape.front_part)
+        front_scene = load_scene(shape, look, {}, only={shape.front_part})
+        if glass is not None:  # the front is seen through clear walls, not through what is opaque
+            hiding_scene = load_scene(shape, look, {}, only={shape.front_part} | {
+                name for name, p in shape.parts.items() if look.paints[p.material] is not glass})
     for i, (R, k) in enumerate(zip(views.rotations, views.kappa, strict=True)):
         x0, y0, x1, y1 = views.windows[i]
         distance = radius / k
@@ -201,8 +207,10 @@ def _render_geometry(shape: Shape, look: Look, views: _Views,
         if front_scene is not None:
             alone = ms.geometry(front_scene, views.cameras[i], R, -R[2] * distance,
                                 GEOMETRY_SAMPLES, i)
-            front_visible[i] = min(float(found.marked.sum()) / max(float(alone.coverage.sum()),
-                                                                   1.0), 1.0)
+            seen = found if hiding_scene is scene else ms.geometry(
+                hiding_scene, views.cameras[i], R, -R[2] * distance, GEOMETRY_SAMPLES, i)
+            front_visible[i] = min(float(seen.marked.sum()) / max(float(alone.coverage.sum()),
+                                                                  1.0), 1.0)
     return {'coverage': coverage, 'depth': depth, 'part': part, 'front_visible': front_visible}
 
 
@@ -254,7 +262,8 @@ def render_object(shape: Shape, look: Look, rng: np.random.Generator, settings: 
         'size_m': shape.size_m.tolist(), 'box_center_m': shape.box_center_m.tolist(),
         'radius_m': shape.radius_m, 'front_point_m': shape.front_point_m.tolist(),
         'shape': shape.parameters, 'pattern': look.pattern,
-        'finish': sorted({paint.finish for paint in look.paints.values()}), 'lights': records,
+        'finish': sorted({look.paints[part.material].finish for part in shape.parts.values()}),
+        'lights': records,
         'renderer': {'mitsuba': ms.mitsuba().__version__, 'size_px': size,
                      'samples': samples, 'max_depth': MAX_DEPTH,
                      'frame_margin': FRAME_MARGIN}}
@@ -264,8 +273,6 @@ def render_object(shape: Shape, look: Look, rng: np.random.Generator, settings: 
         rgba, found['clear'] = over_backdrop(rgba[..., :3] / 255.0, rgba[..., 3] / 255.0,
                                              coverage, glass)
         meta['renderer']['max_depth'] = CLEAR_DEPTH
-        if shape.front_part and look.paints[shape.parts[shape.front_part].material] is glass:
-            found['front_visible'][:] = 1.0  # through the walls, too
     return {'rgba': rgba, **found,
             'R_cam_obj': views.rotations.astype(np.float32),
             'kappa': views.kappa.astype(np.float32), 'light': light.astype(np.uint8),

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .compose import Crops, FRONT_SEEN, Views
-from ..core.encoder import bin_centers, Encoding
+from ..core.encoder import bin_centers, Encoding, LEAST_LOGVAR
 from ..core.generator import Proportions, UprightViews
 from ..core.rotations import axis_azimuth_from_rotation
 
@@ -161,7 +161,7 @@ def code_term(said: Encoding, target: Tensor, weights: Weights) -> Tensor:
 
     The spread is held above 0.1.
     """
-    spread = said.logvar.clamp_min(-4.6)
+    spread = said.logvar.clamp_min(LEAST_LOGVAR)
     unlikely = 0.5 * (spread + (said.mean - target).square() * torch.exp(-spread))
     return weights.code * unlikely.mean()
 

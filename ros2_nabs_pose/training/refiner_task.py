@@ -28,6 +28,8 @@ NEAR_RAD = math.radians(70.0)
 """Farther off, there is more than one way back, and the correction counts little."""
 OTHER_CODE, OTHER_MASK = 0.3, 0.2
 """Shares of the crops whose code, or mask, is made worse than it was read (``misread``)."""
+TRACKED = 0.4
+"""Share of the crops that are compared with what a track would remember of their object."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,21 @@ def _some_turns(count: int, device: torch.device) -> Tensor:
                         torch.where(kind < 0.75, math.radians(18.0) * normal,
                                     math.radians(60.0) * torch.rand(count, 1, device=device)))
     return angle * functional.normalize(torch.randn(count, 3, device=device), dim=1)
+
+
+def as_tracked(said: Encoding, group: int) -> Encoding:
+    """What was read of B crops, ``group`` of an instance in a row, some with a track's code.
+
+    That is the mean of what all views of the object tell, weighed by how sure they are (as in
+    ``tracks.Track``). A crop's own code errs with its own pose: a mug seen from above is read as
+    flatter, and drawn so. Beside one that comes from other views, too, the refiner learns to see
+    which of the two is wrong.
+    """
+    own, sureness = (x.unflatten(0, (-1, group)) for x in (said.mean, said.sureness))
+    mean = (sureness * own).sum(1, keepdim=True) / sureness.sum(1, keepdim=True)
+    of_all = mean.expand_as(own).flatten(0, 1)
+    some = torch.rand(len(of_all), 1, device=of_all.device) < TRACKED
+    return replace(said, mean=torch.where(some, of_all, said.mean))
 
 
 def misread(said: Encoding, group: int) -> Encoding:

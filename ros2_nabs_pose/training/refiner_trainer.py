@@ -25,7 +25,15 @@ from .compose import compose, FRONT_SEEN, mirrored, recolour
 from .engine import Engine, full_precision
 from .instances import TrainingViews
 from .loop import descend, follow, learning_rate
-from .refiner_task import BESIDE, HYPOTHESES, hypotheses_of, losses, misread, Task
+from .refiner_task import (
+    as_tracked,
+    BESIDE,
+    HYPOTHESES,
+    hypotheses_of,
+    losses,
+    misread,
+    Task,
+)
 from .state import read_state, save_state, Stateful, take_up
 from ..core.checkpoint import CategoryModel
 from ..core.losses import Observed
@@ -41,8 +49,8 @@ MOVED = 0.35
 """Share of what was read that the refiner's average has moved once."""
 UNTOLD = 0.1
 """Share of hypotheses beside which the refiner is not shown what points the encoder read."""
-VIEWS = 2
-"""Crops of each instance in a step."""
+VIEWS = 4
+"""Crops of each instance in a step, of which a track's code is the mean."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ class RefinerTraining:
     out: str
     init: str = ''
     steps: int = 6000
-    crops: int = 4
+    crops: int = 8
     learning_rate: float = 1e-3
     warmup: int = 100
     ema: float = 0.999
@@ -100,9 +108,14 @@ class RefinerTrainer:
         return json.dumps({name: d.fingerprint for name, d in sorted(self.data.items())})
 
     @property
+    def instances(self) -> int:
+        """Of each category in a step: at least two, since some are given another one's code."""
+        return max(2, self.config.crops // VIEWS)
+
+    @property
     def hypotheses_a_step(self) -> int:
         """Of all categories and processes."""
-        crops = VIEWS * max(1, self.config.crops // VIEWS)
+        crops = VIEWS * self.instances
         return crops * HYPOTHESES * len(self.models) * self.engine.world
 
     @torch.no_grad()
@@ -110,7 +123,7 @@ class RefinerTrainer:
         """Crops of a category with hypotheses, as its own models read and draw them."""
         model, data = self.models[name], self.data[name]
         free = model.card.symmetry == 'free_z'
-        instances = max(1, self.config.crops // VIEWS)
+        instances = self.instances
         _, views = data.batch(instances, VIEWS)
         if self.config.mirror:
             flip = torch.rand(instances, device=self.device) < 0.5
@@ -120,7 +133,8 @@ class RefinerTrainer:
         with self.engine.autocast():
             said = read(model, crops.image, ways)
         said = full_precision(said)
-        said = misread(replace(said, axis=functional.normalize(said.axis, dim=1)), VIEWS)
+        said = replace(said, axis=functional.normalize(said.axis, dim=1))
+        said = misread(as_tracked(said, VIEWS), VIEWS)
         now = hypotheses_of(said, crops, free)
         seen = Observed.of(crops.image, said).pick(now.owner)
         untold = torch.rand(len(now.owner), 1, 1, 1, device=self.device) < UNTOLD

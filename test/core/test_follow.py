@@ -10,7 +10,7 @@ from ros2_nabs_pose.core.crop import make_view
 from ros2_nabs_pose.core.cuts import Cut, ZOOMS
 from ros2_nabs_pose.core.follow import followed
 from ros2_nabs_pose.core.rotations import exp_so3, rotation_z
-from ros2_nabs_pose.core.tracks import Track
+from ros2_nabs_pose.core.tracks import CODE_MEMORY, Track
 from ros2_nabs_pose.core.types import (
     Box,
     Intrinsics,
@@ -23,6 +23,7 @@ BOX = Box(400.0, 100.0, 520.0, 260.0, 'mug')
 VIEW = make_view(Intrinsics(520.0, 520.0, 319.5, 239.5, 640, 480), BOX, 64)
 R_CROP = exp_so3(torch.tensor([0.3, -0.2, 0.5], dtype=torch.float64))
 READ, FITTED, FORMER = (np.full(3, value) for value in (1.0, 2.0, 5.0))
+SURE, SURE_BEFORE = np.full(3, 4.0), np.full(3, 6.0)
 
 
 def cut_of(track=None, turn_rad=0.0, zoom=1.0):
@@ -43,42 +44,49 @@ def estimate(scale_source=SCALE_CATEGORY_MEAN, reach=0.5):
 
 
 def track(zoom=1.0, radius_m=None):
-    return Track('a', BOX, np.eye(3), FORMER, 1.0, np.eye(3), radius_m=radius_m, zoom=zoom)
+    return Track('a', BOX, np.eye(3), FORMER, SURE_BEFORE, 1.0, np.eye(3), radius_m=radius_m,
+                 zoom=zoom)
 
 
 def test_a_first_sight_begins_a_track():
-    begun = followed(cut_of(), estimate(), R_CROP, READ, False, 2.0)
-    assert (begun.track_id, begun.seen, begun.stamp_s, begun.turned, begun.zoom) == (
-        'a', 1, 2.0, False, 1.0)
+    begun = followed(cut_of(), estimate(), R_CROP, READ, SURE, False, 2.0)
+    assert (begun.track_id, begun.stamp_s, begun.turned, begun.zoom) == ('a', 2.0, False, 1.0)
     np.testing.assert_allclose(begun.R_allocentric, R_CROP.numpy())
     np.testing.assert_allclose(begun.R_cam_obj, estimate().T_cam_obj[:3, :3])
-    assert begun.latent is FITTED and begun.radius_m is None
+    assert begun.latent is FITTED and begun.sureness is SURE
+    assert begun.radius_m is None
 
 
-@pytest.mark.parametrize('kept, code', [(True, READ), (False, FITTED)])
-def test_what_the_frame_alone_reads_joins_the_track_unless_a_challenger_won(kept, code):
-    later = followed(cut_of(track()), estimate(), R_CROP, READ, kept, 2.0)
-    np.testing.assert_allclose(later.latent, FORMER + 0.5 * (code - FORMER))
-    assert later.seen == 2
+def test_what_the_frame_alone_reads_joins_the_track():
+    later = followed(cut_of(track()), estimate(), R_CROP, READ, SURE, True, 2.0)
+    before = 6.0 * (1.0 - 1.0 / CODE_MEMORY)
+    np.testing.assert_allclose(later.sureness, before + 4.0)
+    np.testing.assert_allclose(later.latent, FORMER + 4.0 / (before + 4.0) * (READ - FORMER))
+
+
+def test_a_challengers_victory_is_a_new_beginning():
+    later = followed(cut_of(track()), estimate(), R_CROP, READ, SURE, False, 2.0)
+    assert later.latent is FITTED and later.sureness is SURE
+    assert later.stamp_s == 2.0 and later.track_id == 'a'
 
 
 def test_a_turned_crop_is_remembered_straight_and_as_close_as_the_drawing_fits():
-    turned = followed(cut_of(track(zoom=1.1), 0.8, 1.1), estimate(), R_CROP, READ, True, 2.0)
+    turned = followed(cut_of(track(zoom=1.1), 0.8, 1.1), estimate(), R_CROP, READ, SURE, True, 2.0)
     np.testing.assert_allclose(
         turned.R_allocentric,
         (rotation_z(torch.tensor(-0.8, dtype=torch.float64)) @ R_CROP).numpy())
     # The outermost pixel's far edge lies at half the crop's half width, and a crop is 1.4 wide.
     assert turned.turned and turned.zoom == pytest.approx(1.1 / (1.4 * 0.5))
-    far = followed(cut_of(track(), 0.8, 1.0), estimate(reach=0.1), R_CROP, READ, True, 2.0)
+    far = followed(cut_of(track(), 0.8, 1.0), estimate(reach=0.1), R_CROP, READ, SURE, True, 2.0)
     assert far.zoom == ZOOMS[1]
     # Once it stands, the crop's zoom waits for the next time.
-    stood = followed(cut_of(track(zoom=1.3)), estimate(), R_CROP, READ, True, 2.0)
+    stood = followed(cut_of(track(zoom=1.3)), estimate(), R_CROP, READ, SURE, True, 2.0)
     assert not stood.turned and stood.zoom == 1.3
     assert math.isclose(np.linalg.det(turned.R_allocentric), 1.0, abs_tol=1e-9)
 
 
 def test_a_radius_is_remembered_where_depth_told_it():
-    measured = followed(cut_of(track(radius_m=0.05)), estimate(SCALE_DEPTH), R_CROP, READ, True,
-                        2.0)
-    guessed = followed(cut_of(track(radius_m=0.05)), estimate(), R_CROP, READ, True, 2.0)
+    measured = followed(cut_of(track(radius_m=0.05)), estimate(SCALE_DEPTH), R_CROP, READ, SURE,
+                        True, 2.0)
+    guessed = followed(cut_of(track(radius_m=0.05)), estimate(), R_CROP, READ, SURE, True, 2.0)
     assert measured.radius_m == 0.07 and guessed.radius_m == 0.05

@@ -24,11 +24,12 @@ from ros2_nabs_pose.core.refiner import (
 )
 from ros2_nabs_pose.core.rotations import geodesic_angle, rotation_facing
 from ros2_nabs_pose.core.types import PoseError
-from ros2_nabs_pose.training import refiner_trainer
+from ros2_nabs_pose.training import refiner_task, refiner_trainer
 from ros2_nabs_pose.training.compose import compose
 from ros2_nabs_pose.training.engine import Engine
 from ros2_nabs_pose.training.refiner import validate_refiner
 from ros2_nabs_pose.training.refiner_task import (
+    as_tracked,
     BESIDE,
     HYPOTHESES,
     hypotheses_of,
@@ -37,12 +38,14 @@ from ros2_nabs_pose.training.refiner_task import (
     OTHER_CODE,
     OTHER_MASK,
     Task,
+    TRACKED,
 )
 from ros2_nabs_pose.training.refiner_trainer import (
     begin_with,
     go_on_from,
     RefinerTrainer,
     RefinerTraining,
+    VIEWS,
 )
 
 
@@ -102,6 +105,33 @@ def test_some_codes_go_towards_another_instance_and_some_masks_get_a_spot_or_a_h
     covered = (changed[spotted].abs() > 0.1).float().mean(1)
     assert float(covered.max()) < 0.25  # a disc of 0.45 half widths, its edge soft
     assert other.axis is said.axis and other.points is said.points
+
+
+def test_some_crops_are_shown_the_mean_code_of_all_views_of_their_own_instance():
+    torch.manual_seed(12)
+    with torch.no_grad():
+        said = tiny_model().encoder(torch.rand(400, 3, 64, 64))
+    codes = torch.arange(400.0).view(-1, 1).expand(-1, 27)
+    # The first of four is twice as sure as the others.
+    logvar = torch.zeros(400, 27)
+    logvar[::4] = -math.log(2.0)
+    shown = as_tracked(replace(said, mean=codes, logvar=logvar), 4)
+    changed = shown.mean[:, 0] != codes[:, 0]
+    assert float(changed.float().mean()) == pytest.approx(TRACKED, abs=0.08)
+    means = (codes[::4] + 1.2).repeat_interleave(4, 0)  # (2 * 0 + 1 + 2 + 3) / 5
+    torch.testing.assert_close(shown.mean[changed], means[changed])
+    assert shown.axis is said.axis and shown.mask_logits is said.mask_logits
+
+
+def test_a_tasks_crops_of_an_object_share_the_code_of_its_track(monkeypatch):
+    monkeypatch.setattr(refiner_task, 'TRACKED', 1.0)
+    monkeypatch.setattr(refiner_task, 'OTHER_CODE', 0.0)
+    config = RefinerTraining(('mug',), 'd', 'm', None, '', '', crops=4)
+    task = RefinerTrainer(config, {'mug': tiny_model()}, {'mug': tiny_views()}).task('mug')
+    codes = task.now.latent.unflatten(0, (-1, VIEWS * HYPOTHESES))
+    assert len(codes) == 2  # objects, however few crops: there must be another one's code
+    torch.testing.assert_close(codes, codes[:, :1].expand_as(codes))
+    assert not torch.allclose(codes[0, 0], codes[1, 0])
 
 
 def test_hypotheses_of_round_bodies_are_told_as_the_camera_sees_them():

@@ -4,19 +4,27 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from . import Part, Shape
+from .lids import build_lid, Lid, sample_lid
 from .surfaces import Mesh, resample, revolve, sweep_xz
-from ..looks import Look, sample_vessel_look
+from ..looks import contrasting, Look, metal_color, Paint, sample_vessel_look, srgb_to_linear
 
 BODIES = ('straight', 'tapered', 'bulged', 'conical', 'footed')
 BODY_WEIGHTS = (0.38, 0.20, 0.20, 0.10, 0.12)
 HANDLES = ('round', 'd', 'square', 'ear')
 HANDLE_WEIGHTS = (0.34, 0.32, 0.14, 0.20)
-LID_SHARE = 0.06
+LID_SHARE = 0.15
+DRINK_SHARE = 0.30
+"""Of mugs without a lid, those that are not empty."""
+BAND_SHARE, LIDDED_BAND_SHARE = 0.10, 0.40
+"""Of mugs without and with a lid, those whose rim is of another material, as that of a steel mug
+in a coat."""
+RIM_STEPS = 9
+"""Points of the arc over the rim."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,7 @@ class MugParameters:
     body's wall to the handle's outermost point. handle_exponent: 2 for a half ellipse, more for a
     squarer one. skew: how far the outer edge is pushed up. section_width_m, section_depth_m: of
     the handle's cross-section. end_flare: widening at the ends. end_narrow: narrowing towards the
-    lower end. lid_m: thickness of a flat lid (0: none).
+    lower end.
     """
 
     body: str
@@ -57,7 +65,19 @@ class MugParameters:
     section_exponent: float
     end_flare: float
     end_narrow: float
-    lid_m: float
+
+
+@dataclass(frozen=True)
+class Fittings:
+    """What some mugs have beside body and handle.
+
+    band_m: height of a rim of another material (0: none). drink: how full it is, share of the
+    height between floor and rim (0: empty). lid: its measures, or None.
+    """
+
+    band_m: float = 0.0
+    drink: float = 0.0
+    lid: Lid | None = None
 
 
 def sample_parameters(rng: np.random.Generator) -> MugParameters:
@@ -102,8 +122,18 @@ def sample_parameters(rng: np.random.Generator) -> MugParameters:
         section_width_m=float(rng.uniform(0.008, 0.019)), section_depth_m=float(depth),
         section_exponent=float(rng.choice((2.0, 2.4, 3.5), p=(0.5, 0.3, 0.2))),
         end_flare=float(rng.uniform(0.0, 0.5)),
-        end_narrow=float(rng.uniform(0.15, 0.45)) if handle == 'ear' else 0.0,
-        lid_m=float(rng.uniform(0.005, 0.011)) if rng.random() < LID_SHARE else 0.0)
+        end_narrow=float(rng.uniform(0.15, 0.45)) if handle == 'ear' else 0.0)
+
+
+def sample_fittings(rng: np.random.Generator, p: MugParameters, lidded: bool) -> Fittings:
+    """Draws what a mug has beside body and handle, with a lid or without."""
+    banded = rng.random() < (LIDDED_BAND_SHARE if lidded else BAND_SHARE)
+    full = not lidded and rng.random() < DRINK_SHARE
+    top, half_depth = _upper_end(p)
+    room = p.height_m - top - half_depth * (1.0 + 0.5 * p.end_flare)
+    return Fittings(band_m=float(rng.uniform(0.003, 0.012)) if banded else 0.0,
+                    drink=float(rng.uniform(0.4, 0.93)) if full else 0.0,
+                    lid=sample_lid(rng, room, 0.6 * p.reach_m) if lidded else None)
 
 
 def _relative_radius(p: MugParameters, t: np.ndarray) -> np.ndarray:
@@ -147,7 +177,7 @@ def _inner_profile(p: MugParameters, outer: np.ndarray) -> np.ndarray:
     """(P, 2) from the rim's outer edge over the rounded rim, down inside, to the floor's centre."""
     h, w = p.height_m, p.wall_m
     rim_r = outer[-1, 0]
-    turn = np.linspace(0.0, np.pi, 9)
+    turn = np.linspace(0.0, np.pi, RIM_STEPS)
     rim = np.stack([rim_r - w / 2.0 + w / 2.0 * np.cos(turn), h - w / 2.0 + w / 2.0 * np.sin(turn)],
                    1)
     floor = p.foot_m + p.floor_m
@@ -161,11 +191,16 @@ def _inner_profile(p: MugParameters, outer: np.ndarray) -> np.ndarray:
     return np.concatenate([rim, wall, bottom, [(0.0, floor)]])
 
 
+def _upper_end(p: MugParameters) -> tuple[float, float]:
+    """Height of the handle's upper end, its middle, and half its depth but for the flare."""
+    half_depth = p.section_depth_m / 2.0
+    return min(p.handle_top * p.height_m, p.height_m - half_depth - 0.004), half_depth
+
+
 def _handle(p: MugParameters) -> Mesh:
     """The handle as a closed sweep whose ends sit inside the wall (z from the body's bottom)."""
     h = p.height_m
-    half_depth = p.section_depth_m / 2.0
-    top = min(p.handle_top * h, h - half_depth - 0.004)
+    top, half_depth = _upper_end(p)
     bottom = max(p.handle_bottom * h, half_depth + 0.004 + p.foot_m)
     angle = np.linspace(np.pi / 2.0, -np.pi / 2.0, 181)
     power = 2.0 / p.handle_exponent
@@ -204,31 +239,92 @@ def _front_point(handle: Mesh) -> np.ndarray:
     return np.array([x.max(), 0.0, outermost[:, 2].mean()])
 
 
-def build(p: MugParameters) -> Shape:
-    """The mug's meshes: outside, inside (with the rim), handle and, for some, a lid."""
+def _drink(p: MugParameters, drink: float, inner: np.ndarray) -> Mesh:
+    """What is in the mug: a body that fills it, so that glass shows all of it."""
+    up = inner[::-1]
+    up = up[:up[:, 1].argmax()]  # from the floor's middle to the rim's highest ring
+    floor = up[0, 1]
+    surface = floor + drink * (p.height_m - p.wall_m - floor)
+    side = up[up[:, 1] < surface - 0.001] + (-0.0002, 0.0002)
+    edge = float(np.interp(surface, up[:, 1], up[:, 0])) - 0.0002
+    # Rings beside the edge end its smooth normals there: what is liquid mirrors as a plane.
+    flat = [(edge - 0.0005 * k, surface) for k in range(4)]
+    profile = np.concatenate([np.maximum(side, 0.0), flat, [(0.0, surface)]])
+    return revolve(profile, np.linspace(0.0, 1.0, len(profile)))
+
+
+def _wall(p: MugParameters, band_m: float, outer: np.ndarray,
+          inner: np.ndarray) -> dict[str, tuple[Mesh, str]]:
+    """The wall's outside and inside, and between them a rim, where it is of another material."""
+    h = p.height_m
+    if band_m == 0.0:
+        return {'outside': (revolve(outer, outer[:, 1] / h), 'outside'),
+                'inside': (revolve(inner, inner[:, 1] / h), 'inside')}
+    border = h - band_m
+    edge = np.array([(float(body_radius(p, border / h)), border)])
+    low = np.concatenate([outer[outer[:, 1] < border], edge])
+    # The arc over the rim ends where the wall's inside begins.
+    rim = np.concatenate([edge, outer[outer[:, 1] > border], inner[1:RIM_STEPS]])
+    inside = inner[RIM_STEPS - 1:]
+    return {'outside': (revolve(low, low[:, 1] / h), 'outside'),
+            'band': (revolve(rim, np.linspace(0.0, 1.0, len(rim))), 'band'),
+            'inside': (revolve(inside, inside[:, 1] / h), 'inside')}
+
+
+def build(p: MugParameters, fittings: Fittings | None = None) -> Shape:
+    """The mug's meshes: outside, inside (with the rim), handle and, for some, a rim of another
+    material, a drink or a lid.
+    """
+    fittings = fittings or Fittings()
+    lid = fittings.lid
     outer = _outer_profile(p)
     inner = _inner_profile(p, outer)
     h = p.height_m
-    meshes = {'outside': (revolve(outer, outer[:, 1] / h), 'outside'),
-              'inside': (revolve(inner, inner[:, 1] / h), 'inside'),
-              'handle': (_handle(p), 'handle')}
-    if p.lid_m > 0.0:
-        r, e = outer[-1, 0] + 0.001, 0.002
-        under, top = h - 0.001, h + p.lid_m
-        lid = np.array([(0.0, under), (r - e, under), (r, h + e / 2.0), (r, top - e),
-                        (r - e, top), (0.0, top)])
-        meshes['lid'] = (revolve(lid, lid[:, 0] / r), 'lid')
-    lift = np.array([0.0, 0.0, -0.5 * (h + p.lid_m)])
+    meshes = {**_wall(p, fittings.band_m, outer, inner), 'handle': (_handle(p), 'handle')}
+    if fittings.drink > 0.0:
+        meshes['drink'] = (_drink(p, fittings.drink, inner), 'drink')
+    if lid is not None:
+        below = float(body_radius(p, 1.0 - lid.skirt / h))
+        meshes |= {name: (mesh, 'lid')
+                   for name, mesh in build_lid(lid, outer[-1, 0], below, h).items()}
+    lid_m = 0.0 if lid is None else lid.height
+    lift = np.array([0.0, 0.0, -0.5 * (h + lid_m)])
     parts = {name: Part(mesh.moved(lift), material) for name, (mesh, material) in meshes.items()}
     return Shape(category='mug', parts=parts, front_part='handle',
-                 front_point_m=_front_point(parts['handle'].mesh), parameters=asdict(p))
+                 front_point_m=_front_point(parts['handle'].mesh),
+                 parameters=asdict(p) | asdict(fittings) | {'lid_m': lid_m})
 
 
 def sample(rng: np.random.Generator) -> Shape:
-    """A random mug."""
-    return build(sample_parameters(rng))
+    """A random mug.
+
+    Fittings are drawn beside it, so that one without them is what it would be if there were none.
+    """
+    p = sample_parameters(rng)
+    lidded = bool(rng.random() < LID_SHARE)
+    return build(p, sample_fittings(rng.spawn(1)[0], p, lidded))
+
+
+#: sRGB of what is drunk from mugs: black coffee, with milk, foam, tea, green tea, milk, cocoa,
+#: juice, soup.
+_DRINKS = ((0.10, 0.05, 0.03), (0.55, 0.38, 0.25), (0.85, 0.74, 0.60), (0.48, 0.20, 0.06),
+           (0.60, 0.58, 0.25), (0.93, 0.91, 0.86), (0.34, 0.20, 0.14), (0.93, 0.60, 0.14),
+           (0.75, 0.32, 0.12))
+_DRINK_WEIGHTS = (0.28, 0.18, 0.10, 0.16, 0.05, 0.07, 0.07, 0.05, 0.04)
 
 
 def sample_look(rng: np.random.Generator, shape: Shape) -> Look:
-    """Paints of a mug."""
-    return sample_vessel_look(rng)
+    """Paints of a mug, a drink and a rim of another material among them where it has them."""
+    look = sample_vessel_look(rng)
+    beside = rng.spawn(1)[0]
+    paints = dict(look.paints)
+    if 'drink' in shape.parts:
+        color = _DRINKS[int(beside.choice(len(_DRINKS), p=_DRINK_WEIGHTS))]
+        tint = np.clip(color * np.exp(beside.normal(0.0, 0.12, 3)), 0.0, 1.0)
+        paints['drink'] = Paint(srgb_to_linear(tint), 'glazed', float(beside.uniform(0.03, 0.3)))
+    if 'band' in shape.parts:
+        coat = paints['outside'].color.reshape(-1, 3).mean(0)
+        paints['band'] = (
+            Paint(metal_color(beside), 'metal', float(beside.uniform(0.15, 0.4)))
+            if beside.random() < 0.5 else Paint(contrasting(beside, coat), 'glazed', 0.15))
+    return replace(look, paints=paints)

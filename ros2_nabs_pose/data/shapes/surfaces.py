@@ -25,6 +25,12 @@ class Mesh:
         """The same mesh, shifted."""
         return Mesh(self.vertices + np.asarray(offset_m), self.faces, self.normals, self.uv)
 
+    def turned(self, angle_rad: float) -> Mesh:
+        """The same mesh, turned about z, from x to y."""
+        c, s = np.cos(angle_rad), np.sin(angle_rad)
+        turn = np.array([(c, s, 0.0), (-s, c, 0.0), (0.0, 0.0, 1.0)])
+        return Mesh(self.vertices @ turn, self.faces, self.normals @ turn, self.uv)
+
 
 def _grid_faces(rows: int, cols: int) -> np.ndarray:
     """Triangles of a (rows, cols) grid of vertices stored row by row."""
