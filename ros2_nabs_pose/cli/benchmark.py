@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 import contextlib
+import json
 from pathlib import Path
 import tempfile
 from typing import Any, TYPE_CHECKING
@@ -14,6 +15,7 @@ from typing import Any, TYPE_CHECKING
 from . import benchmark_fit, benchmark_gap, benchmark_readings
 from .arguments import not_negative, positive
 from .reports import table, tell_frames, tell_line, text, write_report
+from ..core.types import PoseError
 from ..evaluation import ROUNDS, TRUTHS
 
 if TYPE_CHECKING:
@@ -88,7 +90,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                         'have none')
     models.add_argument('--rounds', type=positive, default=ROUNDS, metavar='N',
                         help='of 384 crops a category each (default: %(default)s)')
-    models.add_argument('--json', type=Path, metavar='OUT', help='write the report here')
+    models.add_argument('--json', type=Path, metavar='OUT',
+                        help='write the report here; with --categories, what OUT says of others '
+                        'is kept')
     node = kinds.add_parser(
         'node', help='the ROS node under a camera and a late detector', epilog=NODE_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -172,15 +176,28 @@ def run_accuracy(args: argparse.Namespace) -> int:
     return 0
 
 
+def _other_categories(path: Path | None) -> dict[str, Any]:
+    """Figures by category of a report that is there already; PoseError where it is none."""
+    if path is None or not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text())['categories'])
+    except (KeyError, TypeError, ValueError) as error:
+        raise PoseError(f'{path} is no report of "benchmark models", to whose categories others '
+                        'could be added: choose another --json.') from error
+
+
 def run_models(args: argparse.Namespace) -> int:
     """``benchmark models``."""
     from ..evaluation.models import COLUMNS, measure_models
 
+    before = _other_categories(args.json) if args.categories else {}
     report = measure_models(args.data, args.backgrounds, args.models, args.categories, args.sheets,
                             tell_line, args.write_cards, args.rounds)
     print(table(['category', *COLUMNS.values()], [
         [name, *(text(figures[key], 3) for key in COLUMNS)]
         for name, figures in report['categories'].items()]))
+    report['categories'] = dict(sorted({**before, **report['categories']}.items()))
     write_report(args.json, report)
     return 0
 

@@ -32,7 +32,8 @@ _OPAQUE = {'material': ('wood', 'steel'), 'kind': ('flask', 'shampoo', 'cleaner'
 
 
 def perhaps_clear(shape: Shape, look: Look, rng: np.random.Generator) -> tuple[Shape, Look]:
-    """Shape and look, for some vessels in glass; lids, caps and printed labels stay as they are.
+    """Shape and look, for some vessels in glass; lids, caps, drinks, rims of another material
+    and printed labels stay as they are.
 
     A label that is not printed, which is the bottle's own colour on a sleeve around it, goes.
     """

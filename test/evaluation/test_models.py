@@ -76,6 +76,23 @@ def test_cards_are_written_when_asked_for(rendered):
     assert float(model.generator.to_image.bias[3].detach()) == 3.0
 
 
+def test_figures_of_categories_that_are_not_named_stay_in_the_report(rendered, capsys):
+    path = rendered / 'kept.json'
+    path.write_text(json.dumps({'categories': {'bowl': {'instances': 3}, 'mug': {'crops': 1}}}))
+    command = ['benchmark', 'models', '--data', str(rendered / 'data'), '--models',
+               str(rendered / 'models'), '--rounds', '1', '--categories', 'mug', '--json']
+    assert main([*command, str(path)]) == 0
+    found = json.loads(path.read_text())['categories']
+    assert list(found) == ['bowl', 'mug'] and found['bowl'] == {'instances': 3}
+    assert found['mug']['crops'] == 384
+    path.write_text('[]')  # found before anything is measured
+    capsys.readouterr()
+    assert main([*command, str(path)]) != 0
+    told = capsys.readouterr()
+    assert 'is no report of "benchmark models"' in told.err and 'measuring' not in told.out
+    assert path.read_text() == '[]'
+
+
 def test_views_of_another_size_are_refused_with_a_sentence(rendered, monkeypatch):
     from ros2_nabs_pose.training.instances import TrainingViews
 

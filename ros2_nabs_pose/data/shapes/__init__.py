@@ -31,7 +31,7 @@ class Shape:
 
     parts: name -> part. front_part: name of the part whose visibility decides whether the yaw can
     be seen, or None. front_point_m: (3,) outermost point of the front. parameters: what it was
-    made from, for the record (plain numbers and strings).
+    made from, for the record (what JSON can hold).
     """
 
     category: str
