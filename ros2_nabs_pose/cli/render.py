@@ -23,15 +23,16 @@ EXAMPLES = """examples:
   nabs-pose render scenes --category mug --count 60 --seed 5 --out data/eval-mug
   nabs-pose render scenes --category mug can bowl --count 60 --out data/eval-mixed
   nabs-pose render sequence --category mug --frames 100 --rate 10 --seed 7 --out data/demo-sequence
+  nabs-pose render climb --category mug --seed 31 --out data/climb-mug
 Stopped or killed, the same command goes on: files that are there are complete and are kept.
 docs/custom_category.md tells what my_teapots/manifest.yaml says.
 Scenes render some ten times faster where LLVM 17 or later is found; DRJIT_LIBLLVM_PATH names the
 library (Debian and Ubuntu: apt install libllvm19, /usr/lib/x86_64-linux-gnu/libLLVM.so.19.1).
 """
 BACKGROUNDS = 'backgrounds'
-SCENES = ('scenes', 'sequence')
-_DEFAULT_COUNT = {'scenes': 60, 'sequence': 100}
-_DEFAULT_SIZE = {BACKGROUNDS: 160, 'scenes': 480, 'sequence': 480}
+SCENES = ('scenes', 'sequence', 'climb')
+_DEFAULT_COUNT = {'scenes': 60, 'sequence': 100, 'climb': 40}
+_DEFAULT_SIZE = {BACKGROUNDS: 160, 'scenes': 480, 'sequence': 480, 'climb': 480}
 #: Compressed bytes a pixel, measured: of a view with its depth and part; of a background; of a
 #: scene with its depth and masks.
 VIEW_BYTES, _BACKGROUND_BYTES, _SCENE_BYTES = 1.9, 1.8, 4.5
@@ -61,7 +62,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         'render', help='render training data', epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('what', help=f"a category, '{BACKGROUNDS}', or an evaluation set: "
-                        "'scenes' (single pictures) or 'sequence' (an orbit)")
+                        "'scenes' (single pictures), 'sequence' (an orbit) or 'climb' (one that "
+                        'climbs until it looks down steeply, of objects with all they may wear)')
     parser.add_argument('--meshes', type=Path, metavar='DIR',
                         help='folder of .obj, .ply, .glb, .gltf or .stl files to render in place '
                         'of procedural shapes; its manifest.yaml tells axes and units')
@@ -71,7 +73,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                         help='of the objects in scenes; several take turns (default: mug)')
     parser.add_argument('--out', type=Path, help='folder to write (default: data/WHAT)')
     parser.add_argument('--instances', '--count', '--frames', type=positive, metavar='N',
-                        help='objects, or pictures (default: 260; scenes: 60; sequence: 100)')
+                        help='objects, or pictures (default: 260; scenes: 60; sequence: 100; '
+                        'climb: 40)')
     parser.add_argument('--rate', type=_positive_rate, default=10.0, metavar='HZ',
                         help="of a sequence's pictures (default: %(default)s)")
     parser.add_argument('--views', type=positive, default=60, help='of each object')

@@ -20,11 +20,15 @@ from . import mitsuba_scene as ms
 from . import scenes
 from .dataset import write_recipe
 from .jobs import run_jobs
-from .scene_layout import demo_scene, demo_view, random_scene, stretch, View
+from .scene_layout import climbing_view, demo_scene, demo_view, random_scene, stretch, View
 from ..core.files import write_text_whole
 
 LICENCE = 'CC0-1.0, rendered by ros2_nabs_pose'
-KINDS = ('scenes', 'sequence')
+KINDS = ('scenes', 'sequence', 'climb')
+PATHS = {'sequence': demo_view, 'climb': climbing_view}
+"""Of the camera, by the kinds that are sequences."""
+NAMES = {'sequence': 'orbit', 'climb': 'climb'}
+"""Of a folder's one sequence, by its kind."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,10 @@ def _loaded_sequence(settings: SceneSettings) -> tuple:
     """Layout, Mitsuba scene, gains and how far the camera is: loaded once a process, only the
     camera moves.
     """
-    layout = demo_scene(settings.categories, settings.seed)
+    layout = demo_scene(settings.categories, settings.seed, calm=settings.kind != 'climb')
     scene = scenes.load(layout)
     far = max(stretch(placed.shape) for placed in layout.objects)
-    return layout, scene, scenes.expose(layout, scene, demo_view(
+    return layout, scene, scenes.expose(layout, scene, PATHS[settings.kind](
         settings.count // 2, settings.count, settings.width, settings.height, far)), far
 
 
@@ -75,9 +79,9 @@ def render_frame(folder: Path, settings: SceneSettings, index: int) -> None:
         return
     if settings.vectorised:
         ms.prefer_vectorised()
-    if settings.kind == 'sequence':
+    if settings.kind in PATHS:
         layout, scene, gains, far = _loaded_sequence(settings)
-        view = demo_view(index, settings.count, settings.width, settings.height, far)
+        view = PATHS[settings.kind](index, settings.count, settings.width, settings.height, far)
     else:
         layout, view = random_scene(settings.categories, settings.seed, index, settings.width,
                                     settings.height)
@@ -106,10 +110,10 @@ def write_frame(folder: Path, settings: SceneSettings, index: int, view: View,
             'box_center_m': np.round(seen.box_center_m, 6).tolist(),
             'yaw_visible': seen.yaw_visible, 'visible_share': round(seen.visible_share, 3)})
     k = view.intrinsics
-    sequence = settings.kind == 'sequence'
+    sequence = settings.kind in PATHS
     record = {'image': f'{name}.png', 'depth': f'{name}-depth.png',
               'depth_unit_m': scenes.DEPTH_UNIT_M, 'intrinsics': [k.fx, k.fy, k.cx, k.cy],
-              'sequence': 'orbit' if sequence else None,
+              'sequence': NAMES.get(settings.kind),
               'stamp_s': index / settings.rate_hz if sequence else None, 'objects': objects}
     write_text_whole(record_path(folder, index), json.dumps(record))
 

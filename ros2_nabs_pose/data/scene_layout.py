@@ -219,18 +219,19 @@ def _alike(a: tuple[Shape, Look], b: tuple[Shape, Look]) -> bool:
         bodies[0] == bodies[1] or a[1].pattern == b[1].pattern)
 
 
-def demo_scene(categories: Sequence[str], seed: int) -> SceneLayout:
+def demo_scene(categories: Sequence[str], seed: int, calm: bool = True) -> SceneLayout:
     """Two objects 0.25 m apart (large ones farther) on a table with clutter behind and beside
     them.
+
+    calm: objects as one expects them alone, without lids or bare metal.
     """
     rng = np.random.default_rng(np.random.SeedSequence((seed, 102)))
     drawn: list[tuple[Shape, Look]] = []
-    # Objects that are what one expects, and differ in body as well as in paint; after many
-    # tries any will do.
+    # Objects that differ in body as well as in paint; after many tries any will do.
     for number in range(200):
         category = categories[len(drawn) % len(categories)]
         found = _draw_object(category, seed, number, 'demo')
-        if number >= 198 - len(drawn) or (_calm(*found) and not any(
+        if number >= 198 - len(drawn) or ((_calm(*found) or not calm) and not any(
                 _alike(found, other) for other in drawn)):
             drawn.append(found)
         if len(drawn) == 2:
@@ -256,11 +257,21 @@ def demo_view(index: int, count: int, width: int, height: int, far: float = 1.0)
     far: ``stretch`` of the largest object.
     """
     t = index / max(count - 1, 1)
+    return _orbiting(t, 36.0 + 12.0 * np.sin(2.0 * np.pi * t), width, height, far)
+
+
+def climbing_view(index: int, count: int, width: int, height: int, far: float = 1.0) -> View:
+    """As ``demo_view``, but the camera climbs until it looks down steeply, and comes down again."""
+    t = index / max(count - 1, 1)
+    return _orbiting(t, 30.0 + 50.0 * np.sin(np.pi * t) ** 2, width, height, far)
+
+
+def _orbiting(t: float, elevation_deg: float, width: int, height: int, far: float) -> View:
+    """The view at ``t``, 0 to 1, of a quarter turn around the objects."""
     smooth = t * t * (3.0 - 2.0 * t)
     azimuth = np.radians(-135.0 + 90.0 * smooth)
-    elevation = np.radians(36.0 + 12.0 * np.sin(2.0 * np.pi * t))
     distance = far * (0.60 + 0.07 * np.sin(2.0 * np.pi * t + 1.2))
     roll = np.radians(2.5 * np.sin(4.0 * np.pi * t))
     target = np.array([0.02 * np.sin(2.0 * np.pi * t), 0.015, 0.03])
-    return view_from(target, float(distance), float(elevation), float(azimuth), float(roll),
-                     1.05 * width, width, height)
+    return view_from(target, float(distance), float(np.radians(elevation_deg)), float(azimuth),
+                     float(roll), 1.05 * width, width, height)

@@ -171,9 +171,41 @@ def test_camera_of_the_sequence_moves_smoothly_through_a_quarter_turn():
     assert 0.48 < min(distances) and max(distances) < 0.72
 
 
+def test_a_climbing_camera_looks_down_steeply_half_way_and_comes_back():
+    views = [scene_layout.climbing_view(i, 41, WIDTH, HEIGHT) for i in range(41)]
+    target = np.array([0.0, 0.015, 0.03])
+    up = [np.degrees(np.arcsin((v.position_m - target)[2] / np.linalg.norm(v.position_m - target)))
+          for v in views]
+    assert up[0] == pytest.approx(30.0, abs=1.0) and up[-1] == pytest.approx(30.0, abs=1.0)
+    assert up[20] == pytest.approx(80.0, abs=1.0) and int(np.argmax(up)) in (19, 20, 21)
+    # Between its ends it turns about the objects as the other camera does.
+    orbit = [scene_layout.demo_view(i, 41, WIDTH, HEIGHT) for i in (0, 40)]
+    for end, other in zip((views[0], views[-1]), orbit, strict=True):
+        flat, others_flat = (np.arctan2(v.position_m[1], v.position_m[0]) for v in (end, other))
+        assert flat == pytest.approx(others_flat, abs=0.02)
+
+
+def test_objects_of_a_climb_wear_what_calm_ones_do_not():
+    worn = [o.shape.parameters['lid_m'] for seed in range(12)
+            for o in scene_layout.demo_scene(['mug'], seed, calm=False).objects]
+    calm = [o.shape.parameters['lid_m'] for seed in range(12)
+            for o in scene_layout.demo_scene(['mug'], seed).objects]
+    assert max(worn) > 0.0 and max(calm) == 0.0
+
+
 def _settings(**changes):
     return replace(SceneSettings('sequence', ('mug',), 2, 7, 64, 48, 1, vectorised=False),
                    **changes)
+
+
+def test_a_climb_is_a_sequence_of_its_own(tmp_path):
+    assert scene_files.render_set(tmp_path, _settings(kind='climb', count=3), 1) == []
+    found = read_set(tmp_path)
+    assert [(f.sequence, f.stamp_s) for f in found.frames] == [
+        ('climb', 0.0), ('climb', 0.1), ('climb', 0.2)]
+    axes = [f.objects[0].T_cam_obj[:3, 2] for f in found.frames]
+    # In the middle the camera looks along the axis, from above.
+    assert axes[1][2] < -0.97 and axes[0][2] > -0.7
 
 
 def test_a_folder_reads_as_an_evaluation_set_and_goes_on_after_a_stop(tmp_path):
