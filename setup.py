@@ -53,7 +53,7 @@ setup(
     install_requires=['setuptools', 'numpy', 'opencv-python-headless<5', 'PyYAML', 'safetensors',
                       'torch>=2.1'],
     extras_require={
-        'data': ['mitsuba>=3.5', 'pillow', 'scipy', 'tqdm', 'trimesh>=5'],
+        'data': ['mitsuba>=3.5', 'numpy>=1.25', 'pillow', 'scipy', 'tqdm', 'trimesh>=5'],
         'train': ['tqdm', 'tensorboard', 'matplotlib', 'lpips'],
         # More than one GPU, or mixed precision.
         'fabric': ['lightning-fabric'],

@@ -100,7 +100,7 @@ def card_figures(folder: Path) -> str:
 
 
 def model_figures(folder: Path) -> str:
-    """The models.json that ``nabs-pose benchmark models`` left: all models in one run."""
+    """The models.json that ``nabs-pose benchmark models`` left: each model as last measured."""
     report: dict[str, Any] = json.loads((folder / 'models.json').read_text())
     return _figures_table(report['categories'], ['instances', 'crops'])
 

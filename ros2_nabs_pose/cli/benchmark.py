@@ -181,10 +181,13 @@ def _other_categories(path: Path | None) -> dict[str, Any]:
     if path is None or not path.is_file():
         return {}
     try:
-        return dict(json.loads(path.read_text())['categories'])
-    except (KeyError, TypeError, ValueError) as error:
+        report = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError:
+        report = None
+    if not isinstance(report, dict) or set(report) != {'categories'}:
         raise PoseError(f'{path} is no report of "benchmark models", to whose categories others '
-                        'could be added: choose another --json.') from error
+                        'could be added: choose another --json.')
+    return dict(report['categories'])
 
 
 def run_models(args: argparse.Namespace) -> int:

@@ -62,8 +62,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         'render', help='render training data', epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('what', help=f"a category, '{BACKGROUNDS}', or an evaluation set: "
-                        "'scenes' (single pictures), 'sequence' (an orbit) or 'climb' (one that "
-                        'climbs until it looks down steeply, of objects with all they may wear)')
+                        "'scenes' (single pictures), 'sequence' (an orbit) or 'climb' (an orbit "
+                        'whose camera climbs until it looks down steeply; mugs may wear lids)')
     parser.add_argument('--meshes', type=Path, metavar='DIR',
                         help='folder of .obj, .ply, .glb, .gltf or .stl files to render in place '
                         'of procedural shapes; its manifest.yaml tells axes and units')
@@ -187,6 +187,7 @@ def _render_data(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, st
     from ..data.glass import SHARES
     from ..data.jobs import run_jobs, shard
     from ..data.rendering import render_and_store_instance, RenderSettings
+    from ..data.shapes.mug import LID_SHARE
 
     size = args.size or _DEFAULT_SIZE.get(args.what, 64)
     recipe = {'what': args.what, 'seed': args.seed, 'size_px': size, 'count': args.instances}
@@ -200,9 +201,14 @@ def _render_data(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, st
         job = partial(render_and_store_instance, folder, args.what, args.seed, RenderSettings(
             args.views, size, args.samples, args.lights))
     notes = {'clear_share': SHARES[args.what]} if args.what in SHARES else {}
-    if notes and 'clear_share' not in read_recipe(folder) and any(folder.glob('instance-*.npz')):
-        print(f'The objects in {folder} were rendered before some were made clear, and are kept: '
-              'for what a new folder gets, choose another --out.', file=sys.stderr)
+    if args.what == 'mug':
+        notes['lid_share'] = LID_SHARE
+    known = read_recipe(folder)
+    for note, news in (('clear_share', 'some were made clear'),
+                       ('lid_share', 'some got wide lids, drinks and rims of another material')):
+        if note in notes and note not in known and any(folder.glob('instance-*.npz')):
+            print(f'The objects in {folder} were rendered before {news}, and are kept: for what a '
+                  'new folder gets, choose another --out.', file=sys.stderr)
     write_recipe(folder, recipe, notes)
     mine = shard(range(args.instances), *args.shard)
     missing = [k for k in mine if not path_of(folder, k).exists()]

@@ -11,15 +11,15 @@ import numpy as np
 MIN_OUTLINE = 0.5
 """Overlap of synthesised outline and mask below which a pose is not believed in."""
 
-CONFIDENCE = (-2.83, 2.33, -0.88, 1.52)
+CONFIDENCE = (-4.39, 4.66, -0.78, 1.17)
 """Bias, weights of the outline's overlap, the yaw's spread (1 / rad), the worth's log odds."""
-UNREFINED = (-8.42, 11.08, -1.24)
+UNREFINED = (-9.43, 12.32, -1.27)
 """The first three where no refiner knows the category."""
 
-AXIS_SPREAD = (-1.7, -0.31)
+AXIS_SPREAD = (-1.75, -0.34)
 """Log of the axis' spread (rad, about each direction across) at even odds, and by log odds of the
 confidence; scripts/calibrate.py's as well."""
-UNREFINED_AXIS_SPREAD = (-1.46, -0.58)
+UNREFINED_AXIS_SPREAD = (-1.51, -0.51)
 """The same where no refiner knows the category."""
 NINE_IN_TEN = math.sqrt(2.0 * math.log(10.0))
 """Spreads within which nine in ten lie in two dimensions."""

@@ -38,6 +38,8 @@ AGREE_RAD = 0.35
 """Nearer to a track's rotation than this, a reading says the same: the refiner bridges it."""
 MODE_SHARE = 0.3
 """What the weight of a histogram's mode counts beside the odds of further rotations."""
+LEAST_LOGVAR = -4.6
+"""Below it a code's spread (0.1) is not trained."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,6 @@ class EncoderConfig:
     azimuth_bins: int = 24
     others: int = 3
     resolution: int = 64
-
-
-LEAST_LOGVAR = -4.6
-"""Below it a code's spread (0.1) is not trained."""
 
 
 @dataclass(frozen=True)

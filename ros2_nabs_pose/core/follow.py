@@ -36,8 +36,10 @@ def followed(cut: Cut, estimate: PoseEstimate, R_crop: Tensor, read: np.ndarray,
                       R_cam_obj)
     else:
         track = cut.track.followed_by(cut.box, R, R_cam_obj, read, sureness, stamp_s)
-        if not kept:
-            # The challenger's victory is a new beginning: what was remembered may be another's.
+        if not kept and not np.array_equal(estimate.latent, cut.track.latent):
+            # The victory of a challenger with a code of its own is a new beginning: what was
+            # remembered of the object's looks may be another's. Some bring the track's code along,
+            # since they are its own pose turned a little (``starts.turned_around``).
             track = replace(track, latent=estimate.latent, sureness=sureness)
     measured = estimate.scale_source == SCALE_DEPTH
     return replace(track, turned=bool(cut.turn_rad), zoom=zoom,

@@ -190,13 +190,14 @@ def _render_geometry(shape: Shape, look: Look, views: _Views,
     front_visible = np.ones(count, np.float32)
     # No lamps in these scenes: hidden from pictures, they would still stop these rays.
     scene = load_scene(shape, look, {})
-    front_scene, glass = None, glass_of(look)
-    hiding_scene = scene
+    front_scene, hiding_scene, glass = None, scene, glass_of(look)
     if shape.front_part is not None:
         front_scene = load_scene(shape, look, {}, only={shape.front_part})
         if glass is not None:  # the front is seen through clear walls, not through what is opaque
-            hiding_scene = load_scene(shape, look, {}, only={shape.front_part} | {
-                name for name, p in shape.parts.items() if look.paints[p.material] is not glass})
+            opaque = {name for name, p in shape.parts.items()
+                      if look.paints[p.material] is not glass} - {shape.front_part}
+            hiding_scene = front_scene if not opaque else load_scene(
+                shape, look, {}, only={shape.front_part} | opaque)
     for i, (R, k) in enumerate(zip(views.rotations, views.kappa, strict=True)):
         x0, y0, x1, y1 = views.windows[i]
         distance = radius / k
@@ -207,8 +208,10 @@ def _render_geometry(shape: Shape, look: Look, views: _Views,
         if front_scene is not None:
             alone = ms.geometry(front_scene, views.cameras[i], R, -R[2] * distance,
                                 GEOMETRY_SAMPLES, i)
-            seen = found if hiding_scene is scene else ms.geometry(
-                hiding_scene, views.cameras[i], R, -R[2] * distance, GEOMETRY_SAMPLES, i)
+            seen = found if hiding_scene is scene else alone
+            if hiding_scene not in (scene, front_scene):
+                seen = ms.geometry(hiding_scene, views.cameras[i], R, -R[2] * distance,
+                                   GEOMETRY_SAMPLES, i)
             front_visible[i] = min(float(seen.marked.sum()) / max(float(alone.coverage.sum()),
                                                                   1.0), 1.0)
     return {'coverage': coverage, 'depth': depth, 'part': part, 'front_visible': front_visible}

@@ -24,17 +24,16 @@ from .scene_layout import climbing_view, demo_scene, demo_view, random_scene, st
 from ..core.files import write_text_whole
 
 LICENCE = 'CC0-1.0, rendered by ros2_nabs_pose'
-KINDS = ('scenes', 'sequence', 'climb')
-PATHS = {'sequence': demo_view, 'climb': climbing_view}
-"""Of the camera, by the kinds that are sequences."""
-NAMES = {'sequence': 'orbit', 'climb': 'climb'}
-"""Of a folder's one sequence, by its kind."""
+SEQUENCES = {'sequence': ('orbit', demo_view), 'climb': ('climb', climbing_view)}
+"""By kind, what a folder's one sequence is called and the camera's path; 'scenes' has none."""
 
 
 @dataclass(frozen=True)
 class SceneSettings:
-    """What a folder is made from. kind: as in KINDS. categories: of its objects, taking turns.
-    rate_hz: of a sequence's stamps.
+    """What a folder is made from.
+
+    kind: 'scenes', or of SEQUENCES. categories: of its objects, taking turns. rate_hz: of a
+    sequence's stamps.
 
     ``vectorised`` renders with LLVM where it can (mitsuba_scene.prefer_vectorised): the same
     scenes and poses, other grain.
@@ -69,7 +68,7 @@ def _loaded_sequence(settings: SceneSettings) -> tuple:
     layout = demo_scene(settings.categories, settings.seed, calm=settings.kind != 'climb')
     scene = scenes.load(layout)
     far = max(stretch(placed.shape) for placed in layout.objects)
-    return layout, scene, scenes.expose(layout, scene, PATHS[settings.kind](
+    return layout, scene, scenes.expose(layout, scene, SEQUENCES[settings.kind][1](
         settings.count // 2, settings.count, settings.width, settings.height, far)), far
 
 
@@ -79,9 +78,10 @@ def render_frame(folder: Path, settings: SceneSettings, index: int) -> None:
         return
     if settings.vectorised:
         ms.prefer_vectorised()
-    if settings.kind in PATHS:
+    if settings.kind in SEQUENCES:
         layout, scene, gains, far = _loaded_sequence(settings)
-        view = PATHS[settings.kind](index, settings.count, settings.width, settings.height, far)
+        path = SEQUENCES[settings.kind][1]
+        view = path(index, settings.count, settings.width, settings.height, far)
     else:
         layout, view = random_scene(settings.categories, settings.seed, index, settings.width,
                                     settings.height)
@@ -110,10 +110,10 @@ def write_frame(folder: Path, settings: SceneSettings, index: int, view: View,
             'box_center_m': np.round(seen.box_center_m, 6).tolist(),
             'yaw_visible': seen.yaw_visible, 'visible_share': round(seen.visible_share, 3)})
     k = view.intrinsics
-    sequence = settings.kind in PATHS
+    sequence = settings.kind in SEQUENCES
     record = {'image': f'{name}.png', 'depth': f'{name}-depth.png',
               'depth_unit_m': scenes.DEPTH_UNIT_M, 'intrinsics': [k.fx, k.fy, k.cx, k.cy],
-              'sequence': NAMES.get(settings.kind),
+              'sequence': SEQUENCES[settings.kind][0] if sequence else None,
               'stamp_s': index / settings.rate_hz if sequence else None, 'objects': objects}
     write_text_whole(record_path(folder, index), json.dumps(record))
 

@@ -3,7 +3,7 @@
 """What stands where, and where the camera is: objects on a table in a room, among clutter.
 
 World frame: z up, the table's top at z = 0. Objects come from streams that training never draws
-('evaluation' for single pictures, 'demo' for the sequence). Nothing is rendered here.
+('evaluation' for single pictures, 'demo' for sequences). Nothing is rendered here.
 """
 
 from __future__ import annotations
@@ -206,7 +206,7 @@ def random_scene(categories: Sequence[str], seed: int, index: int, width: int, h
 
 
 def _calm(shape: Shape, look: Look) -> bool:
-    """An object as one expects it: no lid on a mug, no bare metal."""
+    """An object as one expects it: no lid on a mug, no body of bare metal."""
     outside = look.paints.get('outside')
     return shape.parameters.get('lid_m', 0.0) == 0.0 and (
         outside is None or outside.finish != 'metal')
@@ -223,7 +223,7 @@ def demo_scene(categories: Sequence[str], seed: int, calm: bool = True) -> Scene
     """Two objects 0.25 m apart (large ones farther) on a table with clutter behind and beside
     them.
 
-    calm: objects as one expects them alone, without lids or bare metal.
+    calm: objects as one expects them alone, without lids or bodies of bare metal.
     """
     rng = np.random.default_rng(np.random.SeedSequence((seed, 102)))
     drawn: list[tuple[Shape, Look]] = []

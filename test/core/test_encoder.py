@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """What the encoder proposes, and how its numbers become rotations."""
 
+from dataclasses import replace
 import math
 
 import pytest
@@ -12,6 +13,7 @@ from ros2_nabs_pose.core.encoder import (
     Encoder,
     EncoderConfig,
     Encoding,
+    LEAST_LOGVAR,
     MODE_SHARE,
     SAME_RAD,
 )
@@ -47,6 +49,12 @@ def reading(probabilities, others=(), odds=()):
 
 def turned(R, degrees):
     return exp_so3(torch.tensor([math.radians(degrees), 0.0, 0.0])) @ R
+
+
+def test_a_code_is_as_sure_as_its_variance_says_and_no_surer_than_training_tells():
+    said = replace(reading({5: 1.0}), logvar=torch.tensor([[-8.0, LEAST_LOGVAR, 0.0, 4.0]]))
+    assert said.sureness[0].tolist() == pytest.approx(
+        [math.exp(4.6), math.exp(4.6), 1.0, math.exp(-4.0)], rel=1e-5)
 
 
 def test_without_further_rotations_the_histograms_modes_are_proposed():

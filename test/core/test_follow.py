@@ -1,5 +1,6 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
+from dataclasses import replace
 import math
 
 import numpy as np
@@ -68,6 +69,15 @@ def test_a_challengers_victory_is_a_new_beginning():
     later = followed(cut_of(track()), estimate(), R_CROP, READ, SURE, False, 2.0)
     assert later.latent is FITTED and later.sureness is SURE
     assert later.stamp_s == 2.0 and later.track_id == 'a'
+
+
+def test_the_tracks_own_pose_turned_around_keeps_what_it_remembers():
+    won = replace(estimate(), latent=FORMER)
+    later = followed(cut_of(track()), won, R_CROP, READ, SURE, False, 2.0)
+    joined = followed(cut_of(track()), won, R_CROP, READ, SURE, True, 2.0)
+    np.testing.assert_array_equal(later.latent, joined.latent)
+    np.testing.assert_array_equal(later.sureness, joined.sureness)
+    assert not np.array_equal(later.latent, FORMER)
 
 
 def test_a_turned_crop_is_remembered_straight_and_as_close_as_the_drawing_fits():

@@ -16,7 +16,7 @@ from ros2_nabs_pose.data.rendering import (
     render_instance,
     RenderSettings,
 )
-from ros2_nabs_pose.data.shapes import sample_object
+from ros2_nabs_pose.data.shapes import mug, sample_object
 
 ms = pytest.importorskip('ros2_nabs_pose.data.mitsuba_scene')
 pytest.importorskip('mitsuba')
@@ -173,6 +173,21 @@ def test_clear_mugs_keep_their_shape_and_show_the_backdrop_through_their_walls(
     # Whatever is not the backdrop's grey is the mug's own light, never less than nothing.
     own = clear['rgba'][..., :3] / 255.0 * alpha[..., None] - glass.BACKDROP * through[..., None]
     assert own.min() > -0.02
+
+
+def test_a_clear_mugs_handle_is_hidden_by_what_is_opaque_in_it(monkeypatch):
+    monkeypatch.setitem(glass.SHARES, 'mug', 1.0)
+    rotations = np.stack([look_at_origin(0.1, np.pi), look_at_origin(0.1, 0.5 * np.pi)])
+    p = mug.sample_parameters(instance_rng(3, 4))
+    seen = {}
+    for drink in (0.0, 0.9):
+        shape = mug.build(p, mug.Fittings(drink=drink))
+        shape, look = glass.perhaps_clear(
+            shape, mug.sample_look(np.random.default_rng(1), shape), np.random.default_rng(1))
+        seen[drink] = rendering.render_object(shape, look, np.random.default_rng(1), RenderSettings(
+            2, 32, 1, 1), {}, rotations)['front_visible']
+    assert seen[0.0].tolist() == [1.0, 1.0]
+    assert seen[0.9][0] < 0.35 and seen[0.9][1] > 0.9
 
 
 def test_evaluation_objects_and_other_categories_are_never_clear(monkeypatch):

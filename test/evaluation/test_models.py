@@ -85,12 +85,14 @@ def test_figures_of_categories_that_are_not_named_stay_in_the_report(rendered, c
     found = json.loads(path.read_text())['categories']
     assert list(found) == ['bowl', 'mug'] and found['bowl'] == {'instances': 3}
     assert found['mug']['crops'] == 384
-    path.write_text('[]')  # found before anything is measured
-    capsys.readouterr()
-    assert main([*command, str(path)]) != 0
-    told = capsys.readouterr()
-    assert 'is no report of "benchmark models"' in told.err and 'measuring' not in told.out
-    assert path.read_text() == '[]'
+    # Other reports are refused before anything is measured.
+    for other in ('[]', json.dumps({'set': 'eval-mug', 'categories': {'mug': {'n': 60}}})):
+        path.write_text(other)
+        capsys.readouterr()
+        assert main([*command, str(path)]) != 0
+        told = capsys.readouterr().err
+        assert 'is no report of "benchmark models"' in told and 'measuring' not in told
+        assert path.read_text() == other
 
 
 def test_views_of_another_size_are_refused_with_a_sentence(rendered, monkeypatch):
