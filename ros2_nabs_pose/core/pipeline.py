@@ -241,6 +241,7 @@ class PosePipeline:
                          refiner=self.refiner)
             result = self._sweep(model, cuts, said, seen, focal, preset, deadline_s, result)
         seconds = (time.perf_counter() - began) / len(cuts)
+        codes, sureness = said.mean.cpu().numpy(), said.sureness.cpu().numpy()
         for i, cut in enumerate(cuts):
             try:
                 estimate = answer(model, cut, Fitted(said, seen.mask, result, i),
@@ -251,9 +252,7 @@ class PosePipeline:
             estimate = replace(estimate, track_id=self._id(cut))
             estimates.append((cut.place, estimate))
             tracks.append(followed(cut, estimate, result.best.R[i].double().cpu(),
-                                   said.mean[i].cpu().numpy(),
-                                   said.sureness[i].cpu().numpy(),
-                                   bool(result.best.previous[i]), stamp_s))
+                                   codes[i], sureness[i], bool(result.best.previous[i]), stamp_s))
 
     def _starts(self, model: CategoryModel, cuts: Sequence[Cut], said: Encoding, seen: Observed,
                 focal: Tensor, preset: Preset, stamp_s: float | None) -> Hypotheses:

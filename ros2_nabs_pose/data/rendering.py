@@ -208,8 +208,11 @@ def _render_geometry(shape: Shape, look: Look, views: _Views,
         if front_scene is not None:
             alone = ms.geometry(front_scene, views.cameras[i], R, -R[2] * distance,
                                 GEOMETRY_SAMPLES, i)
-            seen = found if hiding_scene is scene else alone
-            if hiding_scene not in (scene, front_scene):
+            if hiding_scene is scene:
+                seen = found
+            elif hiding_scene is front_scene:
+                seen = alone
+            else:
                 seen = ms.geometry(hiding_scene, views.cameras[i], R, -R[2] * distance,
                                    GEOMETRY_SAMPLES, i)
             front_visible[i] = min(float(seen.marked.sum()) / max(float(alone.coverage.sum()),

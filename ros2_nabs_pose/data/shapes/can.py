@@ -104,10 +104,7 @@ def _tab(p: CanParameters, turn: float) -> Mesh:
     """A pull tab lying on the lid, turned about z."""
     reach = 0.34 * p.radius_m
     plate = box(np.array([1.2 * reach, 0.55 * reach, 0.0014]))
-    plate = plate.moved(np.array([0.25 * reach, 0.0, p.height_m - p.recess_m + 0.0022]))
-    c, s = np.cos(turn), np.sin(turn)
-    R = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-    return Mesh(plate.vertices @ R.T, plate.faces, plate.normals @ R.T, plate.uv)
+    return plate.moved(np.array([0.25 * reach, 0.0, p.height_m - p.recess_m + 0.0022])).turned(turn)
 
 
 def build(p: CanParameters, turn_rad: float = 0.0) -> Shape:
