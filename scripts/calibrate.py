@@ -27,7 +27,7 @@ from ros2_nabs_pose.core.encoder import bin_centers
 from ros2_nabs_pose.core.fit import fit
 from ros2_nabs_pose.core.losses import Observed
 from ros2_nabs_pose.core.presets import staged
-from ros2_nabs_pose.core.readings import read
+from ros2_nabs_pose.core.readings import read, turned
 from ros2_nabs_pose.core.refiner import load_refiner, Refiner
 from ros2_nabs_pose.core.rotations import (
     axis_azimuth_from_rotation,
@@ -39,6 +39,7 @@ from ros2_nabs_pose.evaluation.accuracy import CORRECT_DEG
 from ros2_nabs_pose.evaluation.metrics import expected_calibration_error
 from ros2_nabs_pose.resources import find_refiner, models_dir
 from ros2_nabs_pose.training.compose import compose, FRONT_SEEN
+from ros2_nabs_pose.training.framing import CUT_OFF
 from ros2_nabs_pose.training.instances import TrainingViews
 from ros2_nabs_pose.training.validate import upright
 
@@ -63,21 +64,22 @@ def observe(path: Path, data: Path, backgrounds: Path,
     rows: list[tuple[float, ...]] = []
     for _ in range(BATCHES):
         _, v = views.batch(4, 4)
-        crops = compose(v, views.backgrounds)
+        crops = compose(v, views.backgrounds, cut_off=CUT_OFF)
         with torch.no_grad():
             # As in a fit, what leans is turned upright, and all is read once more.
             image, turn, zoom = upright(crops.image, model.encoder(crops.image))
             said = read(model, image, preset.readings)
             mask = torch.sigmoid(said.mask_logits)
+            valid = turned(crops.valid, turn, zoom)
         count = len(mask)
         R_true = rotation_z(turn) @ crops.R
         starts = make_starts(said, [None] * count, preset.cold_starts, preset.warm_starts, free)
-        found = fit(model, starts, Observed.of(image, said),
+        found = fit(model, starts, Observed.of(image, said, valid=valid),
                     zoom * crops.log_scale.exp() / v.perspective, preset, refiner=refiner)
         for i in range(count):
             R, true = found.best.R[i], R_true[i]
             outline = belief.outline_overlap(found.synthesis.alpha[i, 0].numpy(),
-                                             mask[i, 0].numpy(), np.ones(mask.shape[2:]))
+                                             mask[i, 0].numpy(), valid[i, 0].numpy())
             spread = 0.0
             axis = torch.arccos((R[:, 2] * true[:, 2]).sum().clamp(-1.0, 1.0))
             if free:

@@ -29,6 +29,8 @@ FIGURES = {
     'standing_within_20_deg': ('standing, within 20 deg', share),
     'standing_best4_within_20_deg': ('standing, best of 4 within 20 deg', share),
     'axis_median_deg': ('axis median (deg)', lambda v: number(v, 1)),
+    'cut_off_within_20_deg': ('cut off, within 20 deg', share),
+    'cut_off_axis_median_deg': ('cut off, axis median (deg)', lambda v: number(v, 1)),
     'mask_iou_median': ('mask IoU', lambda v: number(v, 3)),
     'alpha_iou_median': ('alpha IoU', lambda v: number(v, 3)),
     'psnr_db_median': ('PSNR (dB)', lambda v: number(v, 1)),

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .framing import framed
 from .photograph import photographed
 from .surroundings import background_of, occluder_of, shade, uniform, with_others
 from ..core.generator import FRAME_MARGIN, pixel_line, warp_to_crop
@@ -52,7 +53,8 @@ class Views:
 class Crops:
     """What the encoder gets and should say; names as in Encoding.
 
-    image: (B, 3, S, S). mask: (B, 1, S, S) visible object. R: (B, 3, 3) full rotation.
+    image: (B, 3, S, S). mask: (B, 1, S, S) visible object. valid: (B, 1, S, S) 1 where the picture
+    is, 0 beyond its edge. R: (B, 3, 3) full rotation.
     front_visible: (B,) share of the front part that neither the object itself nor what stands in
     front of it hides; 1 where there is none. points:
     (B, 3, S/2, S/2) what the pixels show of the object, in its own frame, radii, times the share
@@ -61,6 +63,7 @@ class Crops:
 
     image: Tensor
     mask: Tensor
+    valid: Tensor
     R: Tensor
     t: Tensor
     log_scale: Tensor
@@ -139,22 +142,18 @@ def visible_points(views: Views) -> Tensor:
     return alpha * torch.einsum('bji,bjhw->bihw', views.R_view, in_camera)
 
 
-def _bounds(alpha: Tensor, in_plane: Tensor) -> tuple[Tensor, Tensor]:
-    """Lower and upper corner (B, 2) of the turned object, in radii; alpha (B, 1, S, S)."""
-    size = alpha.shape[-1]
-    line = pixel_line(size, alpha) * FRAME_MARGIN
-    v, u = torch.meshgrid(line, line, indexing='ij')
-    cos, sin = torch.cos(in_plane)[:, None], torch.sin(in_plane)[:, None]
-    u, v = u.reshape(1, -1), v.reshape(1, -1)
-    points = torch.stack((cos * u - sin * v, sin * u + cos * v), -1)
-    outside = (alpha.flatten(1) < 0.5).unsqueeze(-1)
-    return (points.masked_fill(outside, 9.0).amin(1), points.masked_fill(outside, -9.0).amax(1))
+def _share_left(whole: Tensor, left: Tensor) -> Tensor:
+    """(B,) how much of the coverages (B, 1, S, S) is left; 1 where there was none."""
+    whole, left = whole.sum((1, 2, 3)), left.sum((1, 2, 3))
+    return torch.where(whole > 0.5, left / whole.clamp_min(0.5), torch.ones_like(whole))
 
 
-def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64) -> Crops:
+def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64,
+            cut_off: float = 0.0) -> Crops:
     """Crops as a detector would cut them from pictures of the views' objects.
 
-    backgrounds: (N, 3, H, W) uint8 clutter, or None for noise alone.
+    backgrounds: (N, 3, H, W) uint8 clutter, or None for noise alone. cut_off: share of the objects
+    that lie partly beyond the picture's edge (see ``framing``).
     """
     batch = views.stacked.shape[0]
     like = views.stacked
@@ -162,10 +161,8 @@ def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64) -> Crop
     wide = uniform((batch,), -math.pi, math.pi, like)
     in_plane = torch.where(torch.rand(batch, device=like.device) < 0.85, narrow, wide)
 
-    low, high = _bounds(views.stacked[:, 3:4], in_plane)
-    longer = (high - low).amax(1)
-    scale = 2.0 / (longer * uniform((batch,), 1.22, 1.65, like))
-    t = -scale[:, None] * 0.5 * (low + high) + uniform((batch, 2), -0.14, 0.14, like)
+    frame = framed(views.stacked[:, 3:4], in_plane, cut_off)
+    t, scale = frame.t, frame.scale
 
     # Each picture has its own exposure of the object; the generator does not see it.
     exposure = uniform((batch, 1, 1, 1), 0.8, 1.15, like)
@@ -184,16 +181,20 @@ def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64) -> Crop
     image = image.clamp(0.0, 1.0)
     cover_colour, cover = occluder_of(backgrounds, own_light, scale, alpha)
     image = shade(image * (1.0 - cover) + cover_colour)
+    image, valid, front_visible = photographed(image), torch.ones_like(alpha), views.front_visible
+    if frame.edges is not None and frame.inside is not None:
+        image, valid = frame.edges.carried_on(image), frame.edges.covers(size_px)
+        front_visible = front_visible * _share_left(views.front, views.front * frame.inside)
+    placed = placed * valid
     left = placed[:, 5:] * (1.0 - cover)
     told = functional.avg_pool2d(left, 2)
     # What stands in front hides the front part, too.
-    front, front_left = (x.sum((1, 2, 3)) for x in (placed[:, 8:], left[:, 3:]))
-    front_visible = views.front_visible * torch.where(
-        front > 0.5, front_left / front.clamp_min(0.5), torch.ones_like(front))
+    front_visible = front_visible * _share_left(placed[:, 8:], left[:, 3:])
 
     cos, sin = torch.cos(in_plane), torch.sin(in_plane)
     zero, one = torch.zeros_like(cos), torch.ones_like(cos)
     turn = torch.stack((cos, -sin, zero, sin, cos, zero, zero, zero, one), 1).view(-1, 3, 3)
-    return Crops(image=photographed(image), mask=alpha * (1.0 - cover), R=turn @ views.R_view,
+    return Crops(image=image, mask=placed[:, 4:5].clamp(0.0, 1.0) * (1.0 - cover), valid=valid,
+                 R=turn @ views.R_view,
                  t=t, log_scale=torch.log(scale), front_visible=front_visible,
                  points=told[:, :3], front=told[:, 3:])

@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from .compose import compose, FRONT_SEEN, mirrored, recolour
 from .engine import Engine, full_precision
+from .framing import CUT_OFF
 from .instances import TrainingViews
 from .loop import descend, follow, learning_rate
 from .refiner_task import (
@@ -128,7 +129,7 @@ class RefinerTrainer:
         if self.config.mirror:
             flip = torch.rand(instances, device=self.device) < 0.5
             views = mirrored(views, flip.repeat_interleave(VIEWS))
-        crops = compose(recolour(views, VIEWS), data.backgrounds)
+        crops = compose(recolour(views, VIEWS), data.backgrounds, cut_off=CUT_OFF)
         ways = READINGS[int(torch.randint(len(READINGS), ()))]
         with self.engine.autocast():
             said = read(model, crops.image, ways)

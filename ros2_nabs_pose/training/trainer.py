@@ -23,6 +23,7 @@ from torch import Tensor
 
 from .compose import compose, Crops, facing_first, mirrored, recolour, Views
 from .engine import Engine, full_precision
+from .framing import CUT_OFF
 from .instances import TrainingViews
 from .loop import descend, follow, learning_rate
 from .objective import code_term, kl, proportions, readings, reconstruction, Weights
@@ -181,7 +182,7 @@ class Trainer:
         mean, logvar = self.taught(views, not self.encoder_only)
         said = crops = None
         if self.config.reads_crops:
-            crops = compose(views, self.data.backgrounds)
+            crops = compose(views, self.data.backgrounds, cut_off=CUT_OFF)
             with self.engine.autocast():
                 said = full_precision(self.model.encoder(crops.image))
             if self.encoder_only:

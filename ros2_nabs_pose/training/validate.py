@@ -30,6 +30,8 @@ from ..core.starts import first_rotations
 INSTANCES, VIEWS, BATCHES = 8, 4, 12
 CROPS = INSTANCES * VIEWS * BATCHES
 """Crops that one round of validation looks at; those with a hidden front do not all count."""
+CUT_BATCHES = 4
+"""Batches of crops in a round whose objects are all cut off by the picture's edge."""
 SEED = 20
 SHOWN = 24
 """Views on a sheet."""
@@ -63,7 +65,7 @@ def draw(model: CategoryModel, code: Tensor, views: Views) -> Tensor:
 
 @torch.no_grad()
 def _examples(model: CategoryModel, data: TrainingViews, batches: int,
-              seed: int = SEED) -> list[Example]:
+              seed: int = SEED, cut_off: float = 0.0) -> list[Example]:
     """The same crops every time for a seed: the global random state is kept as it was."""
     model.eval()
     with torch.random.fork_rng(devices=random_devices(data.rgba.device)):
@@ -71,7 +73,7 @@ def _examples(model: CategoryModel, data: TrainingViews, batches: int,
         found = []
         for _ in range(batches):
             _, views = data.batch(INSTANCES, VIEWS)
-            crops = compose(views, data.backgrounds)
+            crops = compose(views, data.backgrounds, cut_off=cut_off)
             first = model.encoder(crops.image)
             whole = read(model, crops.image, staged('cold').readings)
             fitted, proposals = read_as_fitted(model, crops.image, first, 4)
@@ -164,7 +166,8 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
     freely), degrees, of the four rotations that a fit begins with after its second look at what
     leans, in several ways (``core.starts.first_rotations``).
     first_look_*: of the first look alone. standing_*: of objects turned in the picture by less
-    than ``STANDING_RAD``.
+    than ``STANDING_RAD``. cut_off_*: of other crops, whose objects lie partly beyond the picture's
+    edge (``CUT_BATCHES`` a round); all else is of whole objects.
     The drawing's are of ``drawing_errors``.
     """
     rotation, best4, axis, iou, first_look, standing = [], [], [], [], [], []
@@ -190,6 +193,13 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
         iou.append(_overlap(example.whole.mask_logits > 0.0, crops.mask > 0.5))
         for name, found in drawing_errors(drawn, views).items():
             drawing[name].append(found)
+    cut_axis, cut_rotation = [], []
+    cut_off = (example for place in range(rounds)
+               for example in _examples(model, data, CUT_BATCHES, SEED + place, 1.0))
+    for example in cut_off:
+        cut_axis.append(errors_of(example.proposals, example.crops.R, True)[:, 0])
+        seen = example.crops.front_visible > FRONT_SEEN
+        cut_rotation.append(errors_of(example.proposals, example.crops.R)[seen, 0])
     return {
         'rotation_median_deg': median(rotation), 'within_10_deg': _share(rotation, 10.0),
         'within_20_deg': _share(rotation, 20.0), 'best4_within_20_deg': _share(best4, 20.0),
@@ -197,6 +207,8 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
         'standing_within_20_deg': _share(_where(rotation, standing), 20.0),
         'standing_best4_within_20_deg': _share(_where(best4, standing), 20.0),
         'axis_median_deg': median(axis), 'mask_iou_median': median(iou),
+        'cut_off_within_20_deg': _share(cut_rotation, 20.0),
+        'cut_off_axis_median_deg': median(cut_axis),
         **{f'{name}_median': median(found) for name, found in drawing.items()},
     }
 

@@ -83,10 +83,10 @@ def test_what_spins_freely_is_proposed_with_other_tilts():
 
 
 def test_every_round_looks_at_other_crops_and_the_first_at_those_of_one(monkeypatch):
-    seeds = []
+    seeds, cut = [], []
 
-    def examples(model, data, batches, seed):
-        seeds.append((batches, seed))
+    def examples(model, data, batches, seed, cut_off=0.0):
+        (cut if cut_off == 1.0 else seeds).append((batches, seed))
         return []
 
     monkeypatch.setattr(validating, '_examples', examples)
@@ -97,6 +97,8 @@ def test_every_round_looks_at_other_crops_and_the_first_at_those_of_one(monkeypa
     validating.validate(model_of(None), None, False, rounds=3)
     assert len(first) == 1 and seeds[1] == first[0] and len(set(seeds)) == 3
     assert validating.CROPS == 384
+    # Objects cut off are looked at beside, in every round.
+    assert len(cut) == 4 and len(set(cut)) == 3 and cut[0][0] == validating.CUT_BATCHES
 
 
 def test_drawings_are_judged_by_outline_colour_and_depth_each_in_its_own_unit():
