@@ -22,6 +22,12 @@ from ..data.backgrounds import load_backgrounds
 from ..data.categories import category_of
 from ..data.dataset import load_instances
 
+FLAT_DEG, STEEP_DEG = 55.0, 70.0
+"""Between these elevations a view becomes a steep one (``TrainingViews.batch``)."""
+STEEP = 2.5
+"""How many times as often as others training shows steep views. Few views are rendered there, and
+where looks disagree an encoder tells what is usual; but a camera on a robot often looks down."""
+
 
 def fingerprint(*arrays: np.ndarray) -> str:
     """Short hash of the data itself, to tell in a model's card what it was trained on."""
@@ -138,14 +144,25 @@ class TrainingViews:
             # Weights made from a user's meshes are under whatever those meshes are under.
             licence=' AND '.join(sorted(licences)) if licences else ModelCard.licence)
 
-    def batch(self, instances: int, views: int) -> tuple[Tensor, Views]:
-        """Random instances (I,) and ``views`` random views of each, I * views in a row."""
+    def _steepness(self, index: Tensor) -> Tensor:
+        """How steeply views (I, V) look down: 0 up to ``FLAT_DEG``, 1 from ``STEEP_DEG`` on."""
+        elevation = torch.rad2deg(torch.asin(-self.R_view[index, :, 2, 2].clamp(-1.0, 1.0)))
+        return ((elevation - FLAT_DEG) / (STEEP_DEG - FLAT_DEG)).clamp(0.0, 1.0)
+
+    def batch(self, instances: int, views: int, steep: float = 1.0) -> tuple[Tensor, Views]:
+        """Random instances (I,) and ``views`` random views of each, I * views in a row.
+
+        steep: how many times as often as others views from ``STEEP_DEG`` up are drawn.
+        """
         count, per = self.rgba.shape[:2]
         device = self.rgba.device
         index = torch.randperm(count, device=device)[:instances]
         if len(index) < instances:
             index = torch.randint(count, (instances,), device=device)
-        seen = torch.rand(instances, per, device=device).argsort(1)[:, :views]
+        chance = torch.rand(instances, per, device=device)
+        if steep != 1.0:  # the first of so many to arrive, some of which come more often
+            chance = -torch.log(chance) / (1.0 + (steep - 1.0) * self._steepness(index))
+        seen = chance.argsort(1)[:, :views]
         i = index[:, None].expand(-1, views).reshape(-1)
         v = seen.reshape(-1)
         rgba = self.rgba[i, v].permute(0, 3, 1, 2).float() / 255.0

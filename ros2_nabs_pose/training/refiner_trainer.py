@@ -24,7 +24,7 @@ from torch.nn import functional
 from .compose import compose, FRONT_SEEN, mirrored, recolour
 from .engine import Engine, full_precision
 from .framing import CUT_OFF
-from .instances import TrainingViews
+from .instances import STEEP, TrainingViews
 from .loop import descend, follow, learning_rate
 from .refiner_task import (
     as_tracked,
@@ -125,7 +125,7 @@ class RefinerTrainer:
         model, data = self.models[name], self.data[name]
         free = model.card.symmetry == 'free_z'
         instances = self.instances
-        _, views = data.batch(instances, VIEWS)
+        _, views = data.batch(instances, VIEWS, STEEP)
         if self.config.mirror:
             flip = torch.rand(instances, device=self.device) < 0.5
             views = mirrored(views, flip.repeat_interleave(VIEWS))

@@ -24,7 +24,7 @@ from torch import Tensor
 from .compose import compose, Crops, facing_first, mirrored, recolour, Views
 from .engine import Engine, full_precision
 from .framing import CUT_OFF
-from .instances import TrainingViews
+from .instances import STEEP, TrainingViews
 from .loop import descend, follow, learning_rate
 from .objective import code_term, kl, proportions, readings, reconstruction, Weights
 from .state import read_state, save_state, Stateful, take_up
@@ -231,7 +231,7 @@ class Trainer:
     def train_step(self) -> dict[str, float]:
         """One optimiser step; returns the terms."""
         config = self.config
-        index, views = self.data.batch(config.instances, config.views)
+        index, views = self.data.batch(config.instances, config.views, STEEP)
         self.model.train()
         told = descend(self.losses(index, views), self.optimizer, self.engine,
                        learning_rate(self.step, config), 5.0)

@@ -14,7 +14,13 @@ from ros2_nabs_pose.core.generator import FRAME_MARGIN, GeneratorConfig
 from ros2_nabs_pose.core.rotations import axis_azimuth_from_rotation, exp_so3, rotation_z
 from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.training.compose import compose, facing_first, mirrored, recolour
-from ros2_nabs_pose.training.instances import clear_without_grain, TrainingViews, without_grain
+from ros2_nabs_pose.training.instances import (
+    clear_without_grain,
+    FLAT_DEG,
+    STEEP_DEG,
+    TrainingViews,
+    without_grain,
+)
 from ros2_nabs_pose.training.loop import learning_rate
 from ros2_nabs_pose.training.objective import _further_rotations, readings, soft_bins, Weights
 from ros2_nabs_pose.training.train import train
@@ -286,6 +292,23 @@ def test_the_encoder_alone_needs_a_generator_to_begin_with(tmp_path, monkeypatch
         train(TrainConfig('mug', 'd', None, str(tmp_path / 'r'), str(tmp_path / 'o'),
                           only='encoder'))
     assert not (tmp_path / 'r').exists()
+
+
+def test_steep_views_are_drawn_so_many_times_as_often():
+    """One of two views: the one from 30 degrees up, or the other; the pose comes with it."""
+    data = tiny_views(400, 2)
+    turn = torch.eye(3).expand(400, 2, 3, 3).clone()
+    for view, degrees in enumerate((30.0, 80.0)):
+        turn[:, view, 2, 2] = -math.sin(math.radians(degrees))
+    data = replace(data, R_view=turn, perspective=torch.tensor([0.3, 0.8]).expand(400, 2))
+    torch.manual_seed(5)
+    for steep, share in ((1.0, 0.5), (3.0, 0.75)):
+        seen = torch.cat([data.batch(400, 1, steep)[1].perspective for _ in range(5)])
+        assert float((seen == 0.8).float().mean()) == pytest.approx(share, abs=0.035)
+    # Halfway between flat and steep, halfway as often.
+    turn[:, 1, 2, 2] = -math.sin(math.radians(0.5 * (FLAT_DEG + STEEP_DEG)))
+    seen = torch.cat([data.batch(400, 1, 5.0)[1].perspective for _ in range(5)])
+    assert float((seen == 0.8).float().mean()) == pytest.approx(0.75, abs=0.035)
 
 
 def test_batches_bring_along_what_is_clear_of_each_view():
