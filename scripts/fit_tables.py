@@ -37,7 +37,11 @@ def _stage(stage: Any) -> str:
         return f'{stage.iterations} joint steps, {kept}'
     if not stage.sizes:
         return f'compare, {kept}'
-    return f'pose steps at {", ".join(map(str, stage.sizes))} px, {kept}'
+    spins = ', '.join(f'{spin:g}' for spin in stage.spins_deg)
+    return (f'pose steps at {", ".join(map(str, stage.sizes))} px'
+            + (f', also turned about the axis by {spins} deg' if spins else '')
+            + (f', kept below a loss of {stage.explained:g}' if stage.explained else '')
+            + f', {kept}')
 
 
 def _losses(preset: Any) -> str:

@@ -19,10 +19,10 @@ from torch import Tensor
 
 from .checkpoint import CategoryModel
 from .losses import build_terms, Observed, Synthesised, Term
-from .pose_steps import place, pose_steps, synthesise, Targets
+from .pose_steps import draw, place, pose_steps, Stepped, synthesise, Targets
 from .presets import JointStage, PoseStage, Preset, RefineStage
 from .refiner import facing, pairs, refine, Refiner, worth_of
-from .rotations import exp_so3
+from .rotations import exp_so3, rotation_z
 from .starts import Hypotheses, turned_around
 
 START_SHARE = 0.15
@@ -170,6 +170,39 @@ def _refined(model: CategoryModel, refiner: Refiner, begun: Hypotheses, seen: Ob
     return _Refined(replace(now, log_prior=likely).pick(kept), rows[kept], iterations)
 
 
+def _spun(model: CategoryModel, now: Hypotheses, seen: Observed, focal: Tensor,
+          volume: tuple[Tensor, Tensor], terms: list[tuple[float, Term]],
+          spins_deg: tuple[float, ...]) -> Hypotheses:
+    """Each hypothesis, or itself turned about the object's axis, whichever explains most."""
+    angles = torch.deg2rad(focal.new_tensor((0.0, *spins_deg)))
+    first = torch.arange(len(focal), device=focal.device)
+    rows = first.repeat_interleave(len(angles))
+    turned = now.pick(rows)
+    turned = replace(turned, R=turned.R @ rotation_z(angles.repeat(len(focal))))
+    views = draw(model, turned, focal[rows], (volume[0][rows], volume[1][rows]), alone=True)[:, 0]
+    loss = _total(terms, place(views, turned, seen.rgb.shape[-1]), seen.pick(rows))
+    return turned.pick(first * len(angles) + loss.view(len(focal), -1).argmin(1))
+
+
+def _if_explained(model: CategoryModel, stage: PoseStage, now: Hypotheses, seen: Observed,
+                  focal: Tensor, volume: tuple[Tensor, Tensor], terms: list[tuple[float, Term]],
+                  deadline_s: float | None) -> Stepped:
+    """A pose stage whose steps are kept only where they explain what is seen."""
+    begun = now
+    late = deadline_s is not None and time.perf_counter() >= deadline_s
+    if stage.spins_deg and model.card.symmetry != 'free_z' and not late:
+        begun = _spun(model, now, seen, focal, volume, terms, stage.spins_deg)
+    stepped = pose_steps(model, begun, Targets(seen, begun, 0.0), focal, volume, stage.sizes,
+                         deadline_s=deadline_s)
+    size = seen.rgb.shape[-1]
+    views = draw(model, now, focal, volume, alone=True)[:, 0]
+    before, after = (_total(terms, place(drawn, at, size), seen)
+                     for drawn, at in ((views, now), (stepped.views, stepped.best)))
+    kept = (after < before) & (after < stage.explained)
+    return Stepped(stepped.best.where(kept, now),
+                   torch.where(kept.view(-1, 1, 1, 1), stepped.views, views), stepped.taken)
+
+
 def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor,
         preset: Preset, deadline_s: float | None = None,
         refiner: Refiner | None = None) -> FitResult:
@@ -207,9 +240,12 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
             volume = volumes(model, now.latent)
             iterations += taken
         with torch.no_grad():
-            sizes = stage.sizes if isinstance(stage, PoseStage) else ()
-            stepped = pose_steps(model, now, Targets(seen, reading, preset.pull), where, volume,
-                                 sizes, deadline_s=deadline_s)
+            if isinstance(stage, PoseStage) and stage.explained:
+                stepped = _if_explained(model, stage, now, seen, where, volume, terms, deadline_s)
+            else:
+                sizes = stage.sizes if isinstance(stage, PoseStage) else ()
+                stepped = pose_steps(model, now, Targets(seen, reading, preset.pull), where,
+                                     volume, sizes, deadline_s=deadline_s)
             now = stepped.best
             iterations += stepped.taken
             late = deadline_s is not None and time.perf_counter() >= deadline_s

@@ -19,11 +19,17 @@ class PoseStage:
 
     sizes: pixels of the crop that each step looks at, coarse to fine; none only compares. Coarse
     steps bridge larger errors, fine ones are more exact; each costs three synthesised views a
-    hypothesis.
+    hypothesis. explained: steps that end with a loss above this are taken back: where the generator
+    cannot draw what it sees, a lower loss is no better pose; they are not pulled towards what was
+    read then. 0 keeps all steps. spins_deg, with ``explained``: before the steps, each hypothesis
+    becomes the best of itself and itself turned by so much about the object's own axis, along which
+    losses have many minima; one view each. Not for round objects.
     """
 
     sizes: tuple[int, ...]
     keep: int
+    explained: float = 0.0
+    spins_deg: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,8 @@ class PaperPreset:
 
 
 # Where a refiner knows the category, gradient steps after it make poses worse on held-out renders
-# (docs/experiments.md, "Steps after the refiner"), so presets end with its word.
+# (docs/experiments.md, "Steps after the refiner"), so presets end with its word; those of 'accurate'
+# count only where nothing is left unexplained.
 PRESETS: dict[str, Preset | PaperPreset] = {
     'warm': Preset('warm', cold_starts=2, warm_starts=1, stages=(
         RefineStage(1, 1, instead=(PoseStage((16,), 1), PoseStage((32,), 1))), PoseStage((), 1)),
@@ -132,7 +139,8 @@ PRESETS: dict[str, Preset | PaperPreset] = {
     'accurate': Preset('accurate', cold_starts=4, warm_starts=4, stages=(
         RefineStage(4, 1, instead=(PoseStage((16, 16, 32, 32), 2), JointStage(12, 1),
                                    PoseStage((32, 64), 1)), around_deg=30.0, doubt=0.75),
-        PoseStage((), 1)),
+        PoseStage((32, 32, 64), 1, explained=0.1,
+                  spins_deg=(-30.0, -20.0, -10.0, 10.0, 20.0, 30.0))),
         readings=4, start_prior=0.1, sweep=8,
         losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
     'paper': PaperPreset('paper', {'vgg': 1.0}),

@@ -130,6 +130,52 @@ def test_the_best_final_loss_wins(mug):
     assert result.worth.shape == (1,) and result.worth.isnan().all()  # there was no refiner
 
 
+EXPLAINED = PoseStage((32, 32, 64), 1, explained=0.1, spins_deg=(-20.0, 20.0))
+
+
+def spun(start, R, degrees):
+    """The start, but only turned about the object's own axis."""
+    return replace(start, R=R @ rotation_z(torch.tensor([math.radians(degrees)])))
+
+
+def test_what_the_generator_can_draw_is_found_from_a_turn_about_its_axis(mug):
+    """Pose steps alone stay in the next minimum, a spin leads past it."""
+    R = view_rotation(0.2, 0.6)
+    crop, start, focal = explained_by_itself(mug, R, 0.0)
+    errors = {}
+    for spins in ((), EXPLAINED.spins_deg):
+        preset = replace(PRESETS['accurate'], stages=(replace(EXPLAINED, spins_deg=spins),))
+        result = fit(mug, spun(start, R, 26.0), crop, focal, preset)
+        errors[spins] = math.degrees(float(geodesic_angle(result.best.R, R)[0]))
+    assert errors[()] > 10.0 and errors[EXPLAINED.spins_deg] < 2.0
+    assert float(result.loss[0]) < EXPLAINED.explained and result.iterations == 3
+
+
+def test_steps_that_do_not_explain_what_is_seen_are_taken_back(mug):
+    """Of a crop in other colours the same steps lower the loss, and that tells nothing."""
+    R = view_rotation(0.2, 0.6)
+    crop, start, focal = explained_by_itself(mug, R, 8.0)
+    noise = torch.rand(crop.rgb.shape, generator=torch.Generator().manual_seed(2))
+    other = replace(crop, rgb=0.5 * crop.rgb + 0.5 * noise)
+    preset = replace(PRESETS['accurate'], stages=(EXPLAINED,))
+    result = fit(mug, start, other, focal, preset)
+    assert torch.equal(result.best.R, start.R) and torch.equal(result.best.t, start.t)
+    still = fit(mug, start, other, focal, replace(preset, stages=(PoseStage((), 1),)))
+    torch.testing.assert_close(result.loss, still.loss)
+    torch.testing.assert_close(result.synthesis.alpha, still.synthesis.alpha)
+    kept = fit(mug, start, other, focal, replace(preset, stages=(PoseStage((32, 32, 64), 1),)))
+    assert EXPLAINED.explained < float(kept.loss[0]) < float(result.loss[0])
+
+
+def test_nothing_is_spun_once_time_is_up(mug):
+    R = view_rotation(0.2, 0.6)
+    crop, start, focal = explained_by_itself(mug, R, 0.0)
+    away = spun(start, R, 26.0)
+    result = fit(mug, away, crop, focal, replace(PRESETS['accurate'], stages=(EXPLAINED,)),
+                 deadline_s=0.0)
+    assert torch.equal(result.best.R, away.R) and result.iterations == 0
+
+
 def test_among_equals_the_encoders_word_decides(mug):
     R = view_rotation(0.2, 0.6)
     crop, start, focal = explained_by_itself(mug, R, 5.0)
