@@ -125,8 +125,8 @@ class PaperPreset:
 
 
 # Where a refiner knows the category, gradient steps after it make poses worse on held-out renders
-# (docs/experiments.md, "Steps after the refiner"), so presets end with its word; those of 'accurate'
-# count only where nothing is left unexplained.
+# (docs/experiments.md, "Steps after the refiner"), so presets end with its word; the steps of
+# 'accurate' count only where next to nothing is left unexplained.
 PRESETS: dict[str, Preset | PaperPreset] = {
     'warm': Preset('warm', cold_starts=2, warm_starts=1, stages=(
         RefineStage(1, 1, instead=(PoseStage((16,), 1), PoseStage((32,), 1))), PoseStage((), 1)),

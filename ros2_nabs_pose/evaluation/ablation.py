@@ -42,6 +42,7 @@ from ..core.rotations import exp_so3, geodesic_angle
 from ..core.starts import make_starts, Remembered
 from ..core.types import PoseError
 from ..training.compose import compose, FRONT_SEEN
+from ..training.engine import own_random_numbers
 from ..training.instances import TrainingViews
 
 SEED = 21
@@ -138,8 +139,7 @@ def draw_cases(data: TrainingViews, count: int, free_about_z: bool, size_px: int
         Case]:
     """``count`` crops that show the front, always the same; the global random state is kept."""
     cases: list[Case] = []
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
+    with own_random_numbers(SEED, data.rgba.device):
         for _ in range(4 * count):
             _, views = data.batch(4, 2)
             crops = compose(views, data.backgrounds, size_px)

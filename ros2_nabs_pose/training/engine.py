@@ -8,8 +8,8 @@ their parts (volume, render, proportions), which a wrapper's forward does not co
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 import dataclasses
 import os
 import shlex
@@ -25,9 +25,13 @@ Precision = Literal['32-true', 'bf16-mixed']
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
-def random_devices(device: torch.device | str) -> list[torch.device]:
-    """What ``torch.random.fork_rng`` must keep beside the CPU's state when ``device`` computes."""
-    return [torch.device(device)] if str(device).startswith('cuda') else []
+@contextmanager
+def own_random_numbers(seed: int, device: torch.device | str) -> Iterator[None]:
+    """Torch's random numbers from a seed, on the CPU and ``device``; afterwards as before."""
+    kept = [torch.device(device)] if str(device).startswith('cuda') else []
+    with torch.random.fork_rng(devices=kept):
+        torch.manual_seed(seed)
+        yield
 
 
 def command_line() -> str:

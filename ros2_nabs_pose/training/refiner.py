@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .compose import compose, FRONT_SEEN
-from .engine import Engine, random_devices
+from .engine import Engine, own_random_numbers
 from .instances import TrainingViews
 from .loop import train_until
 from .refiner_task import rotation_errors, STARTS
@@ -46,8 +46,7 @@ def validate_refiner(refiner: Refiner, models: Mapping[str, CategoryModel],
         free = model.card.symmetry == 'free_z'
         before: list[Tensor] = []
         after: list[Tensor] = []
-        with torch.random.fork_rng(devices=random_devices(data[name].rgba.device)):
-            torch.manual_seed(VALIDATION_SEED)
+        with own_random_numbers(VALIDATION_SEED, data[name].rgba.device):
             for _ in range(VALIDATION_BATCHES):
                 _, views = data[name].batch(8, 4)
                 crops = compose(views, data[name].backgrounds)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .compose import compose, Crops, facing_first, FRONT_SEEN, Views
-from .engine import random_devices
+from .engine import own_random_numbers
 from .instances import TrainingViews
 from ..core.checkpoint import CategoryModel
 from ..core.cuts import limited, tight_zoom, turn_upright
@@ -68,8 +68,7 @@ def _examples(model: CategoryModel, data: TrainingViews, batches: int,
               seed: int = SEED, cut_off: float = 0.0) -> list[Example]:
     """The same crops every time for a seed: the global random state is kept as it was."""
     model.eval()
-    with torch.random.fork_rng(devices=random_devices(data.rgba.device)):
-        torch.manual_seed(seed)
+    with own_random_numbers(seed, data.rgba.device):
         found = []
         for _ in range(batches):
             _, views = data.batch(INSTANCES, VIEWS)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .compose import Views
-from .engine import random_devices
+from .engine import own_random_numbers
 from .instances import TrainingViews
 from .teacher import clean_input, CleanEncoder
 from .validate import (
@@ -43,8 +43,7 @@ def _drawn(model: CategoryModel, teacher: CleanEncoder, data: TrainingViews,
     model.eval()
     free = model.card.symmetry == 'free_z'
     found = []
-    with torch.random.fork_rng(devices=random_devices(data.rgba.device)):
-        torch.manual_seed(SEED)
+    with own_random_numbers(SEED, data.rgba.device):
         for _ in range(batches):
             _, views = data.batch(INSTANCES, VIEWS)
             own = teacher(clean_input(views, free))[0]
