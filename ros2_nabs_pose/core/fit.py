@@ -32,6 +32,10 @@ TRACK_SHARE = 0.25
 TRACK_LOSS_SHARE = 0.03
 """The same where losses are compared, as a share of the track's own."""
 
+SPIN_SHARE = 0.8
+"""Steps from a turn about the object's axis must end with at most this share of the loss of those
+from where it was: where all turns look alike, since a handle is hidden, chance decides."""
+
 
 @dataclass(frozen=True)
 class FitResult:
@@ -170,37 +174,38 @@ def _refined(model: CategoryModel, refiner: Refiner, begun: Hypotheses, seen: Ob
     return _Refined(replace(now, log_prior=likely).pick(kept), rows[kept], iterations)
 
 
-def _spun(model: CategoryModel, now: Hypotheses, seen: Observed, focal: Tensor,
-          volume: tuple[Tensor, Tensor], terms: list[tuple[float, Term]],
-          spins_deg: tuple[float, ...]) -> Hypotheses:
-    """Each hypothesis, or itself turned about the object's axis, whichever explains most."""
-    angles = torch.deg2rad(focal.new_tensor((0.0, *spins_deg)))
-    first = torch.arange(len(focal), device=focal.device)
-    rows = first.repeat_interleave(len(angles))
-    turned = now.pick(rows)
-    turned = replace(turned, R=turned.R @ rotation_z(angles.repeat(len(focal))))
-    views = draw(model, turned, focal[rows], (volume[0][rows], volume[1][rows]), alone=True)[:, 0]
-    loss = _total(terms, place(views, turned, seen.rgb.shape[-1]), seen.pick(rows))
-    return turned.pick(first * len(angles) + loss.view(len(focal), -1).argmin(1))
-
-
 def _if_explained(model: CategoryModel, stage: PoseStage, now: Hypotheses, seen: Observed,
                   focal: Tensor, volume: tuple[Tensor, Tensor], terms: list[tuple[float, Term]],
                   deadline_s: float | None) -> Stepped:
     """A pose stage whose steps are kept only where they explain what is seen."""
-    begun = now
-    late = deadline_s is not None and time.perf_counter() >= deadline_s
-    if stage.spins_deg and model.card.symmetry != 'free_z' and not late:
-        begun = _spun(model, now, seen, focal, volume, terms, stage.spins_deg)
-    stepped = pose_steps(model, begun, Targets(seen, begun, 0.0), focal, volume, stage.sizes,
-                         deadline_s=deadline_s)
+    if deadline_s is not None and time.perf_counter() >= deadline_s:
+        return pose_steps(model, now, Targets(seen, now, 0.0), focal, volume, ())
     size = seen.rgb.shape[-1]
-    views = draw(model, now, focal, volume, alone=True)[:, 0]
-    before, after = (_total(terms, place(drawn, at, size), seen)
-                     for drawn, at in ((views, now), (stepped.views, stepped.best)))
-    kept = (after < before) & (after < stage.explained)
-    return Stepped(stepped.best.where(kept, now),
-                   torch.where(kept.view(-1, 1, 1, 1), stepped.views, views), stepped.taken)
+    spins_deg = () if model.card.symmetry == 'free_z' else stage.spins_deg
+    angles = torch.deg2rad(focal.new_tensor((0.0, *spins_deg)))
+    first = torch.arange(len(focal), device=focal.device)
+    rows = first.repeat_interleave(len(angles))
+    spun = now.pick(rows)
+    spun = replace(spun, R=spun.R @ rotation_z(angles.repeat(len(focal))))
+    views = draw(model, spun, focal[rows], (volume[0][rows], volume[1][rows]), alone=True)[:, 0]
+    losses = _total(terms, place(views, spun, size), seen.pick(rows)).view(len(focal), -1)
+    before, views = losses[:, 0], views[first * len(angles)]
+    # Steps from the hypothesis itself and, behind those, from the best of its turns.
+    begun = first * len(angles)
+    if spins_deg:
+        begun = torch.cat((begun, begun + 1 + losses[:, 1:].argmin(1)))
+    start, of = spun.pick(begun), rows[begun]
+    shown = seen.pick(of)
+    stepped = pose_steps(model, start, Targets(shown, start, 0.0), focal[of],
+                         (volume[0][of], volume[1][of]), stage.sizes, deadline_s=deadline_s)
+    after = _total(terms, place(stepped.views, stepped.best, size), shown).view(-1, len(focal))
+    better = (after[-1] < SPIN_SHARE * after[0]) & (len(after) > 1)
+    chosen = first + len(focal) * better
+    lowest = after.flatten()[chosen]
+    kept = (lowest < before) & (lowest < stage.explained)
+    return Stepped(stepped.best.pick(chosen).where(kept, now),
+                   torch.where(kept.view(-1, 1, 1, 1), stepped.views[chosen], views),
+                   stepped.taken)
 
 
 def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor,

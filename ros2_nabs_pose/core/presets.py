@@ -19,17 +19,22 @@ class PoseStage:
 
     sizes: pixels of the crop that each step looks at, coarse to fine; none only compares. Coarse
     steps bridge larger errors, fine ones are more exact; each costs three synthesised views a
-    hypothesis. explained: steps that end with a loss above this are taken back: where the generator
-    cannot draw what it sees, a lower loss is no better pose; they are not pulled towards what was
-    read then. 0 keeps all steps. spins_deg, with ``explained``: before the steps, each hypothesis
-    becomes the best of itself and itself turned by so much about the object's own axis, along which
-    losses have many minima; one view each. Not for round objects.
+    hypothesis. explained: a limit of the preset's whole loss; steps that do not end below it, or
+    not below where they began, are taken back, since where the generator cannot draw what it sees
+    a lower loss is no better pose. With a limit nothing pulls; 0 keeps all steps. spins_deg: as
+    many steps begin at the best of the hypothesis turned by so much about the object's own axis,
+    along which losses have many minima; what they find must be clearly better. A view each; they
+    need a limit (PoseError without), and round objects have none.
     """
 
     sizes: tuple[int, ...]
     keep: int
     explained: float = 0.0
     spins_deg: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.spins_deg and not self.explained:
+            raise PoseError('A pose stage with spins_deg needs a limit: give explained, too.')
 
 
 @dataclass(frozen=True)

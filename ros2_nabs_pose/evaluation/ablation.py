@@ -145,7 +145,7 @@ def draw_cases(data: TrainingViews, count: int, free_about_z: bool, size_px: int
             crops = compose(views, data.backgrounds, size_px)
             focal = torch.exp(crops.log_scale) / views.perspective
             axis = torch.nn.functional.normalize(torch.randn_like(crops.R[:, 0]), dim=1)
-            angle = torch.deg2rad(torch.empty(len(axis), 1).uniform_(*WARM_DEG))
+            angle = torch.deg2rad(torch.empty_like(axis[:, :1]).uniform_(*WARM_DEG))
             before = exp_so3(angle * axis) @ crops.R
             for b in range(len(focal)):
                 if free_about_z or float(crops.front_visible[b]) > FRONT_SEEN:

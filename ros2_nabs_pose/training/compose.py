@@ -56,7 +56,7 @@ class Crops:
     image: (B, 3, S, S). mask: (B, 1, S, S) visible object. valid: (B, 1, S, S) 1 where the picture
     is, 0 beyond its edge. R: (B, 3, 3) full rotation.
     front_visible: (B,) share of the front part that neither the object itself nor what stands in
-    front of it hides; 1 where there is none. points:
+    front of it hides, and that is not beyond the picture's edge; 1 where there is none. points:
     (B, 3, S/2, S/2) what the pixels show of the object, in its own frame, radii, times the share
     of the pixel that shows it. front: (B, 1, S/2, S/2) coverage of the visible front part.
     """
@@ -170,6 +170,7 @@ def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64,
     placed = warp_to_crop(torch.cat((own_light, views.stacked[:, 3:4], visible_points(views),
                                      views.front), 1), in_plane, t, scale, size_px)
     opaque, alpha = placed[:, 3:5].clamp(0.0, 1.0).split(1, 1)
+    valid = frame.edges.covers(size_px)
     background = with_others(background_of(backgrounds, batch, size_px, like), own_light, scale)
     # A soft dark shape under the object stands for its contact shadow.
     shadow = functional.avg_pool2d(functional.avg_pool2d(opaque, (9, 1), 1, (4, 0)),
@@ -179,22 +180,19 @@ def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64,
     background = background * (1.0 - depth_of_shadow * shadow)
     image = background * (1.0 - opaque) + (placed[:, :3] * exposure).clamp(0.0, 1.0)
     image = image.clamp(0.0, 1.0)
-    cover_colour, cover = occluder_of(backgrounds, own_light, scale, alpha)
+    cover_colour, cover = occluder_of(backgrounds, own_light, scale, alpha * valid)
     image = shade(image * (1.0 - cover) + cover_colour)
-    image, valid, front_visible = photographed(image), torch.ones_like(alpha), views.front_visible
-    if frame.edges is not None and frame.inside is not None:
-        image, valid = frame.edges.carried_on(image), frame.edges.covers(size_px)
-        front_visible = front_visible * _share_left(views.front, views.front * frame.inside)
+    image = frame.edges.carried_on(photographed(image))
     placed = placed * valid
     left = placed[:, 5:] * (1.0 - cover)
     told = functional.avg_pool2d(left, 2)
-    # What stands in front hides the front part, too.
-    front_visible = front_visible * _share_left(placed[:, 8:], left[:, 3:])
+    # What stands in front hides the front part, too, and so does the picture's edge.
+    front_visible = (views.front_visible * _share_left(views.front, views.front * frame.inside)
+                     * _share_left(placed[:, 8:], left[:, 3:]))
 
     cos, sin = torch.cos(in_plane), torch.sin(in_plane)
     zero, one = torch.zeros_like(cos), torch.ones_like(cos)
     turn = torch.stack((cos, -sin, zero, sin, cos, zero, zero, zero, one), 1).view(-1, 3, 3)
-    return Crops(image=image, mask=placed[:, 4:5].clamp(0.0, 1.0) * (1.0 - cover), valid=valid,
-                 R=turn @ views.R_view,
-                 t=t, log_scale=torch.log(scale), front_visible=front_visible,
-                 points=told[:, :3], front=told[:, 3:])
+    return Crops(image=image, mask=alpha * valid * (1.0 - cover), valid=valid,
+                 R=turn @ views.R_view, t=t, log_scale=torch.log(scale),
+                 front_visible=front_visible, points=told[:, :3], front=told[:, 3:])

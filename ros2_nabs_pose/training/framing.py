@@ -23,8 +23,15 @@ CUT_OFF = 0.2
 """Share of the objects that training cuts off."""
 LEAST_CUT, MOST_CUT = 0.03, 0.5
 """Share of the object's extent across an edge that lies beyond it."""
-CORNER = 0.2
-"""Share of the cut objects that lie in a corner, beyond two edges."""
+CORNER, LESS_IN_CORNERS = 0.2, 0.6
+"""Share of the cut objects that lie in a corner, beyond two edges, and what the second one cuts in
+comparison with the first."""
+LEAST_LEFT = 0.25
+"""Share of its pixels that must be left; objects that would lose more are not cut off."""
+STRAIGHT, LEAN_RAD, TURNED_RAD = 0.7, math.radians(4.0), math.radians(25.0)
+"""Share of the pictures whose edges lie along the crop but for a little lean, as far from their
+middle, and spread of the lean of these and of the others, which were turned so that what leans in
+them stands upright."""
 FAR = 9.0
 """Half widths from the middle to an edge that is out of sight."""
 
@@ -75,15 +82,16 @@ class Edges:
 
 @dataclass(frozen=True)
 class Framing:
-    """t: (B, 2), scale: (B,) of objects in their crops. edges: of the picture, in half widths.
+    """t: (B, 2), scale: (B,) of objects in their crops; what the picture's edges leave of them.
 
-    inside: (B, 1, S', S') 1 where the upright view's pixels lie in the picture.
+    edges: of the picture, in half widths. inside: (B, 1, S', S') 1 where the upright view's pixels
+    lie in the picture.
     """
 
     t: Tensor
     scale: Tensor
-    edges: Edges | None = None
-    inside: Tensor | None = None
+    edges: Edges
+    inside: Tensor
 
 
 def _grid(size_px: int, like: Tensor) -> Tensor:
@@ -102,18 +110,16 @@ def _bounds(points: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
 def _some_edges(points: Tensor, shown: Tensor, share: float) -> Edges:
     """Edges that cut ``share`` of the objects off, in radii; the others' are far away."""
     batch = len(points)
-    # Crops are cut along the picture; far from its middle they lean, and more where they are
-    # turned so that the object in them stands upright.
-    lean = torch.where(torch.rand(batch, device=points.device) < 0.7,
-                       math.radians(4.0) * torch.randn(batch, device=points.device),
-                       math.radians(20.0) * torch.randn(batch, device=points.device))
+    straight = torch.rand(batch, device=points.device) < STRAIGHT
+    lean = (torch.where(straight, LEAN_RAD, TURNED_RAD)
+            * torch.randn(batch, device=points.device))
     side = torch.randint(4, (batch,), device=points.device)
     other = torch.where(torch.rand(batch, device=points.device) < 0.5, 1, -1)
     angle = lean[:, None] + 0.5 * math.pi * torch.stack((side, side + other), 1)
     normal = torch.stack((torch.cos(angle), torch.sin(angle)), 2)
     low, high = _bounds(points @ normal.transpose(1, 2), shown)
     lost = uniform((batch, 2), LEAST_CUT, MOST_CUT, points)
-    lost[:, 1] *= 0.6  # so that what is left of corners' objects is still something
+    lost[:, 1] *= LESS_IN_CORNERS
     cut = torch.rand(batch, 2, device=points.device) < points.new_tensor((share, CORNER))
     cut[:, 1] &= cut[:, 0]
     return Edges(normal, torch.where(cut, high - lost * (high - low), FAR))
@@ -130,19 +136,18 @@ def framed(alpha: Tensor, in_plane: Tensor, cut_off: float = 0.0) -> Framing:
     cos, sin = torch.cos(in_plane)[:, None], torch.sin(in_plane)[:, None]
     points = torch.stack((cos * u - sin * v, sin * u + cos * v), -1)
     shown = alpha.flatten(1) >= 0.5
-    edges = inside = None
+    edges = Edges(points.new_zeros(batch, 2, 2), points.new_full((batch, 2), FAR))
     if cut_off > 0.0:
         edges = _some_edges(points, shown, cut_off)
-        left = (edges.beyond(points) <= 0.0).all(2)
-        # Of a thin diagonal object two edges may leave nothing.
-        none = ~(left & shown).any(1)
-        edges = Edges(edges.normal, torch.where(none[:, None], FAR, edges.offset))
-        left = left | none[:, None]
-        shown = shown & left
-        inside = left.view(-1, 1, size, size).to(alpha.dtype)
+        left = ((edges.beyond(points) <= 0.0).all(2) & shown).sum(1)
+        little = left < LEAST_LEFT * shown.sum(1)  # of a laptop's L, a corner may be nothing
+        edges = Edges(edges.normal, torch.where(little[:, None], FAR, edges.offset))
+    inside = (edges.beyond(points) <= 0.0).all(2)
+    shown = shown & inside
 
     low, high = _bounds(points, shown)
     longer = (high - low).amax(1)
     scale = 2.0 / (longer * uniform((batch,), 1.22, 1.65, alpha))
     t = -scale[:, None] * 0.5 * (low + high) + uniform((batch, 2), -0.14, 0.14, alpha)
-    return Framing(t, scale, edges.placed(t, scale) if edges else None, inside)
+    return Framing(t, scale, edges.placed(t, scale),
+                   inside.view(-1, 1, size, size).to(alpha.dtype))

@@ -63,22 +63,29 @@ def draw(model: CategoryModel, code: Tensor, views: Views) -> Tensor:
     return model.generator(code, R_view, views.perspective).stacked()
 
 
-@torch.no_grad()
-def _examples(model: CategoryModel, data: TrainingViews, batches: int,
-              seed: int = SEED, cut_off: float = 0.0) -> list[Example]:
-    """The same crops every time for a seed: the global random state is kept as it was."""
-    model.eval()
+def _crops(data: TrainingViews, batches: int, seed: int,
+           cut_off: float = 0.0) -> list[tuple[Views, Crops]]:
+    """The same every time for a seed: the global random state is kept as it was."""
     with own_random_numbers(seed, data.rgba.device):
         found = []
         for _ in range(batches):
             _, views = data.batch(INSTANCES, VIEWS)
-            crops = compose(views, data.backgrounds, cut_off=cut_off)
-            first = model.encoder(crops.image)
-            whole = read(model, crops.image, staged('cold').readings)
-            fitted, proposals = read_as_fitted(model, crops.image, first, 4)
-            found.append(Example(views, crops, first, whole, proposals,
-                                 draw(model, fitted.mean, views)))
+            found.append((views, compose(views, data.backgrounds, cut_off=cut_off)))
         return found
+
+
+@torch.no_grad()
+def _examples(model: CategoryModel, data: TrainingViews, batches: int,
+              seed: int = SEED) -> list[Example]:
+    model.eval()
+    found = []
+    for views, crops in _crops(data, batches, seed):
+        first = model.encoder(crops.image)
+        whole = read(model, crops.image, staged('cold').readings)
+        fitted, proposals = read_as_fitted(model, crops.image, first, 4)
+        found.append(Example(views, crops, first, whole, proposals,
+                             draw(model, fitted.mean, views)))
+    return found
 
 
 def upright(image: Tensor, said: Encoding) -> tuple[Tensor, Tensor, Tensor]:
@@ -193,12 +200,13 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
         for name, found in drawing_errors(drawn, views).items():
             drawing[name].append(found)
     cut_axis, cut_rotation = [], []
-    cut_off = (example for place in range(rounds)
-               for example in _examples(model, data, CUT_BATCHES, SEED + place, 1.0))
-    for example in cut_off:
-        cut_axis.append(errors_of(example.proposals, example.crops.R, True)[:, 0])
-        seen = example.crops.front_visible > FRONT_SEEN
-        cut_rotation.append(errors_of(example.proposals, example.crops.R)[seen, 0])
+    cut_off = (pair for place in range(rounds)
+               for pair in _crops(data, CUT_BATCHES, SEED + place, 1.0))
+    for _, crops in cut_off:
+        _, proposals = read_as_fitted(model, crops.image, model.encoder(crops.image), 1)
+        cut_axis.append(errors_of(proposals, crops.R, True)[:, 0])
+        seen = crops.front_visible > FRONT_SEEN
+        cut_rotation.append(errors_of(proposals, crops.R)[seen, 0])
     return {
         'rotation_median_deg': median(rotation), 'within_10_deg': _share(rotation, 10.0),
         'within_20_deg': _share(rotation, 20.0), 'best4_within_20_deg': _share(best4, 20.0),

@@ -1,6 +1,6 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-from dataclasses import replace
+from dataclasses import fields, replace
 import math
 
 import pytest
@@ -167,13 +167,72 @@ def test_steps_that_do_not_explain_what_is_seen_are_taken_back(mug):
     assert EXPLAINED.explained < float(kept.loss[0]) < float(result.loss[0])
 
 
-def test_nothing_is_spun_once_time_is_up(mug):
+def test_each_crop_is_turned_stepped_and_taken_back_by_itself(mug):
+    """Three at once: turned one way, turned the other way, and one that is not explained."""
+    generator = torch.Generator().manual_seed(2)
+    found = []
+    for seed, azimuth, turn in ((0, 0.2, 26.0), (3, -0.3, -26.0), (2, 0.2, 26.0)):
+        R = view_rotation(azimuth, 0.6)
+        crop, start, focal = explained_by_itself(mug, R, 0.0, seed)
+        found.append((R, crop, spun(start, R, turn), focal))
+    noise = torch.rand(found[2][1].rgb.shape, generator=generator)
+    found[2] = (found[2][0], replace(found[2][1], rgb=noise), *found[2][2:])
+    crops = Observed(*(torch.cat([getattr(x[1], f.name) for x in found]) for f in fields(Observed)))
+    starts = Hypotheses(torch.arange(3), *(torch.cat([getattr(x[2], f.name) for x in found])
+                                           for f in fields(Hypotheses) if f.name != 'owner'))
+    preset = replace(PRESETS['accurate'], stages=(EXPLAINED,))
+    result = fit(mug, starts, crops, torch.cat([x[3] for x in found]), preset)
+    off = [math.degrees(float(geodesic_angle(result.best.R[k:k + 1], found[k][0])[0]))
+           for k in range(3)]
+    assert off[0] < 2.0 and off[1] < 5.0 and off[2] == pytest.approx(26.0, abs=0.01)
+    for k in range(3):
+        alone = fit(mug, found[k][2], found[k][1], found[k][3], preset)
+        torch.testing.assert_close(alone.synthesis.alpha[0], result.synthesis.alpha[k], atol=1e-3,
+                                   rtol=0.0)
+
+
+def test_a_turn_that_hardly_matters_is_not_taken(mug):
+    """The handle is behind: turns look alike, and what is a little nearer is so by chance."""
+    generator = torch.Generator().manual_seed(7)
+    R = view_rotation(math.pi, 0.4)
+    preset = replace(PRESETS['accurate'], stages=(EXPLAINED,))
+    for seed in range(6):
+        crop, start, focal = explained_by_itself(mug, R, 2.0, seed)
+        noise = 0.03 * torch.randn(crop.rgb.shape, generator=generator)
+        result = fit(mug, start, replace(crop, rgb=crop.rgb + noise), focal, preset)
+        assert math.degrees(float(geodesic_angle(result.best.R, R)[0])) < 10.0
+
+
+def test_nothing_is_turned_once_time_is_up(mug, monkeypatch):
+    """One view is drawn, to tell what the start is worth."""
     R = view_rotation(0.2, 0.6)
     crop, start, focal = explained_by_itself(mug, R, 0.0)
-    away = spun(start, R, 26.0)
-    result = fit(mug, away, crop, focal, replace(PRESETS['accurate'], stages=(EXPLAINED,)),
-                 deadline_s=0.0)
-    assert torch.equal(result.best.R, away.R) and result.iterations == 0
+    away, drawn = spun(start, R, 26.0), []
+    render = mug.generator.render
+    monkeypatch.setattr(mug.generator, 'render',
+                        lambda *args: drawn.append(len(args[2])) or render(*args))
+    preset = replace(PRESETS['accurate'], stages=(EXPLAINED,))
+    result = fit(mug, away, crop, focal, preset, deadline_s=0.0)
+    assert torch.equal(result.best.R, away.R) and result.iterations == 0 and drawn == [1]
+    drawn.clear()
+    fit(mug, away, crop, focal, preset)
+    assert drawn[0] == 3  # itself and two turns
+
+
+def test_round_objects_are_not_turned_about_their_axis(mug, monkeypatch):
+    crop, start, focal = explained_by_itself(mug, view_rotation(0.2, 0.6), 5.0)
+    drawn = []
+    render = mug.generator.render
+    monkeypatch.setattr(mug.generator, 'render',
+                        lambda *args: drawn.append(len(args[2])) or render(*args))
+    monkeypatch.setattr(mug, 'card', replace(mug.card, symmetry='free_z'))
+    fit(mug, start, crop, focal, replace(PRESETS['accurate'], stages=(EXPLAINED,)))
+    assert drawn[0] == 1
+
+
+def test_turns_need_a_limit():
+    with pytest.raises(PoseError, match='needs a limit'):
+        PoseStage((32,), 1, spins_deg=(10.0,))
 
 
 def test_among_equals_the_encoders_word_decides(mug):

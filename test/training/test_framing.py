@@ -101,9 +101,9 @@ def test_boxes_are_those_of_what_is_left(seed, cut_off, angle):
     turn = torch.full((8,), angle)
     frame = framed(alpha, turn, cut_off)
     placed = warp_to_crop(alpha, turn, frame.t, frame.scale, 64)
-    if frame.edges is not None:
-        placed = placed * frame.edges.covers(64)
-    assert (frame.edges is None) == (cut_off == 0.0)
+    covers = frame.edges.covers(64)
+    assert cut_off > 0.0 or bool((covers == 1.0).all() and (frame.inside == 1.0).all())
+    placed = placed * covers
     for mask in placed[:, 0]:
         middle, longer = shown_box(mask)
         assert np.abs(middle).max() < 0.14 + 0.06
@@ -114,7 +114,6 @@ def test_as_many_are_cut_off_as_asked_for_and_never_more_than_half_across_an_edg
     torch.manual_seed(8)
     alpha = bars(400)
     frame = framed(alpha, torch.zeros(400), 0.25)
-    assert frame.inside is not None
     left = (alpha * frame.inside).sum((1, 2, 3)) / alpha.sum((1, 2, 3))
     cut = left < 1.0
     assert 70 <= int(cut.sum()) <= 130
@@ -122,6 +121,24 @@ def test_as_many_are_cut_off_as_asked_for_and_never_more_than_half_across_an_edg
     offset = frame.edges.offset
     both = (offset < 2.0).all(1)
     assert 5 <= int(both.sum()) <= 45 and not bool((offset[~cut] < 2.0).any())
+
+
+def test_of_a_thin_corner_enough_is_left_to_be_boxed(monkeypatch):
+    """An L in a corner of the picture, whose edges would leave a pixel of it, is shown whole."""
+    shape = torch.zeros(2, 1, 64, 64)
+    shape[:, :, 10:54, 10:14] = 1.0
+    shape[:, :, 50:54, 10:54] = 1.0
+
+    def one_pixel(points, shown, share):
+        # Beyond x = 13 there is the L's foot alone, above y = 51 hardly anything of it.
+        at = torch.tensor([12.6, 50.6]) / 32.0 - 1.0
+        offset = (at * torch.tensor([-1.0, 1.0])).view(1, 2).expand(2, -1) * FRAME_MARGIN
+        return Edges(torch.tensor([[(-1.0, 0.0), DOWN]]).expand(2, -1, -1), offset)
+
+    monkeypatch.setattr(framing, '_some_edges', one_pixel)
+    frame = framed(shape, torch.zeros(2), 1.0)
+    assert bool((frame.inside == 1.0).all()) and bool((frame.edges.covers(64) == 1.0).all())
+    assert float(frame.scale.max()) < 2.0
 
 
 @pytest.mark.parametrize('part, left', [('left', 1.0), ('right', 0.0), ('all', 0.5)])
@@ -154,6 +171,8 @@ def test_what_lies_beyond_the_edge_is_not_seen(monkeypatch, part, left):
         assert float(crops.mask[b].sum()) == pytest.approx(half * 2.0 * half * 32 ** 2, rel=0.1)
         assert float(crops.mask[b, 0, :, edge + 1:].abs().max()) == 0.0
         assert float(crops.points[b, :, :, edge // 2 + 1:].abs().max()) == 0.0
+        valid = crops.valid[b, 0]
+        assert bool((valid[:, edge + 1:] == 0.0).all() and (valid[:, :edge - 1] == 1.0).all())
         row = crops.image[b, :, 32]
         assert float((row[:, edge + 1:] - row[:, edge + 1:edge + 2]).abs().max()) < 1e-6
         assert float(crops.front_visible[b]) == pytest.approx(0.8 * left, abs=0.02)

@@ -85,11 +85,16 @@ def test_what_spins_freely_is_proposed_with_other_tilts():
 def test_every_round_looks_at_other_crops_and_the_first_at_those_of_one(monkeypatch):
     seeds, cut = [], []
 
-    def examples(model, data, batches, seed, cut_off=0.0):
-        (cut if cut_off == 1.0 else seeds).append((batches, seed))
+    def examples(model, data, batches, seed):
+        seeds.append((batches, seed))
+        return []
+
+    def crops(data, batches, seed, cut_off):
+        cut.append((batches, seed, cut_off))
         return []
 
     monkeypatch.setattr(validating, '_examples', examples)
+    monkeypatch.setattr(validating, '_crops', crops)
     for name in ('median', '_share'):  # of nothing
         monkeypatch.setattr(validating, name, lambda *values: math.nan)
     validating.validate(model_of(None), None, False)
@@ -98,7 +103,7 @@ def test_every_round_looks_at_other_crops_and_the_first_at_those_of_one(monkeypa
     assert len(first) == 1 and seeds[1] == first[0] and len(set(seeds)) == 3
     assert validating.CROPS == 384
     # Objects cut off are looked at beside, in every round.
-    assert len(cut) == 4 and len(set(cut)) == 3 and cut[0][0] == validating.CUT_BATCHES
+    assert len(cut) == 4 and len(set(cut)) == 3 and cut[0] == (4, validating.SEED, 1.0)
 
 
 def test_drawings_are_judged_by_outline_colour_and_depth_each_in_its_own_unit():
