@@ -5,11 +5,11 @@
 
     scripts/env python scripts/calibrate.py data data/backgrounds
 
-Fits instances that training left out, composed into clutter as training does it (a fifth of them cut
-off by the picture's edge), with the preset ``cold``; then a
-logistic regression of right or wrong on the outline's overlap, the yaw's spread and the refiner's
-word, and once more without a refiner. How far axes are off, over that confidence, gives the
-covariance its spread. Prints the numbers that stand in core/belief.py, and how well they hold on
+Fits instances that training left out, composed into clutter as training does it (a fifth of them
+cut off by the picture's edge), with the preset ``cold``; then a logistic regression of right or
+wrong on the outline's overlap, the yaw's spread and the refiner's word, and once more without a
+refiner. How far axes are off, over that confidence, gives the covariance its spread. Prints the
+numbers that stand in core/belief.py, and how well they hold on
 halves not used for them.
 """
 
