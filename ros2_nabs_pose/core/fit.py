@@ -33,8 +33,9 @@ TRACK_LOSS_SHARE = 0.03
 """The same where losses are compared, as a share of the track's own."""
 
 SPIN_SHARE = 0.8
-"""Steps from a turn about the object's axis must end with at most this share of the loss of those
-from where it was: where all turns look alike, since a handle is hidden, chance decides."""
+"""Steps from a turn about the object's axis must end with at most this share of the loss where it
+was, and of that where steps from there end: where all turns look alike, since a handle is hidden,
+chance would decide."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,10 @@ def _if_explained(model: CategoryModel, stage: PoseStage, now: Hypotheses, seen:
                   focal: Tensor, volume: tuple[Tensor, Tensor], terms: list[tuple[float, Term]],
                   deadline_s: float | None) -> Stepped:
     """A pose stage whose steps are kept only where they explain what is seen."""
-    if deadline_s is not None and time.perf_counter() >= deadline_s:
+    def late() -> bool:
+        return deadline_s is not None and time.perf_counter() >= deadline_s
+
+    if late():
         return pose_steps(model, now, Targets(seen, now, 0.0), focal, volume, ())
     size = seen.rgb.shape[-1]
     spins_deg = () if model.card.symmetry == 'free_z' else stage.spins_deg
@@ -190,6 +194,8 @@ def _if_explained(model: CategoryModel, stage: PoseStage, now: Hypotheses, seen:
     views = draw(model, spun, focal[rows], (volume[0][rows], volume[1][rows]), alone=True)[:, 0]
     losses = _total(terms, place(views, spun, size), seen.pick(rows)).view(len(focal), -1)
     before, views = losses[:, 0], views[first * len(angles)]
+    if late():
+        return Stepped(now, views, 0)
     # Steps from the hypothesis itself and, behind those, from the best of its turns.
     begun = first * len(angles)
     if spins_deg:
@@ -199,7 +205,8 @@ def _if_explained(model: CategoryModel, stage: PoseStage, now: Hypotheses, seen:
     stepped = pose_steps(model, start, Targets(shown, start, 0.0), focal[of],
                          (volume[0][of], volume[1][of]), stage.sizes, deadline_s=deadline_s)
     after = _total(terms, place(stepped.views, stepped.best, size), shown).view(-1, len(focal))
-    better = (after[-1] < SPIN_SHARE * after[0]) & (len(after) > 1)
+    # Steps lower their own residuals; by the whole loss they may end worse than they began.
+    better = (after[-1] < SPIN_SHARE * torch.minimum(before, after[0])) & (len(after) > 1)
     chosen = first + len(focal) * better
     lowest = after.flatten()[chosen]
     kept = (lowest < before) & (lowest < stage.explained)

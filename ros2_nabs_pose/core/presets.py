@@ -23,8 +23,8 @@ class PoseStage:
     not below where they began, are taken back, since where the generator cannot draw what it sees
     a lower loss is no better pose. With a limit nothing pulls; 0 keeps all steps. spins_deg: as
     many steps begin at the best of the hypothesis turned by so much about the object's own axis,
-    along which losses have many minima; what they find must be clearly better. A view each; they
-    need a limit (PoseError without), and round objects have none.
+    along which losses have many minima; what they find must be clearly better. A view each, and
+    twice the steps; round objects are not turned. PoseError for turns without a limit.
     """
 
     sizes: tuple[int, ...]

@@ -20,20 +20,20 @@ from .surroundings import uniform
 from ..core.generator import FRAME_MARGIN, pixel_line
 
 CUT_OFF = 0.2
-"""Share of the objects that training cuts off."""
+"""Share of the objects that training cuts off, but for those of which too little would be left."""
 LEAST_CUT, MOST_CUT = 0.03, 0.5
 """Share of the object's extent across an edge that lies beyond it."""
 CORNER, LESS_IN_CORNERS = 0.2, 0.6
 """Share of the cut objects that lie in a corner, beyond two edges, and what the second one cuts in
 comparison with the first."""
 LEAST_LEFT = 0.25
-"""Share of its pixels that must be left; objects that would lose more are not cut off."""
+"""Share of its pixels that must be left; objects that would keep less are not cut off."""
 STRAIGHT, LEAN_RAD, TURNED_RAD = 0.7, math.radians(4.0), math.radians(25.0)
 """Share of the pictures whose edges lie along the crop but for a little lean, as far from their
 middle, and spread of the lean of these and of the others, which were turned so that what leans in
 them stands upright."""
 FAR = 9.0
-"""Half widths from the middle to an edge that is out of sight."""
+"""Farther from the middle than anything is, in radii or half widths: an edge out of sight."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,8 @@ def framed(alpha: Tensor, in_plane: Tensor, cut_off: float = 0.0) -> Framing:
     cos, sin = torch.cos(in_plane)[:, None], torch.sin(in_plane)[:, None]
     points = torch.stack((cos * u - sin * v, sin * u + cos * v), -1)
     shown = alpha.flatten(1) >= 0.5
-    edges = Edges(points.new_zeros(batch, 2, 2), points.new_full((batch, 2), FAR))
+    edges = Edges(points.new_tensor((1.0, 0.0)).expand(batch, 2, 2),
+                  points.new_full((batch, 2), FAR))
     if cut_off > 0.0:
         edges = _some_edges(points, shown, cut_off)
         left = ((edges.beyond(points) <= 0.0).all(2) & shown).sum(1)

@@ -31,7 +31,7 @@ INSTANCES, VIEWS, BATCHES = 8, 4, 12
 CROPS = INSTANCES * VIEWS * BATCHES
 """Crops that one round of validation looks at; those with a hidden front do not all count."""
 CUT_BATCHES = 4
-"""Batches of crops in a round whose objects are all cut off by the picture's edge."""
+"""Batches of crops in a round whose objects are cut off by the picture's edge."""
 SEED = 20
 SHOWN = 24
 """Views on a sheet."""
@@ -77,7 +77,6 @@ def _crops(data: TrainingViews, batches: int, seed: int,
 @torch.no_grad()
 def _examples(model: CategoryModel, data: TrainingViews, batches: int,
               seed: int = SEED) -> list[Example]:
-    model.eval()
     found = []
     for views, crops in _crops(data, batches, seed):
         first = model.encoder(crops.image)
@@ -176,6 +175,7 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
     edge (``CUT_BATCHES`` a round); all else is of whole objects.
     The drawing's are of ``drawing_errors``.
     """
+    model.eval()
     rotation, best4, axis, iou, first_look, standing = [], [], [], [], [], []
     drawing: dict[str, list[Tensor]] = defaultdict(list)
 
@@ -245,6 +245,7 @@ def write_sheet(shown: Sequence[Tensor], path: Path) -> None:
 
 def sample_sheet(model: CategoryModel, data: TrainingViews, path: Path) -> None:
     """Rows of crop, mask, true view, synthesised view and its depth, for held-out crops."""
+    model.eval()
     example, = _examples(model, data, 1)
     mask = torch.sigmoid(example.whole.mask_logits).expand(-1, 3, -1, -1)
     write_sheet((example.crops.image, mask, on_white(example.views.stacked),

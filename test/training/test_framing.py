@@ -123,22 +123,23 @@ def test_as_many_are_cut_off_as_asked_for_and_never_more_than_half_across_an_edg
     assert 5 <= int(both.sum()) <= 45 and not bool((offset[~cut] < 2.0).any())
 
 
-def test_of_a_thin_corner_enough_is_left_to_be_boxed(monkeypatch):
-    """An L in a corner of the picture, whose edges would leave a pixel of it, is shown whole."""
+@pytest.mark.parametrize('column, cut', [(10.6, False), (16.6, False), (31.6, True)])
+def test_of_a_corner_enough_is_left_to_be_boxed(monkeypatch, column, cut):
+    """An L whose corner alone lies in the picture is shown whole, unless a quarter of it is left.
+
+    It is 4 pixels thick and 44 long: 1 pixel of 336, 40 of them, and 160.
+    """
     shape = torch.zeros(2, 1, 64, 64)
     shape[:, :, 10:54, 10:14] = 1.0
-    shape[:, :, 50:54, 10:54] = 1.0
-
-    def one_pixel(points, shown, share):
-        # Beyond x = 13 there is the L's foot alone, above y = 51 hardly anything of it.
-        at = torch.tensor([12.6, 50.6]) / 32.0 - 1.0
-        offset = (at * torch.tensor([-1.0, 1.0])).view(1, 2).expand(2, -1) * FRAME_MARGIN
-        return Edges(torch.tensor([[(-1.0, 0.0), DOWN]]).expand(2, -1, -1), offset)
-
-    monkeypatch.setattr(framing, '_some_edges', one_pixel)
+    shape[:, :, 10:14, 10:54] = 1.0
+    at = (column / 32.0 - 1.0) * FRAME_MARGIN
+    monkeypatch.setattr(framing, '_some_edges', lambda points, shown, share: Edges(
+        torch.tensor([[RIGHT, DOWN]]).expand(2, -1, -1), torch.full((2, 2), at)))
     frame = framed(shape, torch.zeros(2), 1.0)
-    assert bool((frame.inside == 1.0).all()) and bool((frame.edges.covers(64) == 1.0).all())
-    assert float(frame.scale.max()) < 2.0
+    left = int((shape * frame.inside)[0].sum())
+    assert left == (160 if cut else 336)
+    assert bool((frame.edges.covers(64) == 1.0).all()) != cut
+    assert float(frame.scale.max()) < (4.0 if cut else 2.0)
 
 
 @pytest.mark.parametrize('part, left', [('left', 1.0), ('right', 0.0), ('all', 0.5)])

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from test_training import TINY_ENCODER, TINY_GENERATOR, tiny_views
+from test_training import TINY_ENCODER, TINY_GENERATOR, tiny_views, what_it_asks_for
 import torch
 
 from ros2_nabs_pose.cli.main import main
@@ -27,6 +27,8 @@ from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.training import refiner_task, refiner_trainer
 from ros2_nabs_pose.training.compose import compose
 from ros2_nabs_pose.training.engine import Engine
+from ros2_nabs_pose.training.framing import CUT_OFF
+from ros2_nabs_pose.training.instances import STEEP
 from ros2_nabs_pose.training.refiner import validate_refiner
 from ros2_nabs_pose.training.refiner_task import (
     as_tracked,
@@ -121,6 +123,12 @@ def test_some_crops_are_shown_the_mean_code_of_all_views_of_their_own_instance()
     means = (codes[::4] + 1.2).repeat_interleave(4, 0)  # (2 * 0 + 1 + 2 + 3) / 5
     torch.testing.assert_close(shown.mean[changed], means[changed])
     assert shown.axis is said.axis and shown.mask_logits is said.mask_logits
+
+
+def test_a_task_shows_objects_cut_off_and_steep_views(monkeypatch):
+    asked = what_it_asks_for(monkeypatch, refiner_trainer)
+    trainer_of_one().task('mug')
+    assert asked == [('steep', STEEP), ('cut off', CUT_OFF)]
 
 
 def test_a_tasks_crops_of_an_object_share_the_code_of_its_track(monkeypatch):

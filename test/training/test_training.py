@@ -13,10 +13,13 @@ from ros2_nabs_pose.core.encoder import bin_centers, EncoderConfig, Encoding
 from ros2_nabs_pose.core.generator import FRAME_MARGIN, GeneratorConfig
 from ros2_nabs_pose.core.rotations import axis_azimuth_from_rotation, exp_so3, rotation_z
 from ros2_nabs_pose.core.types import PoseError
+from ros2_nabs_pose.training import trainer as training
 from ros2_nabs_pose.training.compose import compose, facing_first, mirrored, recolour
+from ros2_nabs_pose.training.framing import CUT_OFF
 from ros2_nabs_pose.training.instances import (
     clear_without_grain,
     FLAT_DEG,
+    STEEP,
     STEEP_DEG,
     TrainingViews,
     without_grain,
@@ -295,7 +298,7 @@ def test_the_encoder_alone_needs_a_generator_to_begin_with(tmp_path, monkeypatch
 
 
 def test_steep_views_are_drawn_so_many_times_as_often():
-    """One of two views: the one from 30 degrees up, or the other; the pose comes with it."""
+    """One of two views: the one from 30 degrees up, or the other."""
     data = tiny_views(400, 2)
     turn = torch.eye(3).expand(400, 2, 3, 3).clone()
     for view, degrees in enumerate((30.0, 80.0)):
@@ -307,6 +310,7 @@ def test_steep_views_are_drawn_so_many_times_as_often():
         assert float((seen == 0.8).float().mean()) == pytest.approx(share, abs=0.035)
     # Halfway between flat and steep, halfway as often.
     turn[:, 1, 2, 2] = -math.sin(math.radians(0.5 * (FLAT_DEG + STEEP_DEG)))
+    data = replace(data, R_view=turn)
     seen = torch.cat([data.batch(400, 1, 5.0)[1].perspective for _ in range(5)])
     assert float((seen == 0.8).float().mean()) == pytest.approx(0.75, abs=0.035)
 
@@ -482,6 +486,32 @@ def trainer(run):
                          instances=2, views=2, warmup=2)
     views = tiny_views()
     return Trainer(config, views, views.card('mug'), TINY_GENERATOR, TINY_ENCODER)
+
+
+def what_it_asks_for(monkeypatch, module):
+    """Shares of the crops to be cut off, and how often steep views are drawn, as they are asked."""
+    asked = []
+
+    def composed(views, backgrounds, cut_off=0.0):
+        asked.append(('cut off', cut_off))
+        return compose(views, backgrounds, cut_off=cut_off)
+
+    batch = TrainingViews.batch
+
+    def drawn(self, instances, views, steep=1.0):
+        asked.append(('steep', steep))
+        return batch(self, instances, views, steep)
+
+    monkeypatch.setattr(module, 'compose', composed)
+    monkeypatch.setattr(TrainingViews, 'batch', drawn)
+    return asked
+
+
+def test_a_step_sees_objects_cut_off_and_steep_views(tmp_path, monkeypatch):
+    asked = what_it_asks_for(monkeypatch, training)
+    runs = trainer(tmp_path)
+    runs.train_step()
+    assert asked == [('steep', STEEP), ('cut off', CUT_OFF)] and STEEP > 1.0 and CUT_OFF > 0.0
 
 
 def test_a_resumed_training_is_the_uninterrupted_one(tmp_path):

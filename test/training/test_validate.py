@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from ros2_nabs_pose.core.encoder import Encoding
+from ros2_nabs_pose.core.rotations import angle_apart, exp_so3
 from ros2_nabs_pose.core.starts import TILTS_RAD
 from ros2_nabs_pose.training import validate as validating
 from ros2_nabs_pose.training.validate import drawing_errors, median, read_as_fitted
@@ -45,7 +46,8 @@ class NeedleReader(torch.nn.Module):
 
 
 def model_of(reader, symmetry='none'):
-    return SimpleNamespace(encoder=reader, card=SimpleNamespace(symmetry=symmetry, training={}))
+    return SimpleNamespace(encoder=reader, card=SimpleNamespace(symmetry=symmetry, training={}),
+                           eval=lambda: None)
 
 
 def test_what_leans_is_shown_again_upright_and_turned_back_in_the_answer():
@@ -104,6 +106,27 @@ def test_every_round_looks_at_other_crops_and_the_first_at_those_of_one(monkeypa
     assert validating.CROPS == 384
     # Objects cut off are looked at beside, in every round.
     assert len(cut) == 4 and len(set(cut)) == 3 and cut[0] == (4, validating.SEED, 1.0)
+
+
+def test_what_is_cut_off_is_judged_by_itself(monkeypatch):
+    """Needles 10 and 30 degrees off, the second one's front out of sight, and nothing whole."""
+    reader = NeedleReader()
+    image = needle(math.radians(40.0))[None].repeat(2, 1, 1, 1)
+    said = reader(image)
+    truth = read_as_fitted(model_of(reader), image, said, 1)[1][:, 0]
+    off = exp_so3(torch.deg2rad(torch.tensor([[0.0, 0.0, 10.0], [0.0, 0.0, 30.0]])))
+    crops = SimpleNamespace(image=image, R=off @ truth, front_visible=torch.tensor([1.0, 0.0]))
+    monkeypatch.setattr(validating, '_examples', lambda *args: [])
+    monkeypatch.setattr(validating, '_crops', lambda *args: [(None, crops)])
+    median_of = validating.median
+    for name, of in (('median', median_of), ('_share', validating._share)):
+        monkeypatch.setattr(validating, name, lambda values, *rest, of=of: (
+            of(values, *rest) if values else math.nan))
+    found = validating.validate(model_of(reader), None, False)
+    apart = torch.rad2deg(angle_apart(truth[:, None], crops.R[:, None], True))[:, 0]
+    assert found['cut_off_within_20_deg'] == 1.0  # of the one whose front is seen
+    assert found['cut_off_axis_median_deg'] == pytest.approx(float(apart.median()), abs=1e-3)
+    assert math.isnan(found['within_20_deg']) and math.isnan(found['axis_median_deg'])
 
 
 def test_drawings_are_judged_by_outline_colour_and_depth_each_in_its_own_unit():
