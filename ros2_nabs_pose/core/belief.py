@@ -11,12 +11,12 @@ import numpy as np
 MIN_OUTLINE = 0.5
 """Overlap of synthesised outline and mask below which a pose is not believed in."""
 
-CONFIDENCE = (-4.39, 4.66, -0.78, 1.17)
+CONFIDENCE = (-1.77, 0.82, -0.32, 1.38)
 """Bias, weights of the outline's overlap, the yaw's spread (1 / rad), the worth's log odds."""
 UNREFINED = (-9.43, 12.32, -1.27)
 """The first three where no refiner knows the category."""
 
-AXIS_SPREAD = (-1.75, -0.34)
+AXIS_SPREAD = (-1.62, -0.36)
 """Log of the axis' spread (rad, about each direction across) at even odds, and by log odds of the
 confidence; scripts/calibrate.py's as well."""
 UNREFINED_AXIS_SPREAD = (-1.51, -0.51)
