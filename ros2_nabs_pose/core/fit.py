@@ -12,12 +12,12 @@ singular angle.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-import time
 
 import torch
 from torch import Tensor
 
 from .checkpoint import CategoryModel
+from .deadline import late
 from .losses import build_terms, Observed, Synthesised, Term
 from .pose_steps import draw, place, pose_steps, Stepped, synthesise, Targets
 from .presets import JointStage, PoseStage, Preset, RefineStage
@@ -118,7 +118,7 @@ def _joint_steps(model: CategoryModel, now: Hypotheses, seen: Observed, focal: T
     """Steps of Adam over pose and code together; the states after them, and how many."""
     adam = _Adam([preset.rate_rotation, preset.rate_place, preset.rate_place, preset.rate_latent])
     for step in range(stage.iterations):
-        if deadline_s is not None and time.perf_counter() >= deadline_s:
+        if late(deadline_s):
             return now, step
         wanted = [x.detach().requires_grad_() for x in (
             now.t.new_zeros(len(now.t), 3), now.t, now.log_scale, now.latent)]
@@ -160,8 +160,7 @@ def _refined(model: CategoryModel, refiner: Refiner, begun: Hypotheses, seen: Ob
     worth = worth_of(model, refiner, now, seen, focal, volume)
     best = worth.new_zeros(int(begun.owner.max()) + 1).scatter_reduce(0, begun.owner, worth, 'amax')
     lost = torch.nonzero(best[begun.owner] < stage.doubt)[:, 0]
-    late = deadline_s is not None and time.perf_counter() >= deadline_s
-    if stage.around_deg and len(lost) and not late:
+    if stage.around_deg and len(lost) and not late(deadline_s):
         turned, of = turned_around(begun.pick(lost), stage.around_deg,
                                    model.card.symmetry == 'free_z')
         around = lost[of]
@@ -179,10 +178,7 @@ def _if_explained(model: CategoryModel, stage: PoseStage, now: Hypotheses, seen:
                   focal: Tensor, volume: tuple[Tensor, Tensor], terms: list[tuple[float, Term]],
                   deadline_s: float | None) -> Stepped:
     """A pose stage whose steps are kept only where they explain what is seen."""
-    def late() -> bool:
-        return deadline_s is not None and time.perf_counter() >= deadline_s
-
-    if late():
+    if late(deadline_s):
         return pose_steps(model, now, Targets(seen, now, 0.0), focal, volume, ())
     size = seen.rgb.shape[-1]
     spins_deg = () if model.card.symmetry == 'free_z' else stage.spins_deg
@@ -194,7 +190,7 @@ def _if_explained(model: CategoryModel, stage: PoseStage, now: Hypotheses, seen:
     views = draw(model, spun, focal[rows], (volume[0][rows], volume[1][rows]), alone=True)[:, 0]
     losses = _total(terms, place(views, spun, size), seen.pick(rows)).view(len(focal), -1)
     before, views = losses[:, 0], views[first * len(angles)]
-    if late():
+    if late(deadline_s):
         return Stepped(now, views, 0)
     # Steps from the hypothesis itself and, behind those, from the best of its turns.
     begun = first * len(angles)
@@ -206,7 +202,7 @@ def _if_explained(model: CategoryModel, stage: PoseStage, now: Hypotheses, seen:
                          (volume[0][of], volume[1][of]), stage.sizes, deadline_s=deadline_s)
     after = _total(terms, place(stepped.views, stepped.best, size), shown).view(-1, len(focal))
     # Steps lower their own residuals; by the whole loss they may end worse than they began.
-    better = (after[-1] < SPIN_SHARE * torch.minimum(before, after[0])) & (len(after) > 1)
+    better = after[-1] < SPIN_SHARE * torch.minimum(before, after[0])
     chosen = first + len(focal) * better
     lowest = after.flatten()[chosen]
     kept = (lowest < before) & (lowest < stage.explained)
@@ -240,7 +236,7 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
             continue  # nothing to choose from
         where = focal[now.owner]
         if isinstance(stage, RefineStage):
-            if refiner is not None and (deadline_s is None or time.perf_counter() < deadline_s):
+            if refiner is not None and not late(deadline_s):
                 refined = _refined(model, refiner, now, seen, where, volume, stage, deadline_s)
                 now = reading = refined.now
                 seen = seen.pick(refined.rows)
@@ -260,8 +256,7 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
                                      volume, sizes, deadline_s=deadline_s)
             now = stepped.best
             iterations += stepped.taken
-            late = deadline_s is not None and time.perf_counter() >= deadline_s
-            final = late or number == len(stages) - 1
+            final = late(deadline_s) or number == len(stages) - 1
             if not final and len(now.owner) == len(focal):
                 continue
             made = place(stepped.views, now, seen.rgb.shape[-1])

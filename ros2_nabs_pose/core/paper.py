@@ -11,12 +11,12 @@ cluster within 10 degrees wins, by its lowest member. No memory, no prior, no ea
 from __future__ import annotations
 
 import math
-import time
 
 import torch
 from torch import Tensor
 
 from .checkpoint import CategoryModel
+from .deadline import late
 from .encoder import Encoding
 from .fit import FitResult
 from .losses import build_terms, Observed, Synthesised, Term
@@ -109,7 +109,7 @@ def _fit_one(model: CategoryModel, said: Encoding, o: int, seen: Observed, focal
 
     steps = 0
     for _ in range(preset.iterations):
-        if deadline_s is not None and time.perf_counter() >= deadline_s:
+        if late(deadline_s):
             break
         optimizer.zero_grad()
         draw()[1].sum().backward()

@@ -18,6 +18,7 @@ from . import belief
 from .answers import answer, Fitted, Known
 from .checkpoint import CategoryModel, load_model
 from .cuts import Cut, cut_out, Frame, LEANS_RAD, limited, STANDS_RAD, tight_zoom, turn_upright
+from .deadline import late
 from .devices import check_device
 from .encoder import Encoding
 from .fit import fit, FitResult
@@ -221,13 +222,13 @@ class PosePipeline:
                  failures: list[Failure]) -> None:
         began = time.perf_counter()
         preset = self.preset if cuts[0].track is None else self.warm_preset
-        in_time = deadline_s is None or time.perf_counter() < deadline_s
+        in_time = not late(deadline_s)
         readings = preset.readings if isinstance(preset, Preset) and in_time else 1
         if cuts[0].track is not None or isinstance(preset, PaperPreset):
             said, seen = self._read(model, cuts, readings)
         else:
             said, seen = self._read(model, cuts)
-            if deadline_s is None or time.perf_counter() < deadline_s:
+            if not late(deadline_s):
                 cuts = self._turn_upright(frame, cuts, said, seen)
                 if readings > 1 or any(c.turn_rad for c in cuts):
                     said, seen = self._read(model, cuts, readings)
@@ -266,7 +267,7 @@ class PosePipeline:
         lost = [i for i, cut in enumerate(cuts) if preset.sweep and belief.outline_overlap(
             result.synthesis.alpha[i, 0].cpu().numpy(), seen.mask[i, 0].cpu().numpy(), cut.valid)
             < belief.MIN_OUTLINE]
-        if not lost or (deadline_s is not None and time.perf_counter() >= deadline_s):
+        if not lost or late(deadline_s):
             return result
         rows = torch.tensor(lost, device=self.device)
         starts = swept_starts(said, rows, preset.sweep, model.card.symmetry == 'free_z')

@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 import math
-import time
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from .checkpoint import CategoryModel
+from .deadline import late
 from .generator import warp_to_crop
 from .losses import gain_and_bias, Observed, Synthesised
 from .rotations import exp_so3, log_so3, rotation_z
@@ -256,7 +256,7 @@ def pose_steps(model: CategoryModel, starts: Hypotheses, targets: Targets, focal
     damping = torch.full_like(best.log_scale, 0.03)
     limit = damping.new_tensor(MAX_STEP)
     for number, next_size in enumerate(sizes):
-        if deadline_s is not None and time.perf_counter() >= deadline_s:
+        if late(deadline_s):
             break
         if at_best is None or next_size != size:
             size, level = next_size, replace(targets, seen=shrink(targets.seen, next_size))

@@ -18,7 +18,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 import json
 from pathlib import Path
-import time
 from typing import Any
 
 import torch
@@ -26,6 +25,7 @@ from torch import nn, Tensor
 from torch.nn import functional
 
 from .checkpoint import CategoryModel, read_weights, write_weights
+from .deadline import late
 from .encoder import Down
 from .generator import channels_last, FRAME_MARGIN, pixel_line
 from .losses import Observed
@@ -187,7 +187,7 @@ def refine(model: CategoryModel, refiner: Refiner, starts: Hypotheses, seen: Obs
     free = model.card.symmetry == 'free_z'
     now = facing(starts) if free else starts
     for taken in range(times):
-        if deadline_s is not None and time.perf_counter() >= deadline_s:
+        if late(deadline_s):
             return now, taken
         now = moved_by(now, _compared(model, refiner, now, seen, focal, volume), free)
     return now, times

@@ -171,6 +171,7 @@ def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64,
                                      views.front), 1), in_plane, t, scale, size_px)
     opaque, alpha = placed[:, 3:5].clamp(0.0, 1.0).split(1, 1)
     valid = frame.edges.covers(size_px)
+    alpha = alpha * valid
     background = with_others(background_of(backgrounds, batch, size_px, like), own_light, scale)
     # A soft dark shape under the object stands for its contact shadow.
     shadow = functional.avg_pool2d(functional.avg_pool2d(opaque, (9, 1), 1, (4, 0)),
@@ -180,19 +181,19 @@ def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64,
     background = background * (1.0 - depth_of_shadow * shadow)
     image = background * (1.0 - opaque) + (placed[:, :3] * exposure).clamp(0.0, 1.0)
     image = image.clamp(0.0, 1.0)
-    cover_colour, cover = occluder_of(backgrounds, own_light, scale, alpha * valid)
+    cover_colour, cover = occluder_of(backgrounds, own_light, scale, alpha)
     image = shade(image * (1.0 - cover) + cover_colour)
     image = frame.edges.carried_on(photographed(image))
-    placed = placed * valid
-    left = placed[:, 5:] * (1.0 - cover)
+    in_picture = placed[:, 5:] * valid
+    left = in_picture * (1.0 - cover)
     told = functional.avg_pool2d(left, 2)
     # What stands in front hides the front part, too, and so does the picture's edge.
     front_visible = (views.front_visible * _share_left(views.front, views.front * frame.inside)
-                     * _share_left(placed[:, 8:], left[:, 3:]))
+                     * _share_left(in_picture[:, 3:], left[:, 3:]))
 
     cos, sin = torch.cos(in_plane), torch.sin(in_plane)
     zero, one = torch.zeros_like(cos), torch.ones_like(cos)
     turn = torch.stack((cos, -sin, zero, sin, cos, zero, zero, zero, one), 1).view(-1, 3, 3)
-    return Crops(image=image, mask=alpha * valid * (1.0 - cover), valid=valid,
+    return Crops(image=image, mask=alpha * (1.0 - cover), valid=valid,
                  R=turn @ views.R_view, t=t, log_scale=torch.log(scale),
                  front_visible=front_visible, points=told[:, :3], front=told[:, 3:])

@@ -138,12 +138,14 @@ def framed(alpha: Tensor, in_plane: Tensor, cut_off: float = 0.0) -> Framing:
     shown = alpha.flatten(1) >= 0.5
     edges = Edges(points.new_tensor((1.0, 0.0)).expand(batch, 2, 2),
                   points.new_full((batch, 2), FAR))
+    inside = torch.ones_like(shown)
     if cut_off > 0.0:
         edges = _some_edges(points, shown, cut_off)
-        left = ((edges.beyond(points) <= 0.0).all(2) & shown).sum(1)
-        little = left < LEAST_LEFT * shown.sum(1)  # of a laptop's L, a corner may be nothing
-        edges = Edges(edges.normal, torch.where(little[:, None], FAR, edges.offset))
-    inside = (edges.beyond(points) <= 0.0).all(2)
+        inside = (edges.beyond(points) <= 0.0).all(2)
+        # Of a laptop's L, a corner may be nothing.
+        little = (inside & shown).sum(1, keepdim=True) < LEAST_LEFT * shown.sum(1, keepdim=True)
+        edges = Edges(edges.normal, torch.where(little, FAR, edges.offset))
+        inside = inside | little
     shown = shown & inside
 
     low, high = _bounds(points, shown)

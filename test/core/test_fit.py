@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 from dataclasses import fields, replace
 import math
+import time
 
 import pytest
 import torch
@@ -139,6 +140,14 @@ def spun(start, R, degrees):
     return replace(start, R=R @ rotation_z(torch.tensor([math.radians(degrees)])))
 
 
+def counted_views(model, monkeypatch):
+    """How many views each call of the generator draws from now on."""
+    drawn, render = [], model.generator.render
+    monkeypatch.setattr(model.generator, 'render',
+                        lambda *args: drawn.append(len(args[2])) or render(*args))
+    return drawn
+
+
 def test_what_the_generator_can_draw_is_found_from_a_turn_about_its_axis(mug):
     """Pose steps alone stay in the next minimum, a turn leads past it."""
     R = view_rotation(0.2, 0.6)
@@ -220,10 +229,7 @@ def test_nothing_is_turned_once_time_is_up(mug, monkeypatch):
     """One view is drawn, to tell what the start is worth."""
     R = view_rotation(0.2, 0.6)
     crop, start, focal = explained_by_itself(mug, R, 0.0)
-    away, drawn = spun(start, R, 26.0), []
-    render = mug.generator.render
-    monkeypatch.setattr(mug.generator, 'render',
-                        lambda *args: drawn.append(len(args[2])) or render(*args))
+    away, drawn = spun(start, R, 26.0), counted_views(mug, monkeypatch)
     preset = replace(PRESETS['accurate'], stages=(EXPLAINED,))
     result = fit(mug, away, crop, focal, preset, deadline_s=0.0)
     assert torch.equal(result.best.R, away.R) and result.iterations == 0 and drawn == [1]
@@ -237,7 +243,7 @@ def test_time_that_runs_out_among_the_turns_leaves_the_pose(mug, monkeypatch):
     crop, start, focal = explained_by_itself(mug, R, 0.0)
     away = spun(start, R, 20.0)  # one of the turns would explain it without a step
     times = iter((0.0, 9.0))
-    monkeypatch.setattr(fitting.time, 'perf_counter', lambda: next(times, 9.0))
+    monkeypatch.setattr(time, 'perf_counter', lambda: next(times, 9.0))
     result = fit(mug, away, crop, focal, replace(PRESETS['accurate'], stages=(EXPLAINED,)),
                  deadline_s=5.0)
     assert torch.equal(result.best.R, away.R) and result.iterations == 0
@@ -245,10 +251,7 @@ def test_time_that_runs_out_among_the_turns_leaves_the_pose(mug, monkeypatch):
 
 def test_round_objects_are_not_turned_about_their_axis(mug, monkeypatch):
     crop, start, focal = explained_by_itself(mug, view_rotation(0.2, 0.6), 5.0)
-    drawn = []
-    render = mug.generator.render
-    monkeypatch.setattr(mug.generator, 'render',
-                        lambda *args: drawn.append(len(args[2])) or render(*args))
+    drawn = counted_views(mug, monkeypatch)
     monkeypatch.setattr(mug, 'card', replace(mug.card, symmetry='free_z'))
     fit(mug, start, crop, focal, replace(PRESETS['accurate'], stages=(EXPLAINED,)))
     assert drawn[0] == 1

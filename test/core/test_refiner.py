@@ -393,7 +393,7 @@ def test_a_deadline_within_a_stage_ends_the_moves(mug, shipped, monkeypatch):
     now = rows(looking_down(0.6, -0.5))
     seen = Observed.unread(torch.rand(1, 3, 64, 64), torch.rand(1, 1, 64, 64))
     clock = iter(range(100))
-    monkeypatch.setattr(refiner_module.time, 'perf_counter', lambda: float(next(clock)))
+    monkeypatch.setattr(time, 'perf_counter', lambda: float(next(clock)))
     _, taken = refine(mug, shipped, now, seen, torch.full((1,), 4.0),
                          volumes(mug, now.latent), 8, deadline_s=2.5)
     assert taken == 3  # asked at 0, 1 and 2 s, and not any more at 3
