@@ -8,8 +8,9 @@
 Fits instances that training left out, composed into clutter as training does it (a fifth of them
 cut off by the picture's edge), with the preset ``cold``; then a logistic regression of right or
 wrong on the outline's overlap, the yaw's spread and the refiner's word, and once more without a
-refiner. How far axes are off, over that confidence, gives the covariance its spread. Prints the
-numbers that stand in core/belief.py, and how well they hold on halves not used for them.
+refiner. How far axes are off, over that confidence, gives the covariance its spread; where LEAN comes
+out otherwise than core/belief.py has it, mend it there and run this again. Prints the numbers that
+stand there, and how well they hold on halves not used for them.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ from ros2_nabs_pose.training.validate import upright
 
 BATCHES = 15
 SEED = 5
+FROM_THE_SIDE = 0.7
+"""Sine of the angle between axis and ray from which on lean and tilt are told apart."""
 
 
 def observe(path: Path, data: Path, backgrounds: Path,
@@ -52,7 +55,7 @@ def observe(path: Path, data: Path, backgrounds: Path,
     """What tells whether the rotation is right, and whether it is, of one category's crops.
 
     Outline overlap, yaw spread, log odds of the refiner's word where there is one, right or wrong,
-    the axis' error in rad.
+    the axis' error towards the camera and to the side, rad, and the sine of its angle to the ray.
     """
     model = load_model(path)
     if refiner is not None and not refiner.knows(model):
@@ -93,8 +96,22 @@ def observe(path: Path, data: Path, backgrounds: Path,
                 continue
             right = float(torch.rad2deg(error)) <= CORRECT_DEG
             said_of_it = () if refiner is None else (belief.log_odds(float(found.worth[i])),)
-            rows.append((outline, spread, *said_of_it, right, float(axis)))
+            rows.append((outline, spread, *said_of_it, right, *tilt_and_lean(R, true)))
     return rows
+
+
+def tilt_and_lean(R: torch.Tensor, true: torch.Tensor) -> tuple[float, float, float]:
+    """How far the true axis is off towards the camera and to the side, rad, as the answer sees it.
+
+    And the sine of the angle between the answer's axis and the viewing ray.
+    """
+    axis, off = R[:, 2], true[:, 2] - R[:, 2] * (true[:, 2] @ R[:, 2])
+    off = off / off.norm().clamp_min(1e-9) * torch.arccos((R[:, 2] @ true[:, 2]).clamp(-1.0, 1.0))
+    sideways = torch.linalg.cross(torch.tensor([0.0, 0.0, 1.0]), axis)
+    side = sideways.norm().clamp_min(1e-9)
+    lean = off @ sideways / side
+    tilt = off @ torch.linalg.cross(sideways, axis) / side
+    return float(tilt.abs()), float(lean.abs()), float(side)
 
 
 def logistic(features: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -110,7 +127,7 @@ def logistic(features: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def spread_over_odds(odds: np.ndarray, axis_rad: np.ndarray) -> np.ndarray:
-    """a, b of a spread exp(a + b odds) (rad, about each axis across) that holds for nine in ten.
+    """a, b of a spread exp(a + b odds) (rad, of the axis' tilt) that holds for nine in ten.
 
     Quantile regression of the errors' logarithm: tails are heavy, and a spread by the mean square
     would be the worst ones' alone. Of two dimensions, nine in ten lie within ``NINE_IN_TEN``
@@ -127,8 +144,15 @@ def spread_over_odds(odds: np.ndarray, axis_rad: np.ndarray) -> np.ndarray:
 
 
 def report(table: np.ndarray, name: str) -> None:
-    """Print what predicts the last two columns, right and the axis' error, and how it holds."""
-    features, right, axis = table[:, :-2], table[:, -2], table[:, -1]
+    """Print what predicts right and the axis' error, the columns of ``observe``, and how it holds.
+    """
+    features, right = table[:, :-4], table[:, -4]
+    tilt, lean, side = table[:, -3:].T
+    from_the_side = side > FROM_THE_SIDE
+    share = np.quantile(lean[from_the_side], 0.9) / np.quantile(tilt[from_the_side], 0.9)
+    print(f'LEAN = {share:.2f}, as {name.lower()}')
+    # As spreads of the tilt: what leans counts by how much better it is told.
+    axis = np.hypot(tilt, lean / np.sqrt(1.0 - side ** 2 * (1.0 - belief.LEAN ** 2)))
     columns = np.c_[np.ones(len(features)), features]
     errors, held, rng = [], [], np.random.default_rng(0)
     for _ in range(20):

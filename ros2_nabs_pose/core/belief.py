@@ -17,7 +17,7 @@ UNREFINED = (-9.43, 12.32, -1.27)
 """The first three where no refiner knows the category."""
 
 AXIS_SPREAD = (-1.62, -0.36)
-"""Log of the axis' spread (rad, about each direction across) at even odds, and by log odds of the
+"""Log of the spread of the axis' tilt (rad) at even odds, and by log odds of the
 confidence; scripts/calibrate.py's as well."""
 UNREFINED_AXIS_SPREAD = (-1.51, -0.51)
 """The same where no refiner knows the category."""
@@ -25,6 +25,10 @@ NINE_IN_TEN = math.sqrt(2.0 * math.log(10.0))
 """Spreads within which nine in ten lie in two dimensions."""
 AXIS_STD_RAD = (math.radians(1.0), math.radians(30.0))
 """Limits of the axis' spread."""
+LEAN = 0.35
+"""How much better the picture tells how far an axis leans to the side than how far it is tilted
+towards the camera, seen from the side: the spread of the one over that of the other;
+scripts/calibrate.py's as well."""
 UNKNOWN_YAW_STD_RAD = math.pi / math.sqrt(3.0)
 """Of a turn about the axis that nobody can tell: every one is equally likely."""
 LATERAL_STD = 0.01
@@ -67,22 +71,30 @@ def log_odds(share: float) -> float:
 
 
 def axis_spread(sure: float, refined: bool = True) -> float:
-    """Standard deviation (rad) of the axis about each direction across it, at a confidence.
+    """Standard deviation (rad) of the axis' tilt towards the camera, at a confidence.
 
-    refined: whether a refiner knows the category.
+    refined: whether a refiner knows the category. For the lean see ``lean_scale``.
     """
     level, slope = AXIS_SPREAD if refined else UNREFINED_AXIS_SPREAD
     low, high = AXIS_STD_RAD
     return min(max(math.exp(level + slope * log_odds(sure)), low), high)
 
 
+def lean_scale(side: float) -> float:
+    """Spread of an axis' lean over that of its tilt: ``LEAN`` from the side, 1 from its end.
+
+    side: sine of the angle between axis and viewing ray.
+    """
+    return math.sqrt(1.0 - side ** 2 * (1.0 - LEAN ** 2))
+
+
 def pose_covariance(T_cam_obj: np.ndarray, axis_std_rad: float, yaw_std_rad: float,
                     radius_std: float) -> np.ndarray:
     """Covariance (6, 6), order x y z (m), rotation about x y z (rad), camera frame.
 
-    axis_std_rad: of the turn about every direction; yaw_std_rad: what is unknown of the turn about
-    the axis beside it. radius_std: relative uncertainty of the metric scale, which acts along the
-    viewing ray.
+    axis_std_rad: of the axis' tilt; its lean to the side is told better (``lean_scale``).
+    yaw_std_rad: what is unknown of the turn about the axis beside it. radius_std: relative
+    uncertainty of the metric scale, which acts along the viewing ray.
     """
     position = T_cam_obj[:3, 3]
     distance = float(np.linalg.norm(position))
@@ -91,6 +103,11 @@ def pose_covariance(T_cam_obj: np.ndarray, axis_std_rad: float, yaw_std_rad: flo
     covariance[:3, :3] = ((LATERAL_STD * distance) ** 2 * np.eye(3)
                           + (radius_std * distance) ** 2 * np.outer(ray, ray))
     axis = T_cam_obj[:3, 2]
-    covariance[3:, 3:] = (axis_std_rad ** 2 * np.eye(3)
-                          + yaw_std_rad ** 2 * np.outer(axis, axis))
+    # A turn about this direction is lean and nothing else; none where the axis is seen end on.
+    leans = np.cross(axis, np.cross(ray, axis))
+    side = float(np.linalg.norm(leans))
+    leans /= max(side, 1e-9)
+    covariance[3:, 3:] = (
+        axis_std_rad ** 2 * (np.eye(3) - (1.0 - lean_scale(side) ** 2) * np.outer(leans, leans))
+        + yaw_std_rad ** 2 * np.outer(axis, axis))
     return covariance

@@ -106,6 +106,8 @@ class PoseEstimate:
     crop_rgb: (S, S, 3), synthesis_rgba: (S, S, 4), float32 in [0, 1], the crop as observed and as
     explained, for debug images. track_id: as the detector gave it, or the tracker's own.
     radius_m: largest distance of the surface from the origin, which carries the metric scale.
+    standing: how likely it stands on the ground of the frame's other objects, or under the up that
+    is known, in [0, 1]; 0 where there is none to compare with.
     """
 
     category: str
@@ -126,6 +128,7 @@ class PoseEstimate:
     crop_rgb: np.ndarray = field(repr=False)
     synthesis_rgba: np.ndarray = field(repr=False)
     radius_m: float = 0.0
+    standing: float = 0.0
 
 
 @dataclass(frozen=True)

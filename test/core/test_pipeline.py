@@ -22,6 +22,7 @@ from ros2_nabs_pose.core.lift import lift
 from ros2_nabs_pose.core.pose_steps import synthesise
 from ros2_nabs_pose.core.presets import PRESETS
 from ros2_nabs_pose.core.rotations import exp_so3, rotation_z
+from ros2_nabs_pose.core.standing import stood_up
 from ros2_nabs_pose.core.starts import make_starts, SWEEP_RAD, swept_starts
 
 CAMERA = Intrinsics(520.0, 520.0, 319.5, 239.5, 640, 480)
@@ -287,11 +288,31 @@ def test_a_turn_that_does_not_exist_is_not_known():
     image, _ = scene(can, category='can')
     found, = can.estimate(image, CAMERA, [replace(BOX, category='can')])
     axis = found.T_cam_obj[:3, 2]
-    across = np.cross(axis, [1.0, 0.0, 0.0])
+    across = np.cross(axis, found.T_cam_obj[:3, 3])
     across /= np.linalg.norm(across)
     turn, tilt = found.covariance[3:, 3:], axis_spread(found.confidence) ** 2
     assert axis @ turn @ axis == pytest.approx(math.pi ** 2 / 3 + tilt, rel=1e-5)
     assert across @ turn @ across == pytest.approx(tilt, rel=1e-5)
+
+
+def test_objects_of_one_image_are_told_upright_together(pipeline):
+    other = Box(120.0, 180.0, 240.0, 290.0, 'mug')
+    image, _ = scene(pipeline)
+    left, _ = scene(pipeline, azimuth=0.4, box=other)
+    image[:, :285] = left[:, :285]
+    boxes = [BOX, other]
+    apart = PosePipeline(pipeline.models, refiner=pipeline.refiner, common_up=False)
+    alone = apart.estimate_frame(image, CAMERA, boxes, up=np.array([0.0, -1.0, 0.0])).estimates
+    assert [e.standing for e in alone] == [0.0, 0.0]
+    up = np.array([0.0, -0.9, -0.5])
+    for known in (None, up):
+        pipeline.reset()
+        told = pipeline.estimate_frame(image, CAMERA, boxes, up=known).estimates
+        for got, expected in zip(told, stood_up(alone, known), strict=True):
+            np.testing.assert_allclose(got.T_cam_obj, expected.T_cam_obj, atol=1e-6)
+            np.testing.assert_allclose(got.covariance, expected.covariance, atol=1e-8)
+            assert got.standing == pytest.approx(expected.standing) and got.standing > 0.9
+    assert not PosePipeline(pipeline.models, preset='paper_offline').common_up
 
 
 def test_where_no_start_explains_the_crop_a_coarse_sweep_does(pipeline, monkeypatch):

@@ -1,0 +1,181 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Objects that stand on one ground share their up: what all axes of a frame say, told to each.
+
+How far an axis is tilted towards the camera is what one picture tells worst. Where several objects
+agree on an up, or where the camera's own up is known, each axis is drawn towards it, the doubtful
+ones most. What lies, leans or is held otherwise does not agree, and stays as it was seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+import math
+
+import numpy as np
+
+from .types import PoseEstimate
+
+STANDING = 0.9
+"""Share of objects that stand on the ground of the others; the rest point anywhere."""
+ROUGH_RAD = math.radians(1.0)
+"""How far the axes of things that stand on one ground are apart."""
+UP_STD_RAD = math.radians(2.0)
+"""How well the camera's own up is known where it is given."""
+ANYWHERE = 1.0 / (4.0 * math.pi)
+ROUNDS = 8
+"""The common axis is settled after three or four."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Axes (N, 3) told together, their turns' covariances (N, 3, 3), and share (N,) in [0, 1]:
+    how likely each stands, and something that tells the up does.
+    """
+
+    axes: np.ndarray
+    turns: np.ndarray
+    share: np.ndarray
+
+
+def told_together(axes: np.ndarray, turns: np.ndarray, up: np.ndarray | None = None) -> Standing:
+    """What N axes say together.
+
+    axes: (N, 3) unit vectors, each object's up, in one frame. turns: (N, 3, 3) covariance of the
+    rotation (rad) of each object; what it says of turns about the axis itself does not matter and
+    stays. up: (3,) unit vector, the direction that is known to be up, if any.
+    """
+    seen = _across(axes, turns)
+    votes = np.linalg.inv(seen + ROUGH_RAD ** 2 * np.eye(3))
+    known = np.zeros((3, 3)) if up is None else np.eye(3) / UP_STD_RAD ** 2
+    known_vector = np.zeros(3) if up is None else known @ up
+
+    weights = _agreement(axes, seen, votes, up)
+    counted = weights[:, None, None] * votes
+    of_others = known + counted.sum(0) - counted
+    toward = known_vector + np.einsum('nij,nj->i', counted, axes) - np.einsum(
+        'nij,nj->ni', counted, axes)
+    # Without others nothing is expected: a spread as wide as the sphere.
+    expected_spread = np.linalg.inv(of_others + np.eye(3)) + ROUGH_RAD ** 2 * np.eye(3)
+    expected = _unit(np.einsum('nij,nj->ni', expected_spread, toward), axes)
+    share = _likely(axes - expected, seen + expected_spread, axes)
+    if up is None:
+        share = share * (1.0 - _products_of_others(1.0 - weights))
+
+    said, prior = np.linalg.inv(seen), np.linalg.inv(expected_spread)
+    spread = np.linalg.inv(said + prior)
+    joint = _unit(np.einsum('nij,nj->ni', spread, np.einsum('nij,nj->ni', said, axes)
+                            + np.einsum('nij,nj->ni', prior, expected)), axes)
+    told = _unit(axes + share[:, None] * (joint - axes), axes)
+    yaw = np.einsum('ni,nij,nj->n', axes, turns, axes)
+    of_axis = ((1.0 - share)[:, None, None] * _turned_across(axes, seen)
+               + share[:, None, None] * _turned_across(told, spread))
+    return Standing(told, of_axis + yaw[:, None, None] * told[:, :, None] * told[:, None, :],
+                    share)
+
+
+def stood_up(estimates: Sequence[PoseEstimate],
+             up: np.ndarray | None = None) -> tuple[PoseEstimate, ...]:
+    """The estimates of one frame, their axes told together (``told_together``).
+
+    up: (3,) direction in the camera frame that is known to be up, of any length, or None. Each
+    pose is turned about its own origin by the smallest rotation, and its covariance with it;
+    ``standing`` says how likely the object stands with the others. One estimate alone, without a
+    known up, stays as it is.
+    """
+    if len(estimates) + (up is not None) < 2:
+        return tuple(estimates)
+    axes = np.stack([e.T_cam_obj[:3, 2] for e in estimates])
+    told = told_together(axes, np.stack([e.covariance[3:, 3:] for e in estimates]),
+                         None if up is None else up / np.linalg.norm(up))
+    stood = []
+    for estimate, axis, before, turns, share in zip(estimates, told.axes, axes, told.turns,
+                                                    told.share, strict=True):
+        T_cam_obj, covariance = estimate.T_cam_obj.copy(), estimate.covariance.copy()
+        T_cam_obj[:3, :3] = shortest_turn(before, axis) @ T_cam_obj[:3, :3]
+        covariance[3:, 3:] = turns
+        stood.append(replace(estimate, T_cam_obj=T_cam_obj, covariance=covariance,
+                             standing=float(share)))
+    return tuple(stood)
+
+
+def shortest_turn(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """(3, 3) the smallest rotation between two unit vectors (3,) that are not opposite."""
+    across, along = np.cross(source, target), float(source @ target)
+    cross = _skew(across)
+    turn: np.ndarray = np.eye(3) + cross + cross @ cross / (1.0 + along)
+    return turn
+
+
+def _skew(vectors: np.ndarray) -> np.ndarray:
+    """(..., 3, 3) matrices that take the cross product from the left with vectors (..., 3)."""
+    x, y, z = np.moveaxis(vectors, -1, 0)
+    zero = np.zeros_like(x)
+    return np.stack((zero, -z, y, z, zero, -x, -y, x, zero), -1).reshape(*x.shape, 3, 3)
+
+
+def _across(axes: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    """(N, 3, 3) spread of axes whose objects' turns have covariances ``turns``.
+
+    A unit vector has none along itself; the mean of the other two stands there, which keeps the
+    matrix regular and changes nothing across.
+    """
+    cross = _skew(axes)
+    spread = cross @ turns @ cross.transpose(0, 2, 1)
+    along = 0.5 * np.trace(spread, axis1=1, axis2=2)
+    return spread + along[:, None, None] * axes[:, :, None] * axes[:, None, :]
+
+
+def _turned_across(axes: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """(N, 3, 3) covariance of the turns across axes (N, 3) that spread (N, 3, 3) so far."""
+    cross = _skew(axes)
+    return cross @ spread @ cross.transpose(0, 2, 1)
+
+
+def _unit(vectors: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
+    """Vectors (..., 3) at length 1; ``otherwise`` where they have next to none."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.where(length > 1e-9, vectors / np.maximum(length, 1e-9), otherwise)
+
+
+def _products_of_others(factors: np.ndarray) -> np.ndarray:
+    """(N,) for each the product of the others of ``factors`` (N,)."""
+    others = np.where(np.eye(len(factors), dtype=bool), 1.0, factors)
+    product: np.ndarray = others.prod(1)
+    return product
+
+
+def _likely(apart: np.ndarray, spread: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    """Probability (...,) that axes so far from the common one (..., 3) stand, else point anywhere.
+
+    spread: (..., 3, 3) of that difference, regular; the density is the one across the axes.
+    """
+    inverse = np.linalg.inv(spread)
+    far = np.einsum('...i,...ij,...j->...', apart, inverse, apart)
+    along = np.einsum('...i,...ij,...j->...', axes, spread, axes)
+    area = 2.0 * math.pi * np.sqrt(np.linalg.det(spread) / along)
+    stands = STANDING * np.exp(-0.5 * far) / area
+    likely: np.ndarray = stands / (stands + (1.0 - STANDING) * ANYWHERE)
+    return likely
+
+
+def _agreement(axes: np.ndarray, seen: np.ndarray, votes: np.ndarray,
+               up: np.ndarray | None) -> np.ndarray:
+    """(N,) how far each axis belongs to the up that most of them agree on, or to the known one.
+
+    Expectation and maximisation from every axis as a first guess, all at once; the guess that ends
+    with the most agreement counts.
+    """
+    guess = axes if up is None else up[None]
+    spread = seen + ROUGH_RAD ** 2 * np.eye(3)
+    weights = np.zeros((len(guess), len(axes)))
+    for _ in range(ROUNDS):
+        weights = _likely(guess[:, None] - axes, spread, axes)
+        if up is not None:
+            break
+        counted = weights[:, :, None, None] * votes
+        guess = _unit(np.linalg.solve(
+            counted.sum(1), np.einsum('gnij,nj->gi', counted, axes)[..., None])[..., 0], guess)
+    best: np.ndarray = weights[weights.sum(1).argmax()]
+    return best
