@@ -23,6 +23,7 @@ from .conversions import (
 from .core.types import Box, Intrinsics, PoseError, PoseEstimate
 from .depth_images import depth_from_message, labels_from_message, masks_of_boxes
 from .detections import boxes_from_detections, Detected, DetectorImage, mask_numbers
+from .frame_tree import FrameTree
 from .image_encodings import rgb_from_message
 from .matching import Match, Missing
 from .parameters import Parameters
@@ -169,10 +170,14 @@ def warm_up(pipeline: PosePipeline, categories: Sequence[str]) -> None:
     pipeline.reset()
 
 
-def solve_frame(pipeline: PosePipeline, match: Match[Any],
-                parameters: Parameters) -> SolvedFrame:
-    """Decode and fit one frame; never raises PoseError, its sentence becomes the reason."""
+def solve_frame(pipeline: PosePipeline, match: Match[Any], parameters: Parameters,
+                frames: FrameTree) -> SolvedFrame:
+    """Decode and fit one frame; never raises PoseError, its sentence becomes the reason.
+
+    frames: transforms, for ``up_frame``.
+    """
     frame: FrameInput | None = None
+    up, lost = _up(match, parameters, frames)
     began_s = read_s = time.perf_counter()
     try:
         frame = read_frame(match, parameters)
@@ -180,7 +185,7 @@ def solve_frame(pipeline: PosePipeline, match: Match[Any],
         result = pipeline.estimate_frame(
             frame.image, frame.intrinsics, frame.boxes, stamp_s=frame.stamp_s,
             depth_m=frame.depth_m, masks=frame.masks,
-            max_latency_s=_time_left_s(parameters.max_latency_ms, read_s - began_s))
+            max_latency_s=_time_left_s(parameters.max_latency_ms, read_s - began_s), up=up)
     except PoseError as error:
         return SolvedFrame(frame, (), (str(error),), read_s - began_s)
     fit_s = time.perf_counter() - read_s
@@ -193,7 +198,18 @@ def solve_frame(pipeline: PosePipeline, match: Match[Any],
         'neither the image nor its camera_info has a frame_id, so no transform is published: set '
         'it in the camera driver',)
     return SolvedFrame(frame, tuple(e for e in result.estimates if e.confidence >= least),
-                       frame.problems + failed + doubted + nowhere, read_s - began_s, fit_s)
+                       frame.problems + lost + failed + doubted + nowhere, read_s - began_s, fit_s)
+
+
+def _up(match: Match[Any], parameters: Parameters,
+        frames: FrameTree) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """What is up in the camera's frame, where that is asked for and known, else why it is not."""
+    if not parameters.up_frame:
+        return None, ()
+    try:
+        return frames.up(parameters.up_frame, frame_id_of(match), match.stamp_ns), ()
+    except PoseError as error:
+        return None, (f'a frame went without its up: {error}',)
 
 
 def _time_left_s(max_latency_ms: float, used_s: float) -> float | None:

@@ -12,6 +12,7 @@ from typing import Any
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
+from .frame_tree import FrameTree
 from .matching import EXTRAS, Match, Matcher
 from .parameters import Parameters
 from .status import Topics
@@ -34,6 +35,7 @@ class Inputs:
         self.topics = Topics(*(node.resolve_topic_name(INPUTS[key].name)
                                for key in ('image', 'camera_info', 'detections')))
         self.matcher: Matcher[Any] = Matcher(0.0, 1)
+        self.frames = FrameTree()
         self._deadline: Any = None
         self._deadline_s: float | None = None
         self._published = dict.fromkeys(EXTRAS, False)
@@ -56,6 +58,10 @@ class Inputs:
             'detections': self._input(self._on_detections, 'detections'),
             'depth': self._input(self._on_depth, 'depth', 'depth_compressed'),
             'mask': self._input(self._on_mask, 'mask', 'mask_compressed')}
+        if parameters.up_frame:
+            self._sources['transforms'] = self._input(self.frames.add, 'transforms')
+            self._sources['static_transforms'] = self._input(
+                lambda message: self.frames.add(message, static=True), 'static_transforms')
         # Runs only while a frame waits for depth or mask, until the first one's time is over.
         self._deadline = self._node.create_timer(
             1.0, self._timed(self._on_deadline), clock=Clock(clock_type=ClockType.STEADY_TIME))

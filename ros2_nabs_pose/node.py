@@ -94,7 +94,7 @@ class NabsPoseNode(ManagedNode):
     # Life: the steps of the transitions, in the executor's thread.
 
     def _begin_to_load(self) -> Processing:
-        return Processing(self, lambda: self._settings, self._warn)
+        return Processing(self, lambda: self._settings, self._warn, self._inputs.frames)
 
     def _before_configure(self) -> Future | None:
         """Load in the worker's thread, while the executor answers."""

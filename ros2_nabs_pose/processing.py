@@ -15,6 +15,7 @@ from rclpy.lifecycle import LifecycleNode
 
 from .conversions import ros_message
 from .core.types import PoseError
+from .frame_tree import FrameTree
 from .frames import header_of, solve_frame, SolvedFrame, warm_up
 from .matching import Match
 from .outputs import Outputs
@@ -27,12 +28,13 @@ class Processing:
     """Models in the worker's thread; ``done`` once they are ready, or ``error`` says why not.
 
     settings: gives the parameters as they are now. outputs: None until there are publishers.
-    warn: logs a sentence, not too often.
+    warn: logs a sentence, not too often. frames: what ``up_frame`` is looked up in.
     """
 
     def __init__(self, node: LifecycleNode, settings: Callable[[], Parameters],
-                 warn: Callable[[str], None]) -> None:
+                 warn: Callable[[str], None], frames: FrameTree) -> None:
         self._node = node
+        self._frames = frames
         self._settings = settings
         self._warn = warn
         self._epoch = 0  # grows with each reset
@@ -86,7 +88,8 @@ class Processing:
         torch.set_num_threads(parameters.num_threads or min(4, os.cpu_count() or 1))
         pipeline = PosePipeline.load(
             parameters.categories, device=parameters.device, preset=parameters.preset,
-            models_dir=parameters.models_dir or None, known_size_m=parameters.known_sizes_m)
+            models_dir=parameters.models_dir or None, known_size_m=parameters.known_sizes_m,
+            common_up=parameters.common_up)
         warm_up(pipeline, parameters.categories)
         self.symmetries = {name: model.card.symmetry for name, model in pipeline.models.items()}
         return pipeline
@@ -108,7 +111,7 @@ class Processing:
             self._epoch_solved = epoch
         # A fault in one frame must not silence the next ones.
         try:
-            solved = solve_frame(pipeline, match, parameters)
+            solved = solve_frame(pipeline, match, parameters, self._frames)
         except Exception as error:
             solved = SolvedFrame(None, (), (self._describe(error),))
         if outputs is None or self._is_outdated(epoch):

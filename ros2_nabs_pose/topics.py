@@ -60,6 +60,12 @@ INPUTS: dict[str, Topic] = {
     'detections': Topic(
         'detections', 'vision_msgs/msg/Detection2DArray',
         'Boxes of the objects, stamped like the image they were found in.', depth=30),
+    'transforms': Topic(
+        '/tf', 'tf2_msgs/msg/TFMessage',
+        'Transforms between the camera and up_frame, where that is set.', depth=100),
+    'static_transforms': Topic(
+        '/tf_static', 'tf2_msgs/msg/TFMessage', 'Those of them that never change.', depth=100,
+        latched=True),
 }
 
 OUTPUTS: dict[str, Topic] = {

@@ -8,9 +8,9 @@
 Fits instances that training left out, composed into clutter as training does it (a fifth of them
 cut off by the picture's edge), with the preset ``cold``; then a logistic regression of right or
 wrong on the outline's overlap, the yaw's spread and the refiner's word, and once more without a
-refiner. How far axes are off, over that confidence, gives the covariance its spread; where LEAN comes
-out otherwise than core/belief.py has it, mend it there and run this again. Prints the numbers that
-stand there, and how well they hold on halves not used for them.
+refiner. How far axes are off, over that confidence, gives the covariance its spread; where LEAN
+comes out otherwise than core/belief.py has it, mend it there and run this again. Prints the numbers
+that stand there, and how well they hold on halves not used for them.
 """
 
 from __future__ import annotations

@@ -141,9 +141,9 @@ def test_every_parameter_is_documented(field):
 @pytest.mark.parametrize('item', [*INPUTS.values(), *OUTPUTS.values(), *SERVICES.values(),
                                   DIAGNOSTICS, OBJECT_POSE], ids=lambda item: item.name)
 def test_every_topic_and_service_is_documented(item):
-    row = next(line for line in NODE.splitlines() if line.startswith(f'| `{item.name}` |'))
-    assert item.description in row
-    assert item.type_name.split('/')[-1] in row
+    # What is heard and told has a row in both tables.
+    rows = [line for line in NODE.splitlines() if line.startswith(f'| `{item.name}` |')]
+    assert any(item.description in row and item.type_name.split('/')[-1] in row for row in rows)
 
 
 def test_readme_names_no_topic_that_is_not_there():

@@ -25,6 +25,8 @@ INPUTS = {
     'camera_info': ('sensor_msgs/msg/CameraInfo',),
     'detections': ('vision_msgs/msg/Detection2DArray',),
 }
+STATIC_TRANSFORMS = '/tf_static'
+TRANSFORMS = ('/tf', STATIC_TRANSFORMS)
 EXTRAS = dict.fromkeys(('depth', 'mask'), INPUTS['image'])
 
 
@@ -49,6 +51,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument('--preset', default='cold', help='preset of the fit')
     parser.add_argument('--device', default='cpu', help="'cpu' or 'cuda'")
     parser.add_argument('--models-dir', help='folder with the weights')
+    parser.add_argument('--up-frame', default='', metavar='FRAME',
+                        help="frame of the bag's /tf whose z axis is up, such as base_link: what "
+                             'stands is told upright in it')
     parser.add_argument('--slop', type=float, default=0.01,
                         help='largest difference of the stamps of an image and its boxes, seconds')
     parser.set_defaults(run=run)
@@ -60,12 +65,14 @@ def run(args: argparse.Namespace) -> int:
 
     from ..bag_types import BagReader, BagTypes
     from ..core.pipeline import PosePipeline
+    from ..frame_tree import FrameTree
     from ..markers import MarkerBoard
     from ..matching import Matcher
     from ..parameters import Parameters
 
     values = {'categories': args.categories, 'slop_s': args.slop, 'preset': args.preset,
-              'device': args.device, 'models_dir': args.models_dir or ''}
+              'device': args.device, 'models_dir': args.models_dir or '',
+              'up_frame': args.up_frame}
     if args.class_map is not None:
         values['class_map'] = args.class_map
     try:
@@ -86,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
         for name in EXTRAS:
             matcher.expect(name, name in topics.values())
         board = MarkerBoard()
+        frames = FrameTree()
         take = {'image': matcher.add_image, 'camera_info': matcher.add_camera_info,
                 'detections': matcher.add_detections, 'depth': matcher.add_depth,
                 'mask': matcher.add_mask}
@@ -102,7 +110,8 @@ def run(args: argparse.Namespace) -> int:
             def answer(match: Any, when_ns: int) -> None:
                 if match is None:
                     return
-                messages, count, reasons = _estimate(pipeline, types, match, parameters, board)
+                messages, count, reasons = _estimate(pipeline, types, match, parameters, frames,
+                                                     board)
                 for topic, content in messages.items():
                     writer.write(outputs[topic], when_ns,
                                  types.serialize(content, OUTPUTS[topic]))
@@ -115,6 +124,9 @@ def run(args: argparse.Namespace) -> int:
             for connection, when_ns, raw in reader.messages():
                 writer.write(copies[connection.id], when_ns, raw)
                 played_s = when_ns * 1e-9
+                if parameters.up_frame and connection.topic in TRANSFORMS:
+                    frames.add(reader.deserialize(raw, connection),
+                               static=connection.topic == STATIC_TRANSFORMS)
                 if connection.topic in topics:
                     answer(take[topics[connection.topic]](reader.deserialize(raw, connection)),
                            when_ns)
@@ -133,13 +145,13 @@ def _told(totals: Counter[str]) -> str:
     return f'frames {totals["frames"]}  poses {totals["poses"]}'
 
 
-def _estimate(pipeline: Any, types: Any, match: Any, parameters: Any, board: Any,
+def _estimate(pipeline: Any, types: Any, match: Any, parameters: Any, frames: Any, board: Any,
               ) -> tuple[dict[str, Any], int, Sequence[str]]:
     """Messages by topic for one frame, how many poses they hold, and why not more."""
     from ..frames import header_of, solve_frame, write_frame
     from ..markers import marker_array
 
-    solved = solve_frame(pipeline, match, parameters)
+    solved = solve_frame(pipeline, match, parameters, frames)
     header = header_of(types.make, match)
     output = write_frame(types.make, header, solved.estimates, parameters, namespace='')
     messages = {'/nabs_pose/pose': output.pose, '/nabs_pose/poses': output.poses,

@@ -24,7 +24,7 @@ UNREFINED_AXIS_SPREAD = (-1.51, -0.51)
 NINE_IN_TEN = math.sqrt(2.0 * math.log(10.0))
 """Spreads within which nine in ten lie in two dimensions."""
 AXIS_STD_RAD = (math.radians(1.0), math.radians(30.0))
-"""Limits of the axis' spread."""
+"""Limits of the axis' spread; the lower one holds for its lean, too."""
 LEAN = 0.35
 """How much better the picture tells how far an axis leans to the side than how far it is tilted
 towards the camera, seen from the side: the spread of the one over that of the other;
@@ -107,7 +107,9 @@ def pose_covariance(T_cam_obj: np.ndarray, axis_std_rad: float, yaw_std_rad: flo
     leans = np.cross(axis, np.cross(ray, axis))
     side = float(np.linalg.norm(leans))
     leans /= max(side, 1e-9)
+    lean_std_rad = max(lean_scale(side) * axis_std_rad, AXIS_STD_RAD[0])
     covariance[3:, 3:] = (
-        axis_std_rad ** 2 * (np.eye(3) - (1.0 - lean_scale(side) ** 2) * np.outer(leans, leans))
+        axis_std_rad ** 2 * np.eye(3)
+        + (lean_std_rad ** 2 - axis_std_rad ** 2) * np.outer(leans, leans)
         + yaw_std_rad ** 2 * np.outer(axis, axis))
     return covariance

@@ -21,7 +21,7 @@ STANDING = 0.9
 """Share of objects that stand on the ground of the others; the rest point anywhere."""
 ROUGH_RAD = math.radians(1.0)
 """How far the axes of things that stand on one ground are apart."""
-UP_STD_RAD = math.radians(2.0)
+UP_STD_RAD = math.radians(1.0)
 """How well the camera's own up is known where it is given."""
 ANYWHERE = 1.0 / (4.0 * math.pi)
 ROUNDS = 8

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from ros2_nabs_pose.core.belief import lean_scale, LEAN, pose_covariance
+from ros2_nabs_pose.core.belief import LEAN, lean_scale, pose_covariance
 from ros2_nabs_pose.core.standing import shortest_turn, stood_up, told_together
 from ros2_nabs_pose.core.types import Box, CropView, PoseEstimate
 
@@ -84,8 +84,8 @@ def test_two_that_disagree_stay_as_they_are():
 
 def test_the_known_up_counts_without_others():
     told = told_together(tilted(9.0)[None], even(5.0), up=UP)
-    # 25 deg^2 of its own against 4 of the known up and 1 of the ground: 25 / 30 of 9 deg.
-    assert apart_deg(told.axes[0], tilted(9.0 - 9.0 * 25.0 / 30.0)) < 0.1
+    # 25 deg^2 of its own against 1 of the known up and 1 of the ground: 25 / 27 of 9 deg.
+    assert apart_deg(told.axes[0], tilted(9.0 - 9.0 * 25.0 / 27.0)) < 0.1
     assert told.share[0] > 0.99
     lying = told_together(tilted(90.0)[None], even(5.0), up=UP)
     assert apart_deg(lying.axes[0], tilted(90.0)) < 1e-6 and lying.share[0] < 1e-6
@@ -167,12 +167,15 @@ def test_lean_is_told_better_than_tilt_from_the_side_alone():
         T = np.eye(4)
         T[:3, :3] = shortest_turn(np.array([1.0, 0.0, 0.0]), axis)[:, [1, 2, 0]]
         T[:3, 3] = 0.0, 0.0, 0.5
-        turn = pose_covariance(T, 0.1, 0.5, 0.1)[3:, 3:]
+        turn, sure = (pose_covariance(T, spread, 0.5, 0.1)[3:, 3:]
+                      for spread in (0.1, math.radians(1.0)))
         # Seen along z, a turn about x tilts, one about z (of an axis upright) leans.
         assert SIDEWAYS @ turn @ SIDEWAYS == pytest.approx(0.01)
         other = np.cross(axis, SIDEWAYS)
         assert other @ turn @ other == pytest.approx((0.1 * leaning) ** 2)
         assert axis @ turn @ axis == pytest.approx(0.26)
+        # None is told better than the limit.
+        assert other @ sure @ other == pytest.approx(math.radians(1.0) ** 2)
 
 
 def test_the_farther_apart_the_less_likely_they_stand_together():

@@ -2,10 +2,11 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """``nabs-pose bag`` copies a bag and adds poses that are right, without ROS."""
 
-from demo_data import check_poses
+from demo_data import check_poses, rotation_matrix
 import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
+from scipy.spatial.transform import Rotation
 
 from ros2_nabs_pose.bag_types import BagReader, BagTypes
 from ros2_nabs_pose.bags import CAMERA_FRAME, IMAGE_TOPIC, TRUTH_TOPIC
@@ -83,6 +84,41 @@ def test_depth_gives_the_scale(bag, tmp_path, capsys):
     assert all(0.4 < d.results[0].pose.pose.position.z < 0.46 for d in last.detections)
     assert all(d.results[0].pose.pose.position.z > 0.46 for d in first.detections)
     assert '1 x a frame went without depth' in capsys.readouterr().out
+
+
+def test_recorded_transforms_tell_what_is_up(bag, tmp_path, capsys):
+    """A base whose z axis lies 8 degrees beside the mugs' true one draws them there."""
+    with_frames, types = tmp_path / 'with frames', BagTypes()
+    name = 'tf2_msgs/msg/TFMessage'
+    truth = rotation_matrix(read(bag)[TRUTH_TOPIC][0].detections[0].results[0].pose.pose)
+    beside = Rotation.from_rotvec(np.radians(8.0) * truth[:, 0]) * Rotation.from_matrix(truth)
+    with BagReader(bag, types) as reader, \
+            Writer(with_frames, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        copies = {c.id: reader.copy_connection(c, writer) for c in reader.connections}
+        static = writer.add_connection('/tf_static', name, typestore=types.store)
+        for count, (connection, when_ns, raw) in enumerate(reader.messages()):
+            if count == 0:
+                x, y, z, w = beside.as_quat().tolist()
+                turn = types.make('geometry_msgs/msg/Quaternion', x=x, y=y, z=z, w=w)
+                writer.write(static, when_ns, types.serialize(types.make(name, transforms=[
+                    types.make('geometry_msgs/msg/TransformStamped', child_frame_id='base_link',
+                               header=types.make('std_msgs/msg/Header', frame_id=CAMERA_FRAME),
+                               transform=types.make('geometry_msgs/msg/Transform',
+                                                    rotation=turn))]), name))
+            writer.write(copies[connection.id], when_ns, raw)
+    asked = tmp_path / 'asked'
+    assert main(['bag', str(with_frames), '--out', str(asked), '--up-frame', 'base_link']) == 0
+    assert main(['bag', str(with_frames), '--out', str(tmp_path / 'not')]) == 0
+    up = beside.as_matrix()[:, 2]
+    drawn, left = ([np.degrees(np.arccos(up @ rotation_matrix(d.results[0].pose.pose)[:, 2]))
+                    for d in read(out)['/nabs_pose/poses'][0].detections]
+                   for out in (asked, tmp_path / 'not'))
+    assert min(left) > 4.0 and (np.array(drawn) < 0.6 * np.array(left)).all()
+    capsys.readouterr()
+    lost = str(tmp_path / 'lost')
+    assert main(['bag', str(with_frames), '--out', lost, '--up-frame', 'map']) == 0
+    assert (f'{FRAMES} x a frame went without its up: no transform leads from up_frame, map, to '
+            f'the camera, {CAMERA_FRAME}') in capsys.readouterr().out
 
 
 def test_what_cannot_be_converted_gives_one_sentence(bag, tmp_path, capsys):

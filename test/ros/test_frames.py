@@ -12,6 +12,7 @@ import pytest
 from ros2_nabs_pose.bag_types import BagTypes
 from ros2_nabs_pose.core import PosePipeline
 from ros2_nabs_pose.core.types import Box, Intrinsics
+from ros2_nabs_pose.frame_tree import FrameTree
 from ros2_nabs_pose.frames import (
     debug_picture,
     FrameInput,
@@ -144,8 +145,8 @@ def test_the_fits_get_what_reading_leaves_of_the_time(limit_ms, least_s, most_s)
 
     pipeline = SimpleNamespace(estimate_frame=estimate_frame)
     frame = match(detection(['mug']))
-    solved = solve_frame(pipeline, frame, Parameters(max_latency_ms=limit_ms))
+    solved = solve_frame(pipeline, frame, Parameters(max_latency_ms=limit_ms), FrameTree())
     assert least_s <= asked[0] <= most_s
     assert asked[0] == pytest.approx(max(0.0, limit_ms * 1e-3 - solved.decode_s))
-    solve_frame(pipeline, frame, Parameters())
+    solve_frame(pipeline, frame, Parameters(), FrameTree())
     assert asked[1] is None

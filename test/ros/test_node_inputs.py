@@ -1,6 +1,8 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-"""What goes into the node, over DDS: encodings, depth and mask raw and compressed, detectors."""
+"""What goes into the node, over DDS: encodings, depth and mask raw and compressed, detectors,
+and the transforms that tell what is up.
+"""
 
 from contextlib import contextmanager
 import copy
@@ -13,11 +15,14 @@ import pytest
 pytest.importorskip('rclpy')
 pytest.importorskip('vision_msgs')
 
-from demo_data import check_poses, demo_frames
-from node_harness import Client, NodeProcess
+from demo_data import check_poses, demo_frames, rotation_matrix
+from geometry_msgs.msg import TransformStamped
+from node_harness import Client, FRAME, LATCHED, NodeProcess
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
+from tf2_msgs.msg import TFMessage
 
 pytestmark = pytest.mark.ros
 
@@ -328,3 +333,50 @@ def test_empty_ids_are_given_names_that_stay(packed, frames):
     assert len(set(names)) == len(frames[0]['boxes'])
     assert '' not in names
     assert [d.id for d in second.detections] == names
+
+
+def test_what_is_up_in_the_robots_frame_is_up_for_what_stands(frames, tmp_path):
+    """Over DDS: a base that never moves, an arm that does, and frames before either is known."""
+    process = NodeProcess(tmp_path, '-p', 'up_frame:=base_link')
+    client = Client(process.domain)
+    try:
+        assert client.wait_until_ready(), process.log
+        seen = axes(client.answer('poses', client.send(frames[0])))
+        assert 'up_frame, base_link, to the camera' in client.reason('went without its up')
+        static, moving = (client.node.create_publisher(TFMessage, topic, qos) for topic, qos in (
+            ('/tf_static', LATCHED), ('/tf', 10)))
+        assert client.spin_until(
+            lambda: static.get_subscription_count() and moving.get_subscription_count() > 1)
+        truth = next(iter(frames[0]['truth'].values())).results[0].pose.pose
+        R_cam_up = Rotation.from_matrix(rotation_matrix(truth))
+        # The arm stands askew, and so does the camera on it.
+        askew = Rotation.from_euler('xyz', (40.0, -70.0, 110.0), degrees=True)
+        static.publish(TFMessage(transforms=[transform('base_link', 'arm', askew)]))
+        for beside_deg in (-8.0, 8.0):
+            up = R_cam_up * Rotation.from_euler('x', beside_deg, degrees=True)
+            stamp = client.next_stamp(2.0)
+            message = transform('arm', FRAME, (up * askew).inv())
+            message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 10**9)
+            moving.publish(TFMessage(transforms=[message]))
+            client.spin_for(0.5)
+            poses = client.answer('poses', client.send(frames[0], stamp))
+            far, near = (np.degrees(np.arccos(these @ up.as_matrix()[:, 2]))
+                         for these in (seen, axes(poses)))
+            assert len(near) == 2 and (far > 4.0).all() and (near < 0.6 * far).all(), (far, near)
+    finally:
+        client.close()
+        process.end()
+
+
+def axes(poses):
+    """(N, 3) of a Detection3DArray."""
+    return np.stack([rotation_matrix(d.results[0].pose.pose)[:, 2] for d in poses.detections])
+
+
+def transform(parent, child, rotation):
+    """A geometry_msgs/TransformStamped that only turns."""
+    message = TransformStamped(child_frame_id=child)
+    message.header.frame_id = parent
+    turn = message.transform.rotation
+    turn.x, turn.y, turn.z, turn.w = rotation.as_quat().tolist()
+    return message

@@ -19,6 +19,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
 from ros2_nabs_pose.conversions import ros_message
+from ros2_nabs_pose.frame_tree import FrameTree
 from ros2_nabs_pose.frames import header_of, solve_frame
 from ros2_nabs_pose.matching import Match, Matcher
 from ros2_nabs_pose.outputs import Outputs
@@ -80,7 +81,7 @@ def test_at_most_three_milliseconds_from_message_in_to_message_out(estimate):
         for _ in range(60):
             # Time of this thread alone: what others do on the machine does not count.
             began_s = time.thread_time()
-            solved = solve_frame(pipeline, match, parameters)
+            solved = solve_frame(pipeline, match, parameters, FrameTree())
             outputs.publish_poses(header_of(ros_message, match), solved, parameters)
             taken_s.append(time.thread_time() - began_s)
             assert len(solved.estimates) == 2

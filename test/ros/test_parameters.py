@@ -50,6 +50,12 @@ def test_wrong_values_are_refused_with_the_reason(name, value, reason):
     assert name in str(caught.value)
 
 
+def test_an_up_that_would_not_count_is_refused():
+    with pytest.raises(ValueError, match="up_frame is 'map' but common_up is false"):
+        Parameters.from_values({'common_up': False, 'up_frame': 'map'})
+    assert Parameters.from_values({'up_frame': 'map'}).up_frame == 'map'
+
+
 def test_classes_of_loaded_categories_only():
     parameters = Parameters.from_values(
         {'categories': ['mug'], 'class_map': ['cup:mug', 'ns:cup:mug', '45:bowl']})

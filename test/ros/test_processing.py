@@ -24,6 +24,7 @@ from rclpy.parameter import Parameter
 
 from ros2_nabs_pose import life
 from ros2_nabs_pose.core.types import PoseError
+from ros2_nabs_pose.frame_tree import FrameTree
 from ros2_nabs_pose.matching import Match
 from ros2_nabs_pose.node import NabsPoseNode
 from ros2_nabs_pose.parameters import Parameters
@@ -84,7 +85,8 @@ def scene(estimate, monkeypatch):
         get_clock=lambda: SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=20 * 10**9)),
         get_logger=lambda: SimpleNamespace(debug=lambda text: None),
         context=SimpleNamespace(ok=lambda: True))
-    processing = Processing(node, Parameters, lambda text: warnings.append(text) if text else None)
+    processing = Processing(node, Parameters, lambda text: warnings.append(text) if text else None,
+                            FrameTree())
     processing.outputs = outputs = Outputs()
     assert processing.done.wait(5.0)
     yield processing, pipeline, outputs, warnings
@@ -288,7 +290,7 @@ def test_models_that_cannot_be_loaded_are_told(monkeypatch):
         raise PoseError('There is no model.')
 
     monkeypatch.setattr(Processing, '_load', load)
-    processing = Processing(SimpleNamespace(), Parameters, print)
+    processing = Processing(SimpleNamespace(), Parameters, print, FrameTree())
     assert processing.done.wait(5.0)
     assert (processing.ready, processing.error) == (False, 'There is no model.')
 
