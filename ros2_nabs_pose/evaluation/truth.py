@@ -5,8 +5,9 @@
 'mask': the set's mask in place of the encoder's. 'start': the true pose is the only start; the
 refiner, or where there is none the fit's steps, go on from there. 'size': the object's true size in
 place of the one read off its code. 'code': the code that explains the crop best at the true pose,
-found by many gradient steps, is every start's and is held. All else is as it always is, but for the
-seconds, which are of no use with 'code'.
+found by many gradient steps, is every start's and is held. 'up': the true axis that most objects of
+a frame have is known to be up, as a robot would know it (``standing``), whether they stand or not.
+All else is as it always is, but for the seconds, which are of no use with 'code'.
 """
 
 from __future__ import annotations
@@ -32,8 +33,10 @@ from ..core.losses import Observed
 from ..core.presets import JointStage, PaperPreset, Preset
 from ..core.rotations import rotation_facing
 from ..core.starts import Hypotheses
-from ..core.types import Box, CropView, PoseError
+from ..core.types import Box, CropView, FrameResult, Intrinsics, PoseError
 
+ALIKE_RAD = math.radians(15.0)
+"""True axes that are no farther apart are of objects that stand alike."""
 CODE_STEPS = 120
 """Gradient steps to a code at the true pose; a fit without a refiner takes a few of them."""
 
@@ -91,7 +94,7 @@ def true_radius_m(true: TrueObject, card: ModelCard) -> float:
 
 
 class InformedPipeline(PosePipeline):
-    """A pipeline that takes one part of the truth from ``InformedBox``es: start, size or code."""
+    """A pipeline that takes one part of the truth from ``InformedBox``es: start, size, code, up."""
 
     truth = ''
 
@@ -107,6 +110,15 @@ class InformedPipeline(PosePipeline):
                 if isinstance(p, Preset))
         self.truth = truth
         return self
+
+    def estimate_frame(self, image: np.ndarray, intrinsics: Intrinsics, boxes: Sequence[Box],
+                       *args: Any, **options: Any) -> FrameResult:
+        """As the pipeline that is not informed, with the frame's true up where that is put in."""
+        axes = [true.T_cam_obj[:3, 2] for box in boxes if self.truth == 'up'
+                and (true := self._true(box)) is not None and true.T_cam_obj is not None]
+        up = max(axes, key=lambda axis: sum(
+            axis @ other > math.cos(ALIKE_RAD) for other in axes), default=None)
+        return super().estimate_frame(image, intrinsics, boxes, *args, **{'up': up, **options})
 
     def _starts(self, model: CategoryModel, cuts: Sequence[Any], said: Encoding, seen: Observed,
                 focal: Tensor, preset: Preset, stamp_s: float | None) -> Hypotheses:

@@ -89,6 +89,36 @@ def test_the_true_start_is_the_only_one(models, painted):
     assert answer(models, painted, 'start').estimate.iterations > 0  # the fit goes on from there
 
 
+def test_the_true_up_is_every_standing_objects(models, painted):
+    plain, told = (answer(models, painted, part) for part in ('', 'up'))
+    assert plain.estimate.standing == 0.0 and told.estimate.standing > 0.9
+    assert told.result.axis_error_deg < 0.6 * plain.result.axis_error_deg
+    np.testing.assert_array_equal(told.estimate.T_cam_obj[:3, 3], plain.estimate.T_cam_obj[:3, 3])
+
+
+def test_the_up_is_what_most_objects_of_a_frame_say(models, monkeypatch):
+    given = []
+
+    def estimate_frame(self, *args, up=None, **options):
+        given.append(up)
+
+    monkeypatch.setattr(PosePipeline, 'estimate_frame', estimate_frame)
+    pipeline = truth.InformedPipeline(models)
+    lying, leaning, upright, unknown = (np.eye(4) for _ in range(4))
+    lying[:3, :3] = [[0, 0, 1], [1, 0, 0], [0, 1, 0]]
+    leaning[:3, :3] = cv2.Rodrigues(np.array([0.1, 0.0, 0.0]))[0]
+    boxes = [truth.InformedBox(0.0, 0.0, 9.0, 9.0, 'mug', true=truth.TrueObject(
+        id='1', category='mug', box=None, mask_path=None, T_cam_obj=T, size_m=size,
+        box_center_m=np.zeros(3), yaw_visible=True, keypoints_px=None))
+        for T, size in ((lying, np.ones(3)), (upright, np.ones(3)), (leaning, np.ones(3)),
+                        (unknown, None))]
+    for part, some in (('', boxes), ('up', boxes), ('up', boxes[3:])):
+        pipeline.truth = part
+        pipeline.estimate_frame(None, None, some)
+    assert given[0] is None and given[2] is None
+    np.testing.assert_array_equal(given[1], [0.0, 0.0, 1.0])
+
+
 def test_the_code_of_the_truth_is_held(models, painted, monkeypatch):
     code = torch.full((1, models['mug'].generator.config.latent_dim), 0.1)
     monkeypatch.setattr(truth, 'fit_codes', lambda *_: code)
