@@ -20,7 +20,7 @@ from .conversions import (
     pose_with_covariance_stamped,
     tf_message,
 )
-from .core.types import Box, Intrinsics, PoseError, PoseEstimate
+from .core.types import Box, Ground, Intrinsics, PoseError, PoseEstimate
 from .depth_images import depth_from_message, labels_from_message, masks_of_boxes
 from .detections import boxes_from_detections, Detected, DetectorImage, mask_numbers
 from .frame_tree import FrameTree
@@ -174,10 +174,10 @@ def solve_frame(pipeline: PosePipeline, match: Match[Any], parameters: Parameter
                 frames: FrameTree) -> SolvedFrame:
     """Decode and fit one frame; never raises PoseError, its sentence becomes the reason.
 
-    frames: transforms, for ``up_frame``.
+    frames: transforms, for ``up_frame`` and ``ground_frame``.
     """
     frame: FrameInput | None = None
-    up, lost = _up(match, parameters, frames)
+    ground, lost = ground_of(match, parameters, frames)
     began_s = read_s = time.perf_counter()
     try:
         frame = read_frame(match, parameters)
@@ -185,7 +185,8 @@ def solve_frame(pipeline: PosePipeline, match: Match[Any], parameters: Parameter
         result = pipeline.estimate_frame(
             frame.image, frame.intrinsics, frame.boxes, stamp_s=frame.stamp_s,
             depth_m=frame.depth_m, masks=frame.masks,
-            max_latency_s=_time_left_s(parameters.max_latency_ms, read_s - began_s), up=up)
+            max_latency_s=_time_left_s(parameters.max_latency_ms, read_s - began_s),
+            ground=ground)
     except PoseError as error:
         return SolvedFrame(frame, (), (str(error),), read_s - began_s)
     fit_s = time.perf_counter() - read_s
@@ -201,15 +202,24 @@ def solve_frame(pipeline: PosePipeline, match: Match[Any], parameters: Parameter
                        frame.problems + lost + failed + doubted + nowhere, read_s - began_s, fit_s)
 
 
-def _up(match: Match[Any], parameters: Parameters,
-        frames: FrameTree) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """What is up in the camera's frame, where that is asked for and known, else why it is not."""
-    if not parameters.up_frame:
+def ground_of(match: Match[Any], parameters: Parameters,
+              frames: FrameTree) -> tuple[Ground | None, tuple[str, ...]]:
+    """The ground in the camera's frame, where that is asked for and known, else why it is not."""
+    frame = parameters.ground_frame or parameters.up_frame
+    if not frame:
         return None, ()
+    name = 'ground_frame' if parameters.ground_frame else 'up_frame'
     try:
-        return frames.up(parameters.up_frame, frame_id_of(match), match.stamp_ns), ()
+        T_camera_frame = frames.pose(frame, frame_id_of(match), match.stamp_ns)
+        up = T_camera_frame[:3, 2]
+        if not parameters.ground_frame:
+            return Ground(up), ()
+        height_m = float(-up @ T_camera_frame[:3, 3])
+        if height_m <= 0.0:
+            raise PoseError(f'the camera is {-height_m:.3f} m below the ground of {frame}')
+        return Ground(up, height_m), ()
     except PoseError as error:
-        return None, (f'a frame went without its up: {error}',)
+        return None, (f'a frame went without {name}: {error}',)
 
 
 def _time_left_s(max_latency_ms: float, used_s: float) -> float | None:

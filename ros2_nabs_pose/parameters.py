@@ -60,12 +60,17 @@ class Parameters:
         NONE, "Categories whose objects' size is known, as 'category:metres' of the longest side "
         "of the box around one, such as 'mug:0.12'; distances then are no guess, also without "
         'depth.')
-    common_up: bool = _parameter(
-        True, 'Objects of one image whose axes agree are taken to stand on one ground and are told '
-        'upright together; what lies or leans stays as it is seen.')
+    common_ground: bool = _parameter(
+        True, 'Objects of one image whose axes agree are taken to stand on one ground: they are '
+        'told upright together, and so are sizes that are guessed. What lies or leans stays as it '
+        'is seen.')
     up_frame: str = _parameter(
-        '', 'Frame of /tf whose z axis is up, such as base_link or map: what stands is told '
-        'upright in it, also where it stands alone. Empty: the camera may be held as it likes.')
+        '', 'Frame of /tf whose z axis is up, such as map: what stands is told upright in it, also '
+        'where it stands alone. Empty: the camera may be held as it likes.')
+    ground_frame: str = _parameter(
+        '', 'Frame of /tf with z up whose origin lies on what the objects stand on, such as table, '
+        'or base_link of an arm that is mounted on one: in place of up_frame, and the height of '
+        'the camera over it tells how far away objects are, so that no size is guessed.')
     num_threads: int = _parameter(
         0, 'CPU threads of the fit; 0: one for each core, at most 4.', low=0, high=256)
     fit_niceness: int = _parameter(
@@ -175,9 +180,12 @@ class Parameters:
         for entry in snapshot.class_map:
             if not all(entry.rpartition(':')[1:]):
                 raise ValueError(f"class_map has {entry!r}: write 'class_id:category'")
-        if snapshot.up_frame and not snapshot.common_up:
-            raise ValueError(f'up_frame is {snapshot.up_frame!r} but common_up is false: up_frame '
-                             'counts only with common_up')
+        if snapshot.up_frame and snapshot.ground_frame:
+            raise ValueError(f'up_frame is {snapshot.up_frame!r} and ground_frame is '
+                             f'{snapshot.ground_frame!r}: give one of them')
+        if (snapshot.up_frame or snapshot.ground_frame) and not snapshot.common_ground:
+            raise ValueError('up_frame and ground_frame count only with common_ground, which is '
+                             'false')
         _ = snapshot.known_sizes_m
         size = snapshot.detection_image_size
         if len(size) != 2 or (0 in size) != (size == (0, 0)):

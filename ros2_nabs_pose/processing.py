@@ -28,7 +28,8 @@ class Processing:
     """Models in the worker's thread; ``done`` once they are ready, or ``error`` says why not.
 
     settings: gives the parameters as they are now. outputs: None until there are publishers.
-    warn: logs a sentence, not too often. frames: what ``up_frame`` is looked up in.
+    warn: logs a sentence, not too often. frames: what ``up_frame`` and
+    ``ground_frame`` are looked up in.
     """
 
     def __init__(self, node: LifecycleNode, settings: Callable[[], Parameters],
@@ -89,7 +90,7 @@ class Processing:
         pipeline = PosePipeline.load(
             parameters.categories, device=parameters.device, preset=parameters.preset,
             models_dir=parameters.models_dir or None, known_size_m=parameters.known_sizes_m,
-            common_up=parameters.common_up)
+            common_ground=parameters.common_ground)
         warm_up(pipeline, parameters.categories)
         self.symmetries = {name: model.card.symmetry for name, model in pipeline.models.items()}
         return pipeline

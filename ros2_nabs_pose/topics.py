@@ -62,7 +62,7 @@ INPUTS: dict[str, Topic] = {
         'Boxes of the objects, stamped like the image they were found in.', depth=30),
     'transforms': Topic(
         '/tf', 'tf2_msgs/msg/TFMessage',
-        'Transforms between the camera and up_frame, where that is set.', depth=100),
+        'Transforms between the camera and up_frame or ground_frame, where one is set.', depth=100),
     'static_transforms': Topic(
         '/tf_static', 'tf2_msgs/msg/TFMessage', 'Those of them that never change.', depth=100,
         latched=True),

@@ -52,8 +52,11 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument('--device', default='cpu', help="'cpu' or 'cuda'")
     parser.add_argument('--models-dir', help='folder with the weights')
     parser.add_argument('--up-frame', default='', metavar='FRAME',
-                        help="frame of the bag's /tf whose z axis is up, such as base_link: what "
-                             'stands is told upright in it')
+                        help="frame of the bag's /tf whose z axis is up, such as map: what stands "
+                             'is told upright in it')
+    parser.add_argument('--ground-frame', default='', metavar='FRAME',
+                        help='the same, its origin on what the objects stand on, such as table: '
+                             'distances then are no guess')
     parser.add_argument('--slop', type=float, default=0.01,
                         help='largest difference of the stamps of an image and its boxes, seconds')
     parser.set_defaults(run=run)
@@ -72,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
     values = {'categories': args.categories, 'slop_s': args.slop, 'preset': args.preset,
               'device': args.device, 'models_dir': args.models_dir or '',
-              'up_frame': args.up_frame}
+              'up_frame': args.up_frame, 'ground_frame': args.ground_frame}
     if args.class_map is not None:
         values['class_map'] = args.class_map
     try:
@@ -94,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
             matcher.expect(name, name in topics.values())
         board = MarkerBoard()
         frames = FrameTree()
+        needs_frames = parameters.up_frame or parameters.ground_frame
         take = {'image': matcher.add_image, 'camera_info': matcher.add_camera_info,
                 'detections': matcher.add_detections, 'depth': matcher.add_depth,
                 'mask': matcher.add_mask}
@@ -124,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
             for connection, when_ns, raw in reader.messages():
                 writer.write(copies[connection.id], when_ns, raw)
                 played_s = when_ns * 1e-9
-                if parameters.up_frame and connection.topic in TRANSFORMS:
+                if needs_frames and connection.topic in TRANSFORMS:
                     frames.add(reader.deserialize(raw, connection),
                                static=connection.topic == STATIC_TRANSFORMS)
                 if connection.topic in topics:

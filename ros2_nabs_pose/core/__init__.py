@@ -4,13 +4,13 @@
 
 from typing import Any, TYPE_CHECKING
 
-from .types import Box, Failure, FrameResult, Intrinsics, PoseError, PoseEstimate
+from .types import Box, Failure, FrameResult, Ground, Intrinsics, PoseError, PoseEstimate
 
 if TYPE_CHECKING:
     from .pipeline import PosePipeline
 
-__all__ = ['Box', 'Failure', 'FrameResult', 'Intrinsics', 'PoseError', 'PosePipeline',
-           'PoseEstimate']
+__all__ = ['Box', 'Failure', 'FrameResult', 'Ground', 'Intrinsics', 'PoseError',
+           'PoseEstimate', 'PosePipeline']
 
 
 def __getattr__(name: str) -> Any:

@@ -25,6 +25,7 @@ from .fit import fit, FitResult
 from .folding import fold_norms
 from .follow import followed
 from .front import front_point
+from .ground import on_one_ground
 from .losses import build_terms, Observed
 from .paper import fit_paper
 from .presets import PaperPreset, PoseStage, Preset, PRESETS, RefineStage
@@ -34,7 +35,7 @@ from .rotations import rotation_from_axis_azimuth, rotation_z
 from .standing import stood_up
 from .starts import Hypotheses, make_starts, Remembered, swept_starts
 from .tracks import Track, Tracks
-from .types import Box, Failure, FrameResult, Intrinsics, PoseError, PoseEstimate
+from .types import Box, Failure, FrameResult, Ground, Intrinsics, PoseError, PoseEstimate
 
 WRAP_UP_S = 0.017
 """Kept of a time limit for comparing hypotheses, asking the refiner and lifting the pose."""
@@ -48,12 +49,13 @@ class PosePipeline:
                  known_radius_m: Mapping[str, float] | None = None,
                  refiner: Refiner | None = None,
                  known_size_m: Mapping[str, float] | None = None,
-                 common_up: bool = True) -> None:
+                 common_ground: bool = True) -> None:
         """What is known of a category's objects: known_radius_m, ``PoseEstimate.radius_m``, or
         known_size_m, the longest side of ``PoseEstimate.size_m``. seed: of the published protocol's
-        random starts; nothing else is left to chance. common_up: objects of one image that stand
-        on one ground are told upright together (``standing``); the published protocol has no such
-        thing and goes without. Raises PoseError for a size that is none.
+        random starts; nothing else is left to chance. common_ground: objects of one image that
+        stand on one ground are told together, their axes (``standing``) and guessed sizes
+        (``ground``); the published protocol has no such thing and goes without. Raises PoseError
+        for a size that is none.
         """
         if preset not in PRESETS:
             raise PoseError(f'There is no preset "{preset}": choose from {", ".join(PRESETS)}.')
@@ -72,14 +74,14 @@ class PosePipeline:
         self.seed = seed
         self.known_radius_m = dict(known_radius_m or {})
         self.known_size_m = dict(known_size_m or {})
-        self.common_up = common_up and isinstance(self.preset, Preset)
+        self.common_ground = common_ground and isinstance(self.preset, Preset)
         self._tracks = Tracks()
 
     @classmethod
     def load(cls, categories: Sequence[str] | None = None, device: str = 'cpu',
              preset: str = 'cold', models_dir: Path | str | None = None, seed: int = 0,
              known_size_m: Mapping[str, float] | None = None,
-             common_up: bool = True) -> PosePipeline:
+             common_ground: bool = True) -> PosePipeline:
         """Read the models of ``categories`` (default: all there are) and get ready.
 
         Raises PoseError where a model is missing or damaged or the device is not there.
@@ -105,7 +107,7 @@ class PosePipeline:
         if refiner is not None:
             fold_norms(refiner)
         return cls(models, preset=preset, device=device, seed=seed, refiner=refiner,
-                   known_size_m=known_size_m, common_up=common_up)
+                   known_size_m=known_size_m, common_ground=common_ground)
 
     @torch.no_grad()
     def drawn_mean(self, category: str) -> np.ndarray:
@@ -144,15 +146,15 @@ class PosePipeline:
                        stamp_s: float | None = None, depth_m: np.ndarray | None = None,
                        masks: Sequence[np.ndarray | None] | None = None,
                        max_latency_s: float | None = None,
-                       up: np.ndarray | None = None) -> FrameResult:
+                       ground: Ground | None = None) -> FrameResult:
         """Poses of the boxes in one image, and a reason for every box without one.
 
         image: (H, W, 3) uint8 RGB. boxes: at most one an object. stamp_s: the image's time, for
         tracking; None: every frame follows the last. depth_m: (H, W) metres along z, 0 unknown,
         registered to the image. masks: (H, W) of each box, non-zero on the object, or None.
         max_latency_s: time that this call may take; the fits then end early with the best pose so
-        far, and ``iterations`` tells how many steps they took. up: (3,) what is up in the camera
-        frame, where that is known; it counts only with ``common_up``.
+        far, and ``iterations`` tells how many steps they took. ground: what objects stand on, where
+        that is known; it counts only with ``common_ground``.
         """
         began = time.perf_counter()
         deadline_s = None if max_latency_s is None else began + max_latency_s - WRAP_UP_S
@@ -172,9 +174,9 @@ class PosePipeline:
                                   failures)
         self._tracks.update(tracks)
         told = tuple(e for _, e in sorted(estimates, key=lambda pair: pair[0]))
-        if self.common_up:
+        if self.common_ground:
             # Tracks go on with what each object's own crop says.
-            told = stood_up(told, up)
+            told = on_one_ground(stood_up(told, None if ground is None else ground.up), ground)
         seconds = time.perf_counter() - began
         return FrameResult(told, tuple(failures), seconds)
 

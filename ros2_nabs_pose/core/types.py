@@ -20,6 +20,7 @@ FRAME_MARGIN = 1.1
 SCALE_CATEGORY_MEAN = 'category_mean'
 SCALE_DEPTH = 'depth'
 SCALE_KNOWN_SIZE = 'known_size'
+SCALE_GROUND = 'ground'
 
 
 class PoseError(ValueError):
@@ -93,6 +94,17 @@ class CropView:
 
 
 @dataclass(frozen=True)
+class Ground:
+    """What is known of the ground that objects stand on, in the camera frame.
+
+    up: (3,) away from it, of any length. height_m: of the camera over it, None: not known.
+    """
+
+    up: np.ndarray
+    height_m: float | None = None
+
+
+@dataclass(frozen=True)
 class PoseEstimate:
     """One object's pose, as believed for one image.
 
@@ -100,7 +112,7 @@ class PoseEstimate:
     size_m: (3,) extent of the bounding box along the object's axes.
     box_center_m: (3,) centre of that box in the object frame.
     confidence: in [0, 1]. covariance: (6, 6), order x y z (m), rotation about x y z (rad) in the
-    camera frame. scale_source: 'category_mean', 'depth' or 'known_size'.
+    camera frame. scale_source: 'category_mean', 'depth', 'known_size' or 'ground'.
     loss: final fitting loss. iterations: steps the fit took. warm: whether the winning start
     came from the previous frame. latent: (D,) code. view: the crop's virtual camera.
     crop_rgb: (S, S, 3), synthesis_rgba: (S, S, 4), float32 in [0, 1], the crop as observed and as

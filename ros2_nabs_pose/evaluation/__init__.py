@@ -2,7 +2,7 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """How good the poses are: metrics, evaluation sets, and benchmarks over them."""
 
-TRUTHS = ('mask', 'start', 'size', 'code', 'up')
+TRUTHS = ('mask', 'start', 'size', 'code', 'up', 'ground')
 """Parts of the truth that ``evaluation.truth`` can put into an estimate."""
 ROUNDS = 4
 """Of validation (``training.validate``), for figures that are published."""

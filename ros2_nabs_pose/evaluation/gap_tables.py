@@ -10,7 +10,8 @@ from typing import Any
 PUT_IN = {
     '': 'nothing', 'depth': 'measured depth', 'mask': 'true mask', 'start': 'true start',
     'size': 'true size', 'code': 'code fitted at the true pose',
-    'up': 'true up, known to the robot'}
+    'up': 'true up',
+    'ground': 'true up and ground'}
 
 
 def _number(value: float | None, digits: int) -> str:

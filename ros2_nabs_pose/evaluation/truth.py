@@ -6,8 +6,9 @@
 refiner, or where there is none the fit's steps, go on from there. 'size': the object's true size in
 place of the one read off its code. 'code': the code that explains the crop best at the true pose,
 found by many gradient steps, is every start's and is held. 'up': the true axis that most objects of
-a frame have is known to be up, as a robot would know it (``standing``), whether they stand or not.
-All else is as it always is, but for the seconds, which are of no use with 'code'.
+a frame have is known to be up, as a robot would know it, whether they stand or not. 'ground': so is
+how high the camera is over where they truly touch the ground. All else is as it always is, but for
+the seconds, which are of no use with 'code'.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from ..core.losses import Observed
 from ..core.presets import JointStage, PaperPreset, Preset
 from ..core.rotations import rotation_facing
 from ..core.starts import Hypotheses
-from ..core.types import Box, CropView, FrameResult, Intrinsics, PoseError
+from ..core.types import Box, CropView, FrameResult, Ground, Intrinsics, PoseError
 
 ALIKE_RAD = math.radians(15.0)
 """True axes that are no farther apart are of objects that stand alike."""
@@ -94,7 +95,7 @@ def true_radius_m(true: TrueObject, card: ModelCard) -> float:
 
 
 class InformedPipeline(PosePipeline):
-    """A pipeline that takes one part of the truth from ``InformedBox``es: start, size, code, up."""
+    """A pipeline that takes one part of the truth from ``InformedBox``es: any but the mask."""
 
     truth = ''
 
@@ -113,12 +114,12 @@ class InformedPipeline(PosePipeline):
 
     def estimate_frame(self, image: np.ndarray, intrinsics: Intrinsics, boxes: Sequence[Box],
                        *args: Any, **options: Any) -> FrameResult:
-        """As the pipeline that is not informed, with the frame's true up where that is put in."""
-        axes = [true.T_cam_obj[:3, 2] for box in boxes if self.truth == 'up'
-                and (true := self._true(box)) is not None and true.T_cam_obj is not None]
-        up = max(axes, key=lambda axis: sum(
-            axis @ other > math.cos(ALIKE_RAD) for other in axes), default=None)
-        return super().estimate_frame(image, intrinsics, boxes, *args, **{'up': up, **options})
+        """As the pipeline that is not informed, on the frame's true ground where it is put in."""
+        told = [true for box in boxes if self.truth in ('up', 'ground')
+                and (true := self._true(box)) is not None]
+        ground = true_ground(told, with_height=self.truth == 'ground')
+        return super().estimate_frame(image, intrinsics, boxes, *args,
+                                      **{'ground': ground, **options})
 
     def _starts(self, model: CategoryModel, cuts: Sequence[Any], said: Encoding, seen: Observed,
                 focal: Tensor, preset: Preset, stamp_s: float | None) -> Hypotheses:
@@ -159,6 +160,24 @@ class InformedPipeline(PosePipeline):
         if model.card.symmetry == 'free_z':
             R = rotation_facing(R[:, :, 2])
         return replace(rows, R=R, t=t, log_scale=torch.log(scale))
+
+
+def true_ground(objects: Sequence[TrueObject], with_height: bool) -> Ground | None:
+    """What objects stand on, if most of a frame's do; None where there are none."""
+    axes = [o.T_cam_obj[:3, 2] for o in objects if o.T_cam_obj is not None]
+    if not axes:
+        return None
+    alike = np.array(axes) @ np.array(axes).T > math.cos(ALIKE_RAD)
+    most = int(alike.sum(1).argmax())
+    heights = []
+    for i, true in enumerate(objects):
+        if alike[most, i] and true.T_cam_obj is not None and true.size_m is not None:
+            foot = true.box_center_m - np.array([0.0, 0.0, 0.5 * true.size_m[2]])
+            heights.append(-axes[most] @ (
+                true.T_cam_obj[:3, :3] @ foot + true.T_cam_obj[:3, 3]))
+    # Seen from below, as some that are held are, an object does not stand there.
+    height_m = float(np.median(heights))
+    return Ground(axes[most], height_m if with_height and height_m > 0.0 else None)
 
 
 def true_state(view: CropView, true: TrueObject | None,

@@ -8,7 +8,7 @@ from painting import paste_crop
 import pytest
 import torch
 
-from ros2_nabs_pose.core import Box, Intrinsics, PoseError, PosePipeline
+from ros2_nabs_pose.core import Box, Ground, Intrinsics, PoseError, PosePipeline
 from ros2_nabs_pose.core import pipeline as pipeline_module
 from ros2_nabs_pose.core.belief import (
     axis_spread,
@@ -18,6 +18,7 @@ from ros2_nabs_pose.core.belief import (
     yaw_spread,
 )
 from ros2_nabs_pose.core.crop import make_view
+from ros2_nabs_pose.core.ground import on_one_ground
 from ros2_nabs_pose.core.lift import lift
 from ros2_nabs_pose.core.pose_steps import synthesise
 from ros2_nabs_pose.core.presets import PRESETS
@@ -295,24 +296,26 @@ def test_a_turn_that_does_not_exist_is_not_known():
     assert across @ turn @ across == pytest.approx(tilt, rel=1e-5)
 
 
-def test_objects_of_one_image_are_told_upright_together(pipeline):
+def test_objects_of_one_image_are_told_on_one_ground(pipeline):
     other = Box(120.0, 180.0, 240.0, 290.0, 'mug')
     image, _ = scene(pipeline)
     left, _ = scene(pipeline, azimuth=0.4, box=other)
     image[:, :285] = left[:, :285]
     boxes = [BOX, other]
-    apart = PosePipeline(pipeline.models, refiner=pipeline.refiner, common_up=False)
-    alone = apart.estimate_frame(image, CAMERA, boxes, up=np.array([0.0, -1.0, 0.0])).estimates
-    assert [e.standing for e in alone] == [0.0, 0.0]
+    apart = PosePipeline(pipeline.models, refiner=pipeline.refiner, common_ground=False)
     up = np.array([0.0, -0.9, -0.5])
-    for known in (None, up):
+    alone = apart.estimate_frame(image, CAMERA, boxes, ground=Ground(up, 0.3)).estimates
+    assert [e.standing for e in alone] == [0.0, 0.0]
+    for known in (None, Ground(up), Ground(up, 0.3)):
         pipeline.reset()
-        told = pipeline.estimate_frame(image, CAMERA, boxes, up=known).estimates
-        for got, expected in zip(told, stood_up(alone, known), strict=True):
+        told = pipeline.estimate_frame(image, CAMERA, boxes, ground=known).estimates
+        expected_ones = on_one_ground(stood_up(alone, None if known is None else up), known)
+        for got, expected in zip(told, expected_ones, strict=True):
+            assert got.scale_source == expected.scale_source
             np.testing.assert_allclose(got.T_cam_obj, expected.T_cam_obj, atol=1e-6)
             np.testing.assert_allclose(got.covariance, expected.covariance, atol=1e-8)
             assert got.standing == pytest.approx(expected.standing) and got.standing > 0.9
-    assert not PosePipeline(pipeline.models, preset='paper_offline').common_up
+    assert not PosePipeline(pipeline.models, preset='paper_offline').common_ground
 
 
 def test_where_no_start_explains_the_crop_a_coarse_sweep_does(pipeline, monkeypatch):

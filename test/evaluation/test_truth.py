@@ -89,34 +89,41 @@ def test_the_true_start_is_the_only_one(models, painted):
     assert answer(models, painted, 'start').estimate.iterations > 0  # the fit goes on from there
 
 
-def test_the_true_up_is_every_standing_objects(models, painted):
-    plain, told = (answer(models, painted, part) for part in ('', 'up'))
-    assert plain.estimate.standing == 0.0 and told.estimate.standing > 0.9
-    assert told.result.axis_error_deg < 0.6 * plain.result.axis_error_deg
-    np.testing.assert_array_equal(told.estimate.T_cam_obj[:3, 3], plain.estimate.T_cam_obj[:3, 3])
+def test_the_true_up_and_ground_are_every_standing_objects(models, painted):
+    plain, upright, placed = (answer(models, painted, part) for part in ('', 'up', 'ground'))
+    assert plain.estimate.standing == 0.0 and upright.estimate.standing > 0.9
+    assert upright.result.axis_error_deg < 0.6 * plain.result.axis_error_deg
+    np.testing.assert_array_equal(upright.estimate.T_cam_obj[:3, 3],
+                                  plain.estimate.T_cam_obj[:3, 3])
+    assert placed.result.scale_source == 'ground' != upright.result.scale_source
+    assert (placed.result.translation_error_relative
+            < 0.5 * plain.result.translation_error_relative)
+    np.testing.assert_array_equal(placed.estimate.T_cam_obj[:3, :3],
+                                  upright.estimate.T_cam_obj[:3, :3])
 
 
-def test_the_up_is_what_most_objects_of_a_frame_say(models, monkeypatch):
-    given = []
-
-    def estimate_frame(self, *args, up=None, **options):
-        given.append(up)
-
-    monkeypatch.setattr(PosePipeline, 'estimate_frame', estimate_frame)
-    pipeline = truth.InformedPipeline(models)
-    lying, leaning, upright, unknown = (np.eye(4) for _ in range(4))
-    lying[:3, :3] = [[0, 0, 1], [1, 0, 0], [0, 1, 0]]
-    leaning[:3, :3] = cv2.Rodrigues(np.array([0.1, 0.0, 0.0]))[0]
-    boxes = [truth.InformedBox(0.0, 0.0, 9.0, 9.0, 'mug', true=truth.TrueObject(
+def true_mug(R, position, size):
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = R, position
+    return truth.TrueObject(
         id='1', category='mug', box=None, mask_path=None, T_cam_obj=T, size_m=size,
-        box_center_m=np.zeros(3), yaw_visible=True, keypoints_px=None))
-        for T, size in ((lying, np.ones(3)), (upright, np.ones(3)), (leaning, np.ones(3)),
-                        (unknown, None))]
-    for part, some in (('', boxes), ('up', boxes), ('up', boxes[3:])):
-        pipeline.truth = part
-        pipeline.estimate_frame(None, None, some)
-    assert given[0] is None and given[2] is None
-    np.testing.assert_array_equal(given[1], [0.0, 0.0, 1.0])
+        box_center_m=np.zeros(3), yaw_visible=True, keypoints_px=None)
+
+
+def test_the_ground_is_where_most_objects_of_a_frame_stand():
+    # A camera that looks straight down, its y axis towards the viewer.
+    upright = np.diag([1.0, -1.0, -1.0])
+    leaning = cv2.Rodrigues(np.array([0.1, 0.0, 0.0]))[0] @ upright
+    lying = upright @ np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    mugs = [true_mug(lying, (0.0, 0.2, 0.9), np.ones(3)),
+            true_mug(upright, (0.3, 0.0, 0.85), np.array([1.0, 1.0, 0.1])),
+            true_mug(leaning, (-0.1, 0.0, 0.8), np.array([1.0, 1.0, 0.2]))]
+    ground = truth.true_ground(mugs, with_height=True)
+    np.testing.assert_array_equal(ground.up, [0.0, 0.0, -1.0])
+    # 0.85 and half of 0.1; 0.8 and half of 0.2 that leans.
+    assert ground.height_m == pytest.approx(0.5 * (0.9 + 0.8 + 0.1 * np.cos(0.1)))
+    assert truth.true_ground(mugs, with_height=False).height_m is None
+    assert truth.true_ground([], with_height=True) is None
 
 
 def test_the_code_of_the_truth_is_held(models, painted, monkeypatch):

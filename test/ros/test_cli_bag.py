@@ -117,8 +117,8 @@ def test_recorded_transforms_tell_what_is_up(bag, tmp_path, capsys):
     capsys.readouterr()
     lost = str(tmp_path / 'lost')
     assert main(['bag', str(with_frames), '--out', lost, '--up-frame', 'map']) == 0
-    assert (f'{FRAMES} x a frame went without its up: no transform leads from up_frame, map, to '
-            f'the camera, {CAMERA_FRAME}') in capsys.readouterr().out
+    assert (f'{FRAMES} x a frame went without up_frame: no transform leads from map to the camera, '
+            f'{CAMERA_FRAME}') in capsys.readouterr().out
 
 
 def test_what_cannot_be_converted_gives_one_sentence(bag, tmp_path, capsys):

@@ -1,7 +1,7 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """What goes into the node, over DDS: encodings, depth and mask raw and compressed, detectors,
-and the transforms that tell what is up.
+and the transforms that tell what objects stand on.
 """
 
 from contextlib import contextmanager
@@ -335,37 +335,49 @@ def test_empty_ids_are_given_names_that_stay(packed, frames):
     assert [d.id for d in second.detections] == names
 
 
-def test_what_is_up_in_the_robots_frame_is_up_for_what_stands(frames, tmp_path):
-    """Over DDS: a base that never moves, an arm that does, and frames before either is known."""
-    process = NodeProcess(tmp_path, '-p', 'up_frame:=base_link')
+def test_what_objects_stand_on_is_told_by_the_robots_frames(frames, tmp_path):
+    """Over DDS: a table that never moves, an arm that does, and frames before either is known."""
+    process = NodeProcess(tmp_path, '-p', 'ground_frame:=table')
     client = Client(process.domain)
     try:
         assert client.wait_until_ready(), process.log
-        seen = axes(client.answer('poses', client.send(frames[0])))
-        assert 'up_frame, base_link, to the camera' in client.reason('went without its up')
+        before = client.answer('poses', client.send(frames[0]))
+        assert 'no transform leads from table to the camera' in client.reason('ground_frame')
         static, moving = (client.node.create_publisher(TFMessage, topic, qos) for topic, qos in (
             ('/tf_static', LATCHED), ('/tf', 10)))
         assert client.spin_until(
             lambda: static.get_subscription_count() and moving.get_subscription_count() > 1)
-        truth = next(iter(frames[0]['truth'].values())).results[0].pose.pose
-        R_cam_up = Rotation.from_matrix(rotation_matrix(truth))
+        truth = next(iter(frames[0]['truth'].values()))
+        true = truth.results[0].pose.pose
+        R_cam_up = Rotation.from_matrix(rotation_matrix(true))
         # The arm stands askew, and so does the camera on it.
         askew = Rotation.from_euler('xyz', (40.0, -70.0, 110.0), degrees=True)
-        static.publish(TFMessage(transforms=[transform('base_link', 'arm', askew)]))
-        for beside_deg in (-8.0, 8.0):
+        static.publish(TFMessage(transforms=[transform('table', 'arm', askew, (0.0, 0.0, 0.0))]))
+        for beside_deg, higher in ((-8.0, 0.93), (8.0, 1.1)):
+            # The table's frame lies where the mug stands, its z axis beside the mug's; farther off.
             up = R_cam_up * Rotation.from_euler('x', beside_deg, degrees=True)
+            foot = place(true) - 0.5 * truth.bbox.size.z * R_cam_up.as_matrix()[:, 2]
+            camera = up.inv().apply(-higher * foot)
             stamp = client.next_stamp(2.0)
-            message = transform('arm', FRAME, (up * askew).inv())
+            message = transform('arm', FRAME, (up * askew).inv(), askew.inv().apply(camera))
             message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 10**9)
             moving.publish(TFMessage(transforms=[message]))
             client.spin_for(0.5)
             poses = client.answer('poses', client.send(frames[0], stamp))
-            far, near = (np.degrees(np.arccos(these @ up.as_matrix()[:, 2]))
-                         for these in (seen, axes(poses)))
+            far, near = (np.degrees(np.arccos(axes(these) @ up.as_matrix()[:, 2]))
+                         for these in (before, poses))
             assert len(near) == 2 and (far > 4.0).all() and (near < 0.6 * far).all(), (far, near)
+            stood = next(d for d in poses.detections if d.id == truth.id)
+            assert np.linalg.norm(place(stood.results[0].pose.pose)) == pytest.approx(
+                higher * np.linalg.norm(place(true)), rel=0.05)
     finally:
         client.close()
         process.end()
+
+
+def place(pose):
+    """(3,) of a geometry_msgs/Pose."""
+    return np.array([pose.position.x, pose.position.y, pose.position.z])
 
 
 def axes(poses):
@@ -373,10 +385,12 @@ def axes(poses):
     return np.stack([rotation_matrix(d.results[0].pose.pose)[:, 2] for d in poses.detections])
 
 
-def transform(parent, child, rotation):
-    """A geometry_msgs/TransformStamped that only turns."""
+def transform(parent, child, rotation, moved):
+    """A geometry_msgs/TransformStamped."""
     message = TransformStamped(child_frame_id=child)
     message.header.frame_id = parent
     turn = message.transform.rotation
     turn.x, turn.y, turn.z, turn.w = rotation.as_quat().tolist()
+    place_of = message.transform.translation
+    place_of.x, place_of.y, place_of.z = map(float, moved)
     return message

@@ -50,9 +50,12 @@ def test_wrong_values_are_refused_with_the_reason(name, value, reason):
     assert name in str(caught.value)
 
 
-def test_an_up_that_would_not_count_is_refused():
-    with pytest.raises(ValueError, match="up_frame is 'map' but common_up is false"):
-        Parameters.from_values({'common_up': False, 'up_frame': 'map'})
+def test_a_ground_that_would_not_count_is_refused():
+    for name in ('up_frame', 'ground_frame'):
+        with pytest.raises(ValueError, match='count only with common_ground, which is false'):
+            Parameters.from_values({'common_ground': False, name: 'map'})
+    with pytest.raises(ValueError, match="up_frame is 'map' and ground_frame is 'table': give one"):
+        Parameters.from_values({'up_frame': 'map', 'ground_frame': 'table'})
     assert Parameters.from_values({'up_frame': 'map'}).up_frame == 'map'
 
 
