@@ -17,7 +17,14 @@ from torch.nn import functional
 
 from .framing import framed
 from .photograph import photographed
-from .surroundings import background_of, occluder_of, shade, uniform, with_others
+from .surroundings import (
+    background_of,
+    MOST_HIDDEN,
+    occluder_of,
+    shade,
+    uniform,
+    with_others,
+)
 from ..core.generator import FRAME_MARGIN, pixel_line, warp_to_crop
 from ..core.rotations import rotation_facing, rotation_z
 from ..data.glass import BACKDROP
@@ -149,11 +156,12 @@ def _share_left(whole: Tensor, left: Tensor) -> Tensor:
 
 
 def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64,
-            cut_off: float = 0.0) -> Crops:
+            cut_off: float = 0.0, most_hidden: float = MOST_HIDDEN) -> Crops:
     """Crops as a detector would cut them from pictures of the views' objects.
 
     backgrounds: (N, 3, H, W) uint8 clutter, or None for noise alone. cut_off: share of the objects
-    that lie partly beyond the picture's edge (see ``framing``).
+    that lie partly beyond the picture's edge (see ``framing``). most_hidden: share of an object
+    that may be hidden by what stands in front of it.
     """
     batch = views.stacked.shape[0]
     like = views.stacked
@@ -181,7 +189,7 @@ def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64,
     background = background * (1.0 - depth_of_shadow * shadow)
     image = background * (1.0 - opaque) + (placed[:, :3] * exposure).clamp(0.0, 1.0)
     image = image.clamp(0.0, 1.0)
-    cover_colour, cover = occluder_of(backgrounds, own_light, scale, alpha)
+    cover_colour, cover = occluder_of(backgrounds, own_light, scale, alpha, most_hidden)
     image = shade(image * (1.0 - cover) + cover_colour)
     image = frame.edges.carried_on(photographed(image))
     in_picture = placed[:, 5:] * valid

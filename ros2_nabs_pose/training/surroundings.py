@@ -17,7 +17,7 @@ BESIDE = 0.4
 IN_FRONT = 0.4
 """Share of the crops with something in front, unless it would hide too much."""
 MOST_HIDDEN = 0.35
-"""Share of an object that may be hidden by what stands in front of it."""
+"""Share of an object that may be hidden by what stands in front of it, in training."""
 
 
 def uniform(shape: tuple[int, ...], low: float, high: float, like: Tensor) -> Tensor:
@@ -97,12 +97,12 @@ def _strip(like: Tensor) -> Tensor:
             * torch.sigmoid((half_width - (along - offset).abs()) * softness)).unsqueeze(1)
 
 
-def occluder_of(pool: Tensor | None, own_light: Tensor, scale: Tensor,
-                alpha: Tensor) -> tuple[Tensor, Tensor]:
+def occluder_of(pool: Tensor | None, own_light: Tensor, scale: Tensor, alpha: Tensor,
+                most_hidden: float = MOST_HIDDEN) -> tuple[Tensor, Tensor]:
     """Colour times coverage (B, 3, S, S) and coverage (B, 1, S, S) of something in front.
 
     A strip or half plane filled with clutter, or another object. alpha: (B, 1, S, S) of the object,
-    of which no more than MOST_HIDDEN is hidden: where it would be, nothing stands in front.
+    of which no more than ``most_hidden`` is hidden: where it would be, nothing stands in front.
     """
     batch, _, size, _ = alpha.shape
     cover = _strip(alpha)
@@ -110,7 +110,7 @@ def occluder_of(pool: Tensor | None, own_light: Tensor, scale: Tensor,
     other = torch.rand(batch, device=alpha.device) < 0.5
     cover = torch.where(other.view(-1, 1, 1, 1), other_cover, cover)
     hidden = (cover * alpha).flatten(1).sum(1) / alpha.flatten(1).sum(1).clamp_min(1.0)
-    keep = (hidden < MOST_HIDDEN) & (torch.rand(batch, device=alpha.device) < IN_FRONT)
+    keep = (hidden < most_hidden) & (torch.rand(batch, device=alpha.device) < IN_FRONT)
     # Few crops show a strip; pictures to fill it cost too much to be taken for all.
     filled = torch.nonzero(keep & ~other)[:, 0]
     if len(filled):

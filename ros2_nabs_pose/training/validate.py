@@ -32,6 +32,9 @@ CROPS = INSTANCES * VIEWS * BATCHES
 """Crops that one round of validation looks at; those with a hidden front do not all count."""
 CUT_BATCHES = 4
 """Batches of crops in a round whose objects are cut off by the picture's edge."""
+MOST_HIDDEN = 0.3
+"""Share of an object that something in front may hide, in the crops that figures are made of;
+training goes a little beyond it (``surroundings.MOST_HIDDEN``)."""
 SEED = 20
 SHOWN = 24
 """Views on a sheet."""
@@ -70,7 +73,8 @@ def _crops(data: TrainingViews, batches: int, seed: int,
         found = []
         for _ in range(batches):
             _, views = data.batch(INSTANCES, VIEWS)
-            found.append((views, compose(views, data.backgrounds, cut_off=cut_off)))
+            found.append((views, compose(views, data.backgrounds, cut_off=cut_off,
+                                         most_hidden=MOST_HIDDEN)))
         return found
 
 
