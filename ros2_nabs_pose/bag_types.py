@@ -109,9 +109,14 @@ class BagReader:
             serialization_format=connection.ext.serialization_format,
             offered_qos_profiles=connection.ext.offered_qos_profiles)
 
-    def messages(self) -> Iterator[tuple[Connection, int, bytes]]:
-        """Connection, time in ns and CDR bytes of every message, in order of time."""
-        return self._reader.messages()
+    def messages(self, topic: str | None = None) -> Iterator[tuple[Connection, int, bytes]]:
+        """Connection, time in ns and CDR bytes of every message, or of a topic's, in order of time.
+        """
+        if topic is None:
+            return self._reader.messages()
+        some = [c for c in self.connections if c.topic == topic]
+        # Of no connections at all the library gives all messages.
+        return self._reader.messages(some) if some else iter(())
 
     def deserialize(self, raw: bytes, connection: Connection) -> Any:
         """The message behind CDR bytes."""

@@ -21,10 +21,17 @@ from .core.quaternions import matrix_rows
 from .core.types import PoseError
 from .matching import CLOCK_JUMP_NS, stamp_ns
 
-KEPT = 1000
-"""Transforms of a moving frame: ten seconds at 100 Hz, so that late detections find theirs."""
-LATEST_NS = 500_000_000
-"""A moving frame's transform farther than this from the image's stamp tells nothing of it."""
+KEPT_NS = 5_000_000_000
+"""So long transforms of a moving frame are kept, so that late detections find theirs."""
+APART_NS = 1_000_000_000
+"""Two transforms of a moving frame that are farther apart tell nothing of what is between them."""
+LATE_NS = 200_000_000
+"""An image this much newer than the last transform, or older than the first, takes that one."""
+MOST_LINKS = 500
+"""Of more frames than that, moving ones that were last heard of ``KEPT_NS`` ago are forgotten:
+among them those of objects that this node itself publishes, each under a new name."""
+NAMED = 10
+"""So many frames a sentence names."""
 
 
 @dataclass
@@ -33,23 +40,36 @@ class _Link:
 
     parent: str
     static: bool
-    seen: deque[tuple[int, Any]] = field(default_factory=lambda: deque(maxlen=KEPT))
+    seen: deque[tuple[int, np.ndarray]] = field(default_factory=deque)
 
-    def add(self, when_ns: int, transform: Any) -> None:
+    def add(self, when_ns: int, numbers: np.ndarray) -> None:
         if self.static or self.seen and when_ns < self.seen[-1][0] - CLOCK_JUMP_NS:
             self.seen.clear()
-        self.seen.append((when_ns, transform))
+        self.seen.append((when_ns, numbers))
+        while self.seen[0][0] < when_ns - KEPT_NS:
+            self.seen.popleft()
 
     def at(self, when_ns: int) -> np.ndarray | None:
-        """T_parent_child (4, 4) nearest to a time, None where there is none near it."""
-        nearest_ns, transform = min(self.seen, key=lambda one: abs(one[0] - when_ns))
-        if not self.static and abs(nearest_ns - when_ns) > LATEST_NS:
+        """T_parent_child (4, 4) at a time, None where nothing tells it."""
+        after = None
+        for before in reversed(self.seen):  # the image is one of the last things that happened
+            if self.static or before[0] <= when_ns:
+                break
+            after = before
+        else:
+            # Older than all that is kept.
+            return _matrix(after[1]) if after and after[0] - when_ns <= LATE_NS else None
+        if self.static or before[0] == when_ns:
+            return _matrix(before[1])
+        if after is None:
+            return _matrix(before[1]) if when_ns - before[0] <= LATE_NS else None
+        if after[0] - before[0] > APART_NS:
             return None
-        T_parent_child = np.eye(4)
-        T_parent_child[:3, :3] = matrix_rows(*_rotation(transform))
-        moved = transform.translation
-        T_parent_child[:3, 3] = moved.x, moved.y, moved.z
-        return T_parent_child
+        share = (when_ns - before[0]) / (after[0] - before[0])
+        # Quaternions of opposite signs are the same rotation.
+        sign = math.copysign(1.0, before[1][:4] @ after[1][:4])
+        towards = np.concatenate((sign * after[1][:4], after[1][4:]))
+        return _matrix((1.0 - share) * before[1] + share * towards)
 
 
 class FrameTree:
@@ -60,16 +80,26 @@ class FrameTree:
         self._lock = threading.Lock()
 
     def add(self, message: Any, static: bool = False) -> None:
-        """Take a tf2_msgs/TFMessage; transforms whose rotation is none are passed over."""
+        """Take a tf2_msgs/TFMessage; transforms that are none are passed over."""
         with self._lock:
             for transform in message.transforms:
-                if not 0.0 < math.hypot(*_rotation(transform.transform)) < math.inf:
+                numbers = _numbers(transform.transform)
+                if not (np.isfinite(numbers).all() and numbers[:4].any()):
                     continue
                 child, parent = _name(transform.child_frame_id), _name(transform.header.frame_id)
                 link = self._links.get(child)
                 if link is None or link.parent != parent or link.static != static:
                     link = self._links[child] = _Link(parent, static)
-                link.add(stamp_ns(transform.header), transform.transform)
+                link.add(stamp_ns(transform.header), numbers)
+            if len(self._links) > MOST_LINKS:
+                self._forget()
+
+    def _forget(self) -> None:
+        """Moving frames that have not been heard of for a while."""
+        moving = [link.seen[-1][0] for link in self._links.values() if not link.static]
+        newest_ns = max(moving, default=0)
+        self._links = {child: link for child, link in self._links.items()
+                       if link.static or link.seen[-1][0] >= newest_ns - KEPT_NS}
 
     def pose(self, frame: str, camera_frame: str, when_ns: int) -> np.ndarray:
         """T_camera_frame (4, 4) at a stamp.
@@ -85,9 +115,10 @@ class FrameTree:
                     return pose
             known = sorted({*self._links, *(link.parent for link in self._links.values())})
         camera = camera_frame or 'which has no frame_id'
+        more = f' and {len(known) - NAMED} more' if len(known) > NAMED else ''
         raise PoseError(
             f'no transform leads from {frame} to the camera, {camera}, at the time of the image: '
-            f'/tf has {", ".join(known) or "nothing"}')
+            f'/tf has {", ".join(known[:NAMED]) or "nothing"}{more}')
 
     def _ancestors(self, frame: str, when_ns: int) -> dict[str, np.ndarray]:
         """Poses (4, 4) of a frame in itself, its parent, and so on, nearest first."""
@@ -103,10 +134,18 @@ class FrameTree:
         return found
 
 
-def _rotation(transform: Any) -> tuple[float, float, float, float]:
-    """Quaternion x, y, z, w of a geometry_msgs/Transform."""
-    q = transform.rotation
-    return float(q.x), float(q.y), float(q.z), float(q.w)
+def _numbers(transform: Any) -> np.ndarray:
+    """(7,) quaternion x, y, z, w and translation (m) of a geometry_msgs/Transform."""
+    q, t = transform.rotation, transform.translation
+    return np.array((q.x, q.y, q.z, q.w, t.x, t.y, t.z), float)
+
+
+def _matrix(numbers: np.ndarray) -> np.ndarray:
+    """(4, 4) of seven ``_numbers``; the quaternion need not be unit."""
+    T = np.eye(4)
+    T[:3, :3] = matrix_rows(*numbers[:4].tolist())
+    T[:3, 3] = numbers[4:]
+    return T
 
 
 def _name(frame: str) -> str:

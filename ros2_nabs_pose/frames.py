@@ -177,8 +177,8 @@ def solve_frame(pipeline: PosePipeline, match: Match[Any], parameters: Parameter
     frames: transforms, for ``up_frame`` and ``ground_frame``.
     """
     frame: FrameInput | None = None
-    ground, lost = ground_of(match, parameters, frames)
     began_s = read_s = time.perf_counter()
+    ground, lost = ground_of(match, parameters, frames)
     try:
         frame = read_frame(match, parameters)
         read_s = time.perf_counter()
@@ -188,7 +188,7 @@ def solve_frame(pipeline: PosePipeline, match: Match[Any], parameters: Parameter
             max_latency_s=_time_left_s(parameters.max_latency_ms, read_s - began_s),
             ground=ground)
     except PoseError as error:
-        return SolvedFrame(frame, (), (str(error),), read_s - began_s)
+        return SolvedFrame(frame, (), (str(error), *lost), read_s - began_s)
     fit_s = time.perf_counter() - read_s
     least = parameters.min_confidence
     doubted = tuple(

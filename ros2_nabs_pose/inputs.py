@@ -113,7 +113,8 @@ class Inputs:
     def _input(self, callback: Callable[[Any], None], key: str, compressed: str = '',
                transport: str = 'auto') -> Input:
         types = input_types(self._node, key, compressed, transport)
-        return Input(self._node, types, self._timed(callback), INPUTS[key].depth)
+        return Input(self._node, types, self._timed(callback), INPUTS[key].depth,
+                     INPUTS[key].latched)
 
     def _on_image(self, message: Any) -> None:
         self._enqueue(self.matcher.add_image(message, time.monotonic()))

@@ -61,9 +61,9 @@ class Parameters:
         "of the box around one, such as 'mug:0.12'; distances then are no guess, also without "
         'depth.')
     common_ground: bool = _parameter(
-        True, 'Objects of one image whose axes agree are taken to stand on one ground: they are '
-        'told upright together, and so are sizes that are guessed. What lies or leans stays as it '
-        'is seen.')
+        True, 'Objects of one image whose axes agree, as far as they are known, are taken to stand '
+        'on one ground: they are told upright together, and so are sizes that are guessed. false: '
+        'each as it is seen, which is better for objects that hands or grippers hold.')
     up_frame: str = _parameter(
         '', 'Frame of /tf whose z axis is up, such as map: what stands is told upright in it, also '
         'where it stands alone. Empty: the camera may be held as it likes.')

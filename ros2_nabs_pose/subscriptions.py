@@ -25,13 +25,15 @@ class Input:
     ``qos_overrides`` parameter says stays.
 
     types: message types by topic, fully resolved; the first topic that has publishers is taken
-    for good. callback: gets each message, in the executor's thread.
+    for good. callback: gets each message, in the executor's thread. latched: what was published
+    before is wanted by all means, so publishers that do not keep it are not heard.
     Raises ValueError with one sentence for an override that cannot be.
     """
 
     def __init__(self, node: Node, types: Mapping[str, Any], callback: Callable[[Any], None],
-                 depth: int) -> None:
+                 depth: int, latched: bool = False) -> None:
         self._node = node
+        self._latched = latched
         self._types = dict(types)
         self._qos = {topic: SubscriptionQos(node, topic, depth) for topic in self._types}
         self._callback = callback
@@ -64,7 +66,8 @@ class Input:
                 continue
             profile = self._qos[topic].profile(
                 all(o.reliability == ReliabilityPolicy.RELIABLE for o in offers),
-                all(o.durability == DurabilityPolicy.TRANSIENT_LOCAL for o in offers))
+                self._latched or all(
+                    o.durability == DurabilityPolicy.TRANSIENT_LOCAL for o in offers))
             if self._profile is not None and not mismatch(profile, self._profile):
                 return
             self.close()

@@ -106,9 +106,11 @@ def tilt_and_lean(R: torch.Tensor, true: torch.Tensor) -> tuple[float, float, fl
     And the sine of the angle between the answer's axis and the viewing ray.
     """
     axis, off = R[:, 2], true[:, 2] - R[:, 2] * (true[:, 2] @ R[:, 2])
-    off = off / off.norm().clamp_min(1e-9) * torch.arccos((R[:, 2] @ true[:, 2]).clamp(-1.0, 1.0))
     sideways = torch.linalg.cross(torch.tensor([0.0, 0.0, 1.0]), axis)
     side = sideways.norm().clamp_min(1e-9)
+    if off.norm() < 1e-6:  # upside down is upside down in any direction: call it tilted
+        off = torch.linalg.cross(sideways, axis) / side
+    off = off / off.norm() * torch.arccos((R[:, 2] @ true[:, 2]).clamp(-1.0, 1.0))
     lean = off @ sideways / side
     tilt = off @ torch.linalg.cross(sideways, axis) / side
     return float(tilt.abs()), float(lean.abs()), float(side)
@@ -152,7 +154,7 @@ def report(table: np.ndarray, name: str) -> None:
     share = np.quantile(lean[from_the_side], 0.9) / np.quantile(tilt[from_the_side], 0.9)
     print(f'LEAN = {share:.2f}, as {name.lower()}')
     # As spreads of the tilt: what leans counts by how much better it is told.
-    axis = np.hypot(tilt, lean / np.sqrt(1.0 - side ** 2 * (1.0 - belief.LEAN ** 2)))
+    axis = np.hypot(tilt, lean / np.array([belief.lean_scale(s) for s in side]))
     columns = np.c_[np.ones(len(features)), features]
     errors, held, rng = [], [], np.random.default_rng(0)
     for _ in range(20):

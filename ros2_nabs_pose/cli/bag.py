@@ -25,8 +25,7 @@ INPUTS = {
     'camera_info': ('sensor_msgs/msg/CameraInfo',),
     'detections': ('vision_msgs/msg/Detection2DArray',),
 }
-STATIC_TRANSFORMS = '/tf_static'
-TRANSFORMS = ('/tf', STATIC_TRANSFORMS)
+TRANSFORMS, STATIC_TRANSFORMS = '/tf', '/tf_static'
 EXTRAS = dict.fromkeys(('depth', 'mask'), INPUTS['image'])
 
 
@@ -98,6 +97,9 @@ def run(args: argparse.Namespace) -> int:
         board = MarkerBoard()
         frames = FrameTree()
         needs_frames = parameters.up_frame or parameters.ground_frame
+        if needs_frames:  # whenever they were recorded: they hold for all of it
+            for connection, _, raw in reader.messages(STATIC_TRANSFORMS):
+                frames.add(reader.deserialize(raw, connection), static=True)
         take = {'image': matcher.add_image, 'camera_info': matcher.add_camera_info,
                 'detections': matcher.add_detections, 'depth': matcher.add_depth,
                 'mask': matcher.add_mask}
@@ -128,9 +130,8 @@ def run(args: argparse.Namespace) -> int:
             for connection, when_ns, raw in reader.messages():
                 writer.write(copies[connection.id], when_ns, raw)
                 played_s = when_ns * 1e-9
-                if needs_frames and connection.topic in TRANSFORMS:
-                    frames.add(reader.deserialize(raw, connection),
-                               static=connection.topic == STATIC_TRANSFORMS)
+                if needs_frames and connection.topic == TRANSFORMS:
+                    frames.add(reader.deserialize(raw, connection))
                 if connection.topic in topics:
                     answer(take[topics[connection.topic]](reader.deserialize(raw, connection)),
                            when_ns)

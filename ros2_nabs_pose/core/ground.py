@@ -29,7 +29,8 @@ ON_THE_KNOWN = 0.95
 ELSEWHERE = 0.5
 """Density of the log height of the ground of one that stands elsewhere."""
 TILT_STD_RAD = math.radians(1.5)
-"""How well standing objects tell the ground's tilt; it weighs the more the flatter it is seen."""
+"""How well standing objects tell the ground's tilt at best; it weighs the more the flatter it is
+seen."""
 LEAST_SLOPE = 0.05
 """Sine of the angle to the ground below which its height tells nothing."""
 ROUNDS = 8
@@ -55,8 +56,11 @@ def on_one_ground(estimates: Sequence[PoseEstimate],
 
     Of those that stand (``standing.stood_up``, which goes before); the others stay as they are.
     An object whose guess is mended moves along its viewing ray and grows as it moves away, so that
-    it looks as before. ``scale_source`` becomes 'ground' where the height over it, or the size or
-    depth of another object on it, is known.
+    it looks as before; one that may as well stand elsewhere moves by the share of doubt that is
+    left, and its spread tells both. What is held upright or stands on something looks like one on
+    the ground that is larger, by less than sizes differ: it is taken for that. ``scale_source``
+    becomes 'ground' where the height over it, or the size or depth of another object on it, is
+    known.
     """
     estimates = tuple(estimates)
     standing = [i for i, e in enumerate(estimates) if e.standing > STANDS]
@@ -65,7 +69,7 @@ def on_one_ground(estimates: Sequence[PoseEstimate],
         return estimates
     some = [estimates[i] for i in standing]
     up = _up(some) if ground is None else ground.up / np.linalg.norm(ground.up)
-    footing, level = _footing(some, up, TILT_STD_RAD if ground is None else UP_STD_RAD)
+    footing, level = _footing(some, up, known_up=ground is not None)
     standing = [i for i, seen in zip(standing, level, strict=True) if seen]
     if not standing:
         return estimates
@@ -75,18 +79,20 @@ def on_one_ground(estimates: Sequence[PoseEstimate],
         measured = np.ones(count, dtype=bool)
     else:
         expected, spread, on_it, measured = _of_others(footing)
-    share = on_it * _likely(footing.log_height - expected,
+    share = on_it * _likely_on_it(footing.log_height - expected,
                             np.sqrt(footing.size_std ** 2 + footing.view_std ** 2 + spread ** 2),
                             ON_IT if known_m is None else ON_THE_KNOWN)
     told_std = np.sqrt(footing.view_std ** 2 + spread ** 2)
     weight = footing.size_std ** 2 / (footing.size_std ** 2 + told_std ** 2)
-    shift = share * weight * (expected - footing.log_height)
-    left_std = footing.size_std * np.sqrt(1.0 - share * weight)
+    apart = weight * (expected - footing.log_height)
+    left_std = np.sqrt(footing.size_std ** 2 * (1.0 - share * weight)
+                       + share * (1.0 - share) * apart ** 2)
     told = list(estimates)
     for k, i in enumerate(standing):
         if footing.guessed[k]:
             source = SCALE_GROUND if measured[k] and share[k] > 0.5 else SCALE_CATEGORY_MEAN
-            told[i] = _scaled(estimates[i], math.exp(shift[k]), float(left_std[k]), source)
+            told[i] = _scaled(estimates[i], math.exp(share[k] * apart[k]), float(left_std[k]),
+                              source)
     return tuple(told)
 
 
@@ -97,9 +103,13 @@ def _up(estimates: Sequence[PoseEstimate]) -> np.ndarray:
 
 
 def _footing(estimates: Sequence[PoseEstimate], up: np.ndarray,
-             tilt_std_rad: float) -> tuple[_Footing, np.ndarray]:
-    """Where objects put the ground, of those that see it from above, and which ones do (N,)."""
+             known_up: bool) -> tuple[_Footing, np.ndarray]:
+    """Where objects put the ground, of those that see it from above, and which ones do (N,).
+
+    known_up: else it is the objects that tell the ground's tilt, no better than the surest of them.
+    """
     rows, level = [], []
+    turns = np.stack([e.covariance[3:, 3:] for e in estimates])
     for estimate in estimates:
         position = estimate.T_cam_obj[:3, 3]
         foot = position + estimate.T_cam_obj[:3, :3] @ (
@@ -110,9 +120,13 @@ def _footing(estimates: Sequence[PoseEstimate], up: np.ndarray,
         if level[-1]:
             distance = float(np.linalg.norm(position))
             ray = position / distance
+            tilts = np.cross(up, foot)
+            tilts /= max(float(np.linalg.norm(tilts)), 1e-9)
+            told = math.sqrt(float(np.einsum('i,nij,j->n', tilts, turns, tilts).min()))
+            tilt_std = UP_STD_RAD if known_up else max(told, TILT_STD_RAD)
             variance = float(ray @ estimate.covariance[:3, :3] @ ray) / distance ** 2
             rows.append((math.log(height), math.sqrt(max(variance - LATERAL_STD ** 2, 1e-6)),
-                         tilt_std_rad * math.sqrt(1.0 - slope ** 2) / slope,
+                         tilt_std * math.sqrt(1.0 - slope ** 2) / slope,
                          estimate.scale_source == SCALE_CATEGORY_MEAN))
     columns = np.array(rows, float).reshape(-1, 4).T
     log_height, size_std, view_std, guessed = columns
@@ -127,7 +141,7 @@ def _of_others(footing: _Footing) -> tuple[np.ndarray, ...]:
     variance = footing.size_std ** 2 + footing.view_std ** 2
     guesses = heights.copy()
     for _ in range(ROUNDS):
-        likely = _likely(guesses[:, None] - heights, np.sqrt(variance))
+        likely = _likely_on_it(guesses[:, None] - heights, np.sqrt(variance))
         votes = likely / variance
         guesses = (votes * heights).sum(1) / votes.sum(1)
     best = likely[likely.sum(1).argmax()]
@@ -138,7 +152,7 @@ def _of_others(footing: _Footing) -> tuple[np.ndarray, ...]:
             (others * ~footing.guessed > 0.5).any(1))
 
 
-def _likely(apart: np.ndarray, std: np.ndarray, prior: float = ON_IT) -> np.ndarray:
+def _likely_on_it(apart: np.ndarray, std: np.ndarray, prior: float = ON_IT) -> np.ndarray:
     """Probability that log heights so far from the common one are of the same ground."""
     on_it = prior * np.exp(-0.5 * (apart / std) ** 2) / (math.sqrt(2.0 * math.pi) * std)
     likely: np.ndarray = on_it / (on_it + (1.0 - prior) * ELSEWHERE)

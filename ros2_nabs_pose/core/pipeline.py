@@ -137,10 +137,11 @@ class PosePipeline:
 
     def estimate(self, image: np.ndarray, intrinsics: Intrinsics, boxes: Sequence[Box],
                  stamp_s: float | None = None, depth_m: np.ndarray | None = None,
-                 masks: Sequence[np.ndarray | None] | None = None) -> list[PoseEstimate]:
+                 masks: Sequence[np.ndarray | None] | None = None,
+                 ground: Ground | None = None) -> list[PoseEstimate]:
         """Poses of the boxes that could be explained; see ``estimate_frame`` for the others."""
-        return list(self.estimate_frame(image, intrinsics, boxes, stamp_s, depth_m,
-                                        masks).estimates)
+        return list(self.estimate_frame(image, intrinsics, boxes, stamp_s, depth_m, masks,
+                                        ground=ground).estimates)
 
     def estimate_frame(self, image: np.ndarray, intrinsics: Intrinsics, boxes: Sequence[Box],
                        stamp_s: float | None = None, depth_m: np.ndarray | None = None,

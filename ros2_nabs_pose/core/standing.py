@@ -4,7 +4,9 @@
 
 How far an axis is tilted towards the camera is what one picture tells worst. Where several objects
 agree on an up, or where the camera's own up is known, each axis is drawn towards it, the doubtful
-ones most. What lies, leans or is held otherwise does not agree, and stays as it was seen.
+ones most. What lies does not agree, and stays as it was seen; what leans, the more the farther it
+leans in comparison with its own spread: some 20 degrees of an axis that is known to 8 pass for a
+misread one that stands.
 """
 
 from __future__ import annotations
@@ -17,13 +19,19 @@ import numpy as np
 
 from .types import PoseEstimate
 
-STANDING = 0.9
-"""Share of objects that stand on the ground of the others; the rest point anywhere."""
+STANDING, LEANING, ANYHOW = 0.8, 0.15, 0.05
+"""Shares of objects that stand on the ground of the others, that lean or are held, and the rest."""
+LEAN_STD_RAD = math.radians(25.0)
+"""How far those that lean or are held do so."""
+SHARED_STD_RAD = math.radians(2.0)
+"""Of what several axes say together: their tilts are misread alike to that extent."""
+USUAL_UP, NOT_UP_RAD = np.array([0.0, -math.sqrt(0.5), -math.sqrt(0.5)]), math.radians(75.0)
+"""A camera that is held somehow upright and looks at things from above has its up within that angle
+of this direction; axes beyond it, such as those of two bottles that lie side by side, tell none."""
 ROUGH_RAD = math.radians(1.0)
 """How far the axes of things that stand on one ground are apart."""
 UP_STD_RAD = math.radians(1.0)
 """How well the camera's own up is known where it is given."""
-ANYWHERE = 1.0 / (4.0 * math.pi)
 ROUNDS = 8
 """The common axis is settled after three or four."""
 
@@ -44,7 +52,8 @@ def told_together(axes: np.ndarray, turns: np.ndarray, up: np.ndarray | None = N
 
     axes: (N, 3) unit vectors, each object's up, in one frame. turns: (N, 3, 3) covariance of the
     rotation (rad) of each object; what it says of turns about the axis itself does not matter and
-    stays. up: (3,) unit vector, the direction that is known to be up, if any.
+    stays. up: (3,) unit vector, the direction that is known to be up, if any. The axis that is told
+    is the mean of two answers, that it stands and that it does not, and its spread that of both.
     """
     seen = _across(axes, turns)
     votes = np.linalg.inv(seen + ROUGH_RAD ** 2 * np.eye(3))
@@ -57,9 +66,11 @@ def told_together(axes: np.ndarray, turns: np.ndarray, up: np.ndarray | None = N
     toward = known_vector + np.einsum('nij,nj->i', counted, axes) - np.einsum(
         'nij,nj->ni', counted, axes)
     # Without others nothing is expected: a spread as wide as the sphere.
-    expected_spread = np.linalg.inv(of_others + np.eye(3)) + ROUGH_RAD ** 2 * np.eye(3)
-    expected = _unit(np.einsum('nij,nj->ni', expected_spread, toward), axes)
-    share = _likely(axes - expected, seen + expected_spread, axes)
+    mean_spread = np.linalg.inv(of_others + np.eye(3))
+    expected = _unit(np.einsum('nij,nj->ni', mean_spread, toward), axes)
+    alike = ROUGH_RAD ** 2 + (SHARED_STD_RAD ** 2 if up is None else 0.0)
+    expected_spread = mean_spread + alike * np.eye(3)
+    share = _likely_upright(axes - expected, seen + expected_spread, axes)
     if up is None:
         share = share * (1.0 - _products_of_others(1.0 - weights))
 
@@ -69,8 +80,11 @@ def told_together(axes: np.ndarray, turns: np.ndarray, up: np.ndarray | None = N
                             + np.einsum('nij,nj->ni', prior, expected)), axes)
     told = _unit(axes + share[:, None] * (joint - axes), axes)
     yaw = np.einsum('ni,nij,nj->n', axes, turns, axes)
+    between = np.cross(axes, joint)
+    between -= np.einsum('ni,ni->n', between, told)[:, None] * told
+    doubt = (share * (1.0 - share))[:, None, None] * between[:, :, None] * between[:, None, :]
     of_axis = ((1.0 - share)[:, None, None] * _turned_across(axes, seen)
-               + share[:, None, None] * _turned_across(told, spread))
+               + share[:, None, None] * _turned_across(told, spread) + doubt)
     return Standing(told, of_axis + yaw[:, None, None] * told[:, :, None] * told[:, None, :],
                     share)
 
@@ -82,27 +96,40 @@ def stood_up(estimates: Sequence[PoseEstimate],
     up: (3,) direction in the camera frame that is known to be up, of any length, or None. Each
     pose is turned about its own origin by the smallest rotation, and its covariance with it;
     ``standing`` says how likely the object stands with the others. One estimate alone, without a
-    known up, stays as it is.
+    known up, stays as it is, and so do axes that can hardly be up in any picture (``USUAL_UP``).
     """
-    if len(estimates) + (up is not None) < 2:
-        return tuple(estimates)
-    axes = np.stack([e.T_cam_obj[:3, 2] for e in estimates])
-    told = told_together(axes, np.stack([e.covariance[3:, 3:] for e in estimates]),
+    stood = list(estimates)
+    some = [i for i, e in enumerate(estimates) if _can_stand(e, up)]
+    if len(some) + (up is not None) < 2 or not some:
+        return tuple(stood)
+    axes = np.stack([estimates[i].T_cam_obj[:3, 2] for i in some])
+    told = told_together(axes, np.stack([estimates[i].covariance[3:, 3:] for i in some]),
                          None if up is None else up / np.linalg.norm(up))
-    stood = []
-    for estimate, axis, before, turns, share in zip(estimates, told.axes, axes, told.turns,
-                                                    told.share, strict=True):
-        T_cam_obj, covariance = estimate.T_cam_obj.copy(), estimate.covariance.copy()
-        T_cam_obj[:3, :3] = shortest_turn(before, axis) @ T_cam_obj[:3, :3]
-        covariance[3:, 3:] = turns
-        stood.append(replace(estimate, T_cam_obj=T_cam_obj, covariance=covariance,
-                             standing=float(share)))
+    for k, i in enumerate(some):
+        T_cam_obj, covariance = estimates[i].T_cam_obj.copy(), estimates[i].covariance.copy()
+        T_cam_obj[:3, :3] = shortest_turn(axes[k], told.axes[k]) @ T_cam_obj[:3, :3]
+        covariance[3:, 3:] = told.turns[k]
+        stood[i] = replace(estimates[i], T_cam_obj=T_cam_obj, covariance=covariance,
+                           standing=float(told.share[k]))
     return tuple(stood)
 
 
+def _can_stand(estimate: PoseEstimate, up: np.ndarray | None) -> bool:
+    """Whether an estimate's axis may tell, or be told, what is up; none that is not finite."""
+    if not (np.isfinite(estimate.T_cam_obj).all() and np.isfinite(estimate.covariance).all()):
+        return False
+    return up is not None or bool(
+        estimate.T_cam_obj[:3, 2] @ USUAL_UP > math.cos(NOT_UP_RAD))
+
+
 def shortest_turn(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """(3, 3) the smallest rotation between two unit vectors (3,) that are not opposite."""
+    """(3, 3) the smallest rotation between two unit vectors (3,); of opposite ones, some half turn.
+    """
     across, along = np.cross(source, target), float(source @ target)
+    if along < -1.0 + 1e-9:
+        about = np.cross(source, np.eye(3)[np.abs(source).argmin()])
+        about /= np.linalg.norm(about)
+        return 2.0 * np.outer(about, about) - np.eye(3)
     cross = _skew(across)
     turn: np.ndarray = np.eye(3) + cross + cross @ cross / (1.0 + along)
     return turn
@@ -146,18 +173,24 @@ def _products_of_others(factors: np.ndarray) -> np.ndarray:
     return product
 
 
-def _likely(apart: np.ndarray, spread: np.ndarray, axes: np.ndarray) -> np.ndarray:
-    """Probability (...,) that axes so far from the common one (..., 3) stand, else point anywhere.
+def _likely_upright(apart: np.ndarray, spread: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    """Probability (...,) that axes so far from the common one (..., 3) stand.
 
-    spread: (..., 3, 3) of that difference, regular; the density is the one across the axes.
+    Else they lean about it, or point anywhere. spread: (..., 3, 3) of that difference, regular.
     """
-    inverse = np.linalg.inv(spread)
-    far = np.einsum('...i,...ij,...j->...', apart, inverse, apart)
+    stands = STANDING * _density(apart, spread, axes)
+    leans = LEANING * _density(apart, spread + LEAN_STD_RAD ** 2 * np.eye(3), axes)
+    likely: np.ndarray = stands / (stands + leans + ANYHOW / (4.0 * math.pi))
+    return likely
+
+
+def _density(apart: np.ndarray, spread: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    """Normal density (...,), 1 / sr, of differences (..., 3) across axes (..., 3)."""
+    far = np.einsum('...i,...ij,...j->...', apart, np.linalg.inv(spread), apart)
     along = np.einsum('...i,...ij,...j->...', axes, spread, axes)
     area = 2.0 * math.pi * np.sqrt(np.linalg.det(spread) / along)
-    stands = STANDING * np.exp(-0.5 * far) / area
-    likely: np.ndarray = stands / (stands + (1.0 - STANDING) * ANYWHERE)
-    return likely
+    density: np.ndarray = np.exp(-0.5 * far) / area
+    return density
 
 
 def _agreement(axes: np.ndarray, seen: np.ndarray, votes: np.ndarray,
@@ -171,7 +204,7 @@ def _agreement(axes: np.ndarray, seen: np.ndarray, votes: np.ndarray,
     spread = seen + ROUGH_RAD ** 2 * np.eye(3)
     weights = np.zeros((len(guess), len(axes)))
     for _ in range(ROUNDS):
-        weights = _likely(guess[:, None] - axes, spread, axes)
+        weights = _likely_upright(guess[:, None] - axes, spread, axes)
         if up is not None:
             break
         counted = weights[:, :, None, None] * votes

@@ -97,11 +97,20 @@ class CropView:
 class Ground:
     """What is known of the ground that objects stand on, in the camera frame.
 
-    up: (3,) away from it, of any length. height_m: of the camera over it, None: not known.
+    up: (3,) away from it, of any length. height_m: of the camera over it, None: not known. Raises
+    PoseError for what is no direction or no height.
     """
 
     up: np.ndarray
     height_m: float | None = None
+
+    def __post_init__(self) -> None:
+        length = float(np.linalg.norm(self.up)) if np.shape(self.up) == (3,) else 0.0
+        if not 0.0 < length < float('inf'):
+            raise PoseError(f'{self.up!r} is no direction: give three numbers, not all 0.')
+        if self.height_m is not None and not 0.0 < self.height_m < float('inf'):
+            raise PoseError(f'The camera cannot be {self.height_m:g} m above the ground: give a '
+                            'height above 0, or none.')
 
 
 @dataclass(frozen=True)

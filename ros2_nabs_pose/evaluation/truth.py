@@ -164,19 +164,16 @@ class InformedPipeline(PosePipeline):
 
 def true_ground(objects: Sequence[TrueObject], with_height: bool) -> Ground | None:
     """What objects stand on, if most of a frame's do; None where there are none."""
-    axes = [o.T_cam_obj[:3, 2] for o in objects if o.T_cam_obj is not None]
-    if not axes:
+    posed = [(o.T_cam_obj, o.box_center_m - np.array([0.0, 0.0, 0.5 * o.size_m[2]]))
+             for o in objects if o.T_cam_obj is not None and o.size_m is not None]
+    if not posed:
         return None
-    alike = np.array(axes) @ np.array(axes).T > math.cos(ALIKE_RAD)
+    axes = np.array([T_cam_obj[:3, 2] for T_cam_obj, _ in posed])
+    alike = axes @ axes.T > math.cos(ALIKE_RAD)
     most = int(alike.sum(1).argmax())
-    heights = []
-    for i, true in enumerate(objects):
-        if alike[most, i] and true.T_cam_obj is not None and true.size_m is not None:
-            foot = true.box_center_m - np.array([0.0, 0.0, 0.5 * true.size_m[2]])
-            heights.append(-axes[most] @ (
-                true.T_cam_obj[:3, :3] @ foot + true.T_cam_obj[:3, 3]))
+    feet = np.array([T_cam_obj[:3, :3] @ foot + T_cam_obj[:3, 3] for T_cam_obj, foot in posed])
+    height_m = float(np.median(-feet[alike[most]] @ axes[most]))
     # Seen from below, as some that are held are, an object does not stand there.
-    height_m = float(np.median(heights))
     return Ground(axes[most], height_m if with_height and height_m > 0.0 else None)
 
 

@@ -28,6 +28,7 @@ from ros2_nabs_pose.core.starts import make_starts, SWEEP_RAD, swept_starts
 
 CAMERA = Intrinsics(520.0, 520.0, 319.5, 239.5, 640, 480)
 BOX = Box(330.0, 180.0, 450.0, 290.0, 'mug')
+UP = np.array([0.0, -1.0, 0.0])
 
 
 @pytest.fixture(scope='module')
@@ -316,6 +317,28 @@ def test_objects_of_one_image_are_told_on_one_ground(pipeline):
             np.testing.assert_allclose(got.covariance, expected.covariance, atol=1e-8)
             assert got.standing == pytest.approx(expected.standing) and got.standing > 0.9
     assert not PosePipeline(pipeline.models, preset='paper_offline').common_ground
+
+
+def test_tracks_go_on_with_what_each_crop_says(pipeline):
+    """What neighbours tell is for the answer alone: the next frame starts from the crop's own."""
+    other = Box(120.0, 180.0, 240.0, 290.0, 'mug', '2')
+    image, _ = scene(pipeline)
+    left, _ = scene(pipeline, azimuth=0.4, box=other)
+    image[:, :285] = left[:, :285]
+    boxes = [replace(BOX, track_id='1'), other]
+    apart = PosePipeline(pipeline.models, refiner=pipeline.refiner, common_ground=False)
+    ground = Ground(np.array([0.0, -0.9, -0.5]), 0.3)
+    pipeline.reset()
+    for stamp_s in (0.0, 0.1, 0.2):
+        told = pipeline.estimate_frame(image, CAMERA, boxes, stamp_s, ground=ground).estimates
+        alone = apart.estimate_frame(image, CAMERA, boxes, stamp_s).estimates
+        for got, own in zip(told, alone, strict=True):
+            assert got.loss == own.loss and got.warm == own.warm == (stamp_s > 0.0)
+            assert rotation_error_deg(got.T_cam_obj, own.T_cam_obj) > 0.1
+    for bad in ((np.zeros(3), 0.3), (np.array([0.0, -1.0]), 0.3), (UP, 0.0), (UP, math.nan),
+                (np.full(3, math.inf), None)):
+        with pytest.raises(PoseError, match='is no direction|cannot be'):
+            Ground(*bad)
 
 
 def test_where_no_start_explains_the_crop_a_coarse_sweep_does(pipeline, monkeypatch):

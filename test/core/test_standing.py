@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """Objects that stand on one ground: values by hand, and what must not depend on the camera."""
 
+from dataclasses import replace
 import math
 
 from hypothesis import given, settings
@@ -47,21 +48,54 @@ def estimate(axis, spread_deg, position=(0.1, 0.0, 0.6), yaw_deg=20.0):
 
 def test_two_that_nearly_agree_meet_in_the_middle():
     told = told_together(np.stack([tilted(4.0), tilted(-4.0)]), even(5.0, 5.0))
-    # Each is 25 deg^2 sure; the other says 25 + 1, and stands within another 1: 25 / 52 of 8 deg.
-    moved = 8.0 * 25.0 / 52.0
+    # Each is 25 deg^2 sure; the other says 25 + 1, they may be misread alike by 4, and stand within
+    # another 1: 25 / (25 + 31) of 8 degrees, if they stand.
+    share = told.share[0]
+    assert told.share == pytest.approx([share, share]) and 0.93 < share < 0.99
+    moved = share * 8.0 * 25.0 / 56.0
     assert apart_deg(told.axes[0], tilted(4.0 - moved)) < 0.05
     assert apart_deg(told.axes[1], tilted(moved - 4.0)) < 0.05
-    assert (told.share > 0.99).all()
-    # What both say is surer than what one does: 1 / (1 / 25 + 1 / 27).
+    # What both say is surer than what one does, unless they do not stand.
     across = told.axes[0] @ told.turns[0] @ SIDEWAYS, SIDEWAYS @ told.turns[0] @ SIDEWAYS
     assert across[0] == pytest.approx(0.0, abs=1e-5)
-    assert np.degrees(math.sqrt(across[1])) == pytest.approx(math.sqrt(25 * 27 / 52), rel=0.01)
+    variance = (share * 25.0 * 31.0 / 56.0 + (1.0 - share) * 25.0
+                + share * (1.0 - share) * (8.0 * 25.0 / 56.0) ** 2)
+    assert np.degrees(math.sqrt(across[1])) == pytest.approx(math.sqrt(variance), rel=0.01)
+
+
+def test_the_spread_is_that_of_both_answers():
+    """Drawn from the two answers, that it stands and that it does not, by their share."""
+    seen = tilted(24.0)
+    told = told_together(seen[None], even(7.0), up=UP)
+    share = float(told.share[0])
+    assert 0.2 < share < 0.95
+    upright_deg = 24.0 * 2.0 / 51.0  # 49 deg^2 of its own, 2 of the known up and the ground
+    rng = np.random.default_rng(0)
+    stands = rng.random(100_000) < share
+    drawn = np.where(stands, upright_deg + math.sqrt(49.0 * 2.0 / 51.0) * rng.normal(size=100_000),
+                     24.0 + 7.0 * rng.normal(size=100_000))
+    assert apart_deg(told.axes[0], tilted(drawn.mean())) < 0.3
+    said_deg = math.degrees(math.sqrt(SIDEWAYS @ told.turns[0] @ SIDEWAYS))
+    assert said_deg == pytest.approx(drawn.std(), rel=0.03)
+
+
+def test_how_far_one_that_leans_is_drawn_is_what_its_spread_makes_of_it():
+    """Held at 20 degrees beside one that stands, at three confidences of the axis."""
+    held = tilted(20.0)
+    apart = []
+    for spread_deg in (2.0, 5.0, 9.0):
+        told = told_together(np.stack([UP, held]), even(spread_deg, spread_deg))
+        apart.append(apart_deg(told.axes[1], held))
+        # The doubt is in what is said of it: it is no farther off than two and a half spreads.
+        said_deg = math.degrees(math.sqrt(SIDEWAYS @ told.turns[1] @ SIDEWAYS))
+        assert apart[-1] < 2.5 * said_deg
+    assert apart[0] < 0.1 < apart[1] < apart[2]
 
 
 def test_the_doubtful_one_gives_way():
     told = told_together(np.stack([tilted(0.0), tilted(12.0)]), even(1.5, 8.0))
-    assert apart_deg(told.axes[0], UP) < 0.5
-    assert apart_deg(told.axes[1], UP) < 1.5
+    assert apart_deg(told.axes[0], UP) < 1.0
+    assert apart_deg(told.axes[1], UP) < 2.5
 
 
 @pytest.mark.parametrize('turn_deg', [45.0, 90.0, 180.0])
@@ -85,17 +119,30 @@ def test_two_that_disagree_stay_as_they_are():
 def test_the_known_up_counts_without_others():
     told = told_together(tilted(9.0)[None], even(5.0), up=UP)
     # 25 deg^2 of its own against 1 of the known up and 1 of the ground: 25 / 27 of 9 deg.
-    assert apart_deg(told.axes[0], tilted(9.0 - 9.0 * 25.0 / 27.0)) < 0.1
-    assert told.share[0] > 0.99
+    assert told.share[0] > 0.95
+    assert apart_deg(told.axes[0], tilted(9.0 - told.share[0] * 9.0 * 25.0 / 27.0)) < 0.05
     lying = told_together(tilted(90.0)[None], even(5.0), up=UP)
     assert apart_deg(lying.axes[0], tilted(90.0)) < 1e-6 and lying.share[0] < 1e-6
+
+
+def test_what_is_no_number_stays_and_spoils_nobody():
+    good = (estimate(tilted(4.0), 4.0), estimate(tilted(-4.0), 4.0))
+    broken = replace(estimate(UP, 4.0), covariance=np.full((6, 6), np.nan))
+    told = stood_up((good[0], broken, good[1]))
+    assert told[1] is broken
+    for got, expected in zip((told[0], told[2]), stood_up(good), strict=True):
+        np.testing.assert_array_equal(got.T_cam_obj, expected.T_cam_obj)
 
 
 def test_two_lying_side_by_side_do_not_outvote_the_known_up():
     lying = np.stack([tilted(90.0), tilted(88.0)])
     np.testing.assert_allclose(told_together(lying, even(4.0, 4.0), up=UP).axes, lying, atol=1e-6)
-    # Without it they are taken for standing: that the ground is level is nobody's to know.
-    assert apart_deg(*told_together(lying, even(4.0, 4.0)).axes) < 0.3
+    # Together they would tell an up, but none that a camera has that is held somehow upright.
+    assert apart_deg(*told_together(lying, even(4.0, 4.0)).axes) < 0.5
+    pair = tuple(estimate(axis, 4.0) for axis in lying)
+    assert stood_up(pair) == pair
+    beside = stood_up((*pair, estimate(tilted(4.0), 4.0), estimate(tilted(-4.0), 4.0)))
+    assert beside[:2] == pair and min(e.standing for e in beside[2:]) > 0.9
 
 
 @given(st.lists(st.tuples(st.floats(-25.0, 25.0), st.floats(-180.0, 180.0), st.floats(1.0, 12.0)),
@@ -105,9 +152,8 @@ def test_what_is_told_turns_with_the_camera_and_forgets_the_order(objects, seed)
     rng = np.random.default_rng(seed)
     axes = np.stack([Rotation.from_euler('zy', (turn, lean), degrees=True).apply(UP)
                      for lean, turn, _ in objects])
-    turns = np.stack([pose_covariance(np.block([[np.eye(3), np.array([[0.1], [0.0], [0.7]])],
-                                                [np.zeros((1, 3)), np.ones((1, 1))]]),
-                                      math.radians(s), 0.3, 0.1)[3:, 3:] for _, _, s in objects])
+    turns = np.stack([estimate(axis, spread).covariance[3:, 3:]
+                      for axis, (_, _, spread) in zip(axes, objects, strict=True)])
     told = told_together(axes, turns)
     np.testing.assert_allclose(np.linalg.norm(told.axes, axis=1), 1.0, atol=1e-9)
     assert ((told.share >= 0.0) & (told.share <= 1.0)).all()
@@ -132,6 +178,14 @@ def test_the_shortest_turn_takes_one_axis_to_the_other(about, angle):
     np.testing.assert_allclose(shortest_turn(z, expected @ z), expected, atol=1e-9)
 
 
+@pytest.mark.parametrize('axis', [UP, SIDEWAYS, np.array([0.0, 0.0, 1.0])])
+def test_opposite_axes_are_turned_by_half(axis):
+    R = shortest_turn(axis, -axis)
+    np.testing.assert_allclose(R @ axis, -axis, atol=1e-12)
+    np.testing.assert_allclose(R @ R.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(R) == pytest.approx(1.0)
+
+
 def test_poses_turn_about_their_own_origin_and_keep_their_front():
     first, second = estimate(tilted(5.0), 6.0), estimate(tilted(-3.0), 3.0, (-0.2, 0.1, 0.8))
     told = stood_up((first, second))
@@ -145,11 +199,11 @@ def test_poses_turn_about_their_own_origin_and_keep_their_front():
         np.testing.assert_array_equal(after.covariance[:3], before.covariance[:3])
         yaw, yaw_before = (p.T_cam_obj[:3, 2] @ p.covariance[3:, 3:] @ p.T_cam_obj[:3, 2]
                            for p in (after, before))
-        assert yaw == pytest.approx(yaw_before, rel=1e-6)
-        assert after.standing > 0.99
+        assert yaw == pytest.approx(yaw_before, rel=1e-4)
+        assert after.standing > 0.9
         assert np.trace(after.covariance[3:, 3:]) < np.trace(before.covariance[3:, 3:])
     assert (apart_deg(told[0].T_cam_obj[:3, 2], told[1].T_cam_obj[:3, 2])
-            < 0.4 * apart_deg(first.T_cam_obj[:3, 2], second.T_cam_obj[:3, 2]))
+            < 0.5 * apart_deg(first.T_cam_obj[:3, 2], second.T_cam_obj[:3, 2]))
 
 
 def test_one_alone_stays_as_it_is_and_a_known_up_may_be_of_any_length():
@@ -182,4 +236,4 @@ def test_the_farther_apart_the_less_likely_they_stand_together():
     shares = [told_together(np.stack([UP, tilted(apart)]), even(5.0, 5.0)).share
               for apart in (0.0, 10.0, 20.0, 25.0, 30.0, 40.0)]
     assert all(a.mean() > b.mean() for a, b in zip(shares, shares[1:], strict=False))
-    assert shares[0].min() > 0.99 and shares[-1].max() < 0.01
+    assert shares[0].min() > 0.95 and shares[-1].max() < 0.01

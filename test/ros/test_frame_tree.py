@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """Where a frame lies in a camera's: through chains, at the image's time, and where none leads."""
 
+import threading
 from types import SimpleNamespace
 
 from hypothesis import given, settings
@@ -78,10 +79,12 @@ def test_a_camera_that_moves_is_asked_for_the_time_of_the_image():
     frames = FrameTree()
     for step in range(50):
         frames.add(message(('base', 'camera', about_x(2.0 * step), 10.0 + 0.1 * step)))
-    for when_s, degrees in ((10.0, 0.0), (12.01, 40.0), (12.09, 42.0), (14.9, 98.0), (15.3, 98.0)):
+    # Between two it lies between them; beyond the first and last it is held for a moment.
+    for when_s, degrees in ((10.0, 0.0), (12.01, 40.2), (12.05, 41.0), (12.09, 41.8),
+                            (14.9, 98.0), (15.05, 98.0), (9.9, 0.0)):
         np.testing.assert_allclose(up(frames, 'base', round(when_s * SECOND_NS)),
-                                   about_x(-degrees).apply([0.0, 0.0, 1.0]), atol=1e-9)
-    for when_s in (9.0, 15.6):
+                                   about_x(-degrees).apply([0.0, 0.0, 1.0]), atol=1e-6)
+    for when_s in (9.7, 15.2):
         with pytest.raises(PoseError, match='at the time of the image'):
             up(frames, 'base', round(when_s * SECOND_NS))
     # A bag that begins again: what came before is of another time.
@@ -90,6 +93,61 @@ def test_a_camera_that_moves_is_asked_for_the_time_of_the_image():
                                about_x(-70.0).apply([0.0, 0.0, 1.0]), atol=1e-9)
     with pytest.raises(PoseError):
         up(frames, 'base', 12 * SECOND_NS)
+
+
+def test_what_lies_between_is_told_whatever_the_sign_of_a_quaternion_and_not_over_gaps():
+    frames = FrameTree()
+    first = message(('base', 'camera', about_x(0.0), 1.0), moved=(0.0, 0.0, 0.0))
+    second = message(('base', 'camera', about_x(10.0), 2.0), moved=(2.0, 0.0, 0.0))
+    turn = second.transforms[0].transform.rotation
+    turn.x, turn.w = -turn.x, -turn.w
+    frames.add(first)
+    frames.add(second)
+    between = np.linalg.inv(frames.pose('base', 'camera', SECOND_NS * 3 // 2))
+    np.testing.assert_allclose(between[:3, 3], [1.0, 0.0, 0.0], atol=1e-12)
+    np.testing.assert_allclose(between[:3, :3], about_x(5.0).as_matrix(), atol=1e-6)
+    frames.add(message(('base', 'camera', about_x(50.0), 4.5)))
+    with pytest.raises(PoseError):
+        frames.pose('base', 'camera', 3 * SECOND_NS)
+    # What is older than some seconds is forgotten.
+    frames.add(message(('base', 'camera', about_x(50.0), 9.0)))
+    with pytest.raises(PoseError):
+        frames.pose('base', 'camera', SECOND_NS * 3 // 2)
+
+
+def test_objects_that_come_and_go_do_not_pile_up():
+    """The node hears what it publishes itself, under a new name for every new track."""
+    frames = FrameTree()
+    frames.add(message(('base', 'camera', about_x(5.0), 0.0)), static=True)
+    for number in range(3000):
+        frames.add(message(('camera', f'mug_{number}', about_x(1.0), 0.1 * number)))
+    assert len(frames._links) <= 501
+    np.testing.assert_allclose(up(frames, 'base', 0), about_x(-5.0).apply([0.0, 0.0, 1.0]),
+                               atol=1e-9)
+    with pytest.raises(PoseError, match=r'mug_\d+ and \d+ more$') as caught:
+        frames.pose('map', 'camera', 0)
+    assert len(str(caught.value)) < 300
+
+
+def test_two_threads_may_add_and_ask():
+    frames, faults = FrameTree(), []
+
+    def ask():
+        for step in range(2000):
+            try:
+                frames.pose('base', 'camera', round((10.0 + 0.001 * step) * SECOND_NS))
+            except PoseError:
+                pass
+            except Exception as error:
+                faults.append(error)
+
+    frames.add(message(('base', 'camera', about_x(0.0), 10.0)))
+    asking = threading.Thread(target=ask)
+    asking.start()
+    for step in range(2000):
+        frames.add(message(('base', 'camera', about_x(0.01 * step), 10.0 + 0.001 * step)))
+    asking.join()
+    assert not faults
 
 
 def test_a_static_transform_that_is_published_anew_replaces_the_last():
@@ -110,6 +168,9 @@ def test_where_no_transform_leads_the_frames_that_there_are_are_named():
     broken = message(('base', 'eye', about_x(0.0), 0.0))
     broken.transforms[0].transform.rotation.w = 0.0
     frames.add(broken, static=True)
+    for moved in (np.nan, np.inf):
+        frames.add(message(('base', 'eye', about_x(0.0), 0.0), moved=(moved, 0.0, 0.0)),
+                   static=True)
     with pytest.raises(PoseError, match='/tf has a, b, base, map'):
         frames.pose('map', 'a', 0)
     with pytest.raises(PoseError, match='from map to the camera, eye'):

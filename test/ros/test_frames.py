@@ -3,6 +3,7 @@
 """What a frame says beside its poses: which target, which transforms, and why not more."""
 
 from dataclasses import replace
+import math
 from types import SimpleNamespace
 
 from messages import camera_info, detection, detections, header
@@ -16,6 +17,7 @@ from ros2_nabs_pose.frame_tree import FrameTree
 from ros2_nabs_pose.frames import (
     debug_picture,
     FrameInput,
+    ground_of,
     header_of,
     PANEL_HEIGHT_PX,
     read_frame,
@@ -133,6 +135,37 @@ def test_every_object_has_its_whole_panel_under_the_picture(estimate, count):
         # Nothing was synthesised: grey ground, and the crop again in the third picture.
         np.testing.assert_allclose(synthesis, 128, atol=1)
         np.testing.assert_allclose(panel[:, 2 * side:3 * side], round(c * 255), atol=1)
+
+
+def test_the_ground_is_asked_for_in_the_frame_that_is_set():
+    frames, frame = FrameTree(), match(detection(['mug']))
+    camera = frame.image.header.frame_id
+    # A table 0.4 m below a camera that looks at it at 45 degrees.
+    slope = math.sqrt(0.5)
+    transform = SimpleNamespace(
+        translation=SimpleNamespace(x=0.0, y=0.4 * slope, z=0.4 * slope),
+        rotation=SimpleNamespace(x=math.sin(math.radians(67.5)), y=0.0, z=0.0,
+                                 w=math.cos(math.radians(67.5))))
+    frames.add(SimpleNamespace(transforms=[SimpleNamespace(
+        child_frame_id='table', header=frame.image.header, transform=transform)]), static=True)
+
+    def ground(**values):
+        return ground_of(frame, Parameters(**values), frames)
+
+    assert ground() == (None, ())
+    found, lost = ground(ground_frame='table')
+    np.testing.assert_allclose(found.up, [0.0, -slope, -slope], atol=1e-9)
+    assert found.height_m == pytest.approx(0.4) and lost == ()
+    found, lost = ground(up_frame='table')
+    assert found.height_m is None and lost == ()
+    assert ground(up_frame='map') == (None, (
+        f'a frame went without up_frame: no transform leads from map to the camera, {camera}, at '
+        f'the time of the image: /tf has {", ".join(sorted((camera, "table")))}',))
+    transform.translation.z = transform.translation.y = -0.3 * slope
+    frames.add(SimpleNamespace(transforms=[SimpleNamespace(
+        child_frame_id='table', header=frame.image.header, transform=transform)]), static=True)
+    assert ground(ground_frame='table') == (None, (
+        'a frame went without ground_frame: the camera is 0.300 m below the ground of table',))
 
 
 @pytest.mark.parametrize('limit_ms, least_s, most_s', [(80.0, 0.0, 0.08), (1e-3, 0.0, 0.0)])
