@@ -81,6 +81,23 @@ def accuracy(folder: Path) -> str:
                    'keypoints top, bottom, front / diagonal; handle angle'], rows)
 
 
+def ground(folder: Path) -> str:
+    """What objects tell each other, and what a robot's frames tell, by rendered set."""
+    rows = []
+    for path in sorted(folder.glob('accuracy-*.json')):
+        report: dict[str, Any] = json.loads(path.read_text())
+        told = report.get('truth', {})
+        if not {'apart', 'up', 'ground'} <= set(told):
+            continue
+        figures = [f['overall'] for f in (told['apart'], report, told['up'], told['ground'])]
+        rows.append([report['set'], str(report['overall']['n'])] + [
+            ' / '.join(show(f[key]) for f in figures) for key, show in (
+                ('axis_median_deg', lambda x: number(x, 1)), ('within_5_deg', share),
+                ('within_10_deg', share), ('translation_median_relative', share))])
+    return table(['set', 'objects', 'axis median (deg)', 'rotation within 5 deg', 'within 10 deg',
+                  'position error / distance'], rows)
+
+
 def speed(folder: Path) -> str:
     """The speed.json that ``nabs-pose benchmark speed`` left."""
     report: dict[str, Any] = json.loads((folder / 'speed.json').read_text())
@@ -185,7 +202,7 @@ def box_publisher(folder: Path) -> str:
 TABLES: dict[str, Callable[[Path], str]] = {
     make.__name__: make
     for make in (
-        demo, accuracy, speed, node, inputs, outputs, services, parameters, box_publisher,
+        demo, accuracy, ground, speed, node, inputs, outputs, services, parameters, box_publisher,
         model_tables.categories, model_tables.card_figures, model_tables.model_figures,
         model_tables.generators, model_tables.refiner, model_tables.model_cards,
         fit_tables.presets, fit_tables.fit, fit_tables.fit_ablation, fit_tables.fit_basin,

@@ -16,7 +16,7 @@ from . import benchmark_fit, benchmark_gap, benchmark_readings
 from .arguments import not_negative, positive
 from .reports import table, tell_frames, tell_line, text, write_report
 from ..core.types import PoseError
-from ..evaluation import ROUNDS, TRUTHS
+from ..evaluation import APART, ROUNDS, TRUTHS
 
 if TYPE_CHECKING:
     from ..evaluation.sets import EvaluationSet
@@ -61,9 +61,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     accuracy.add_argument('--preset', default='cold', help='effort of the fit (default: cold)')
     accuracy.add_argument('--depth', action='store_true', help="use the set's depth for the scale")
     accuracy.add_argument('--masks', action='store_true', help="use the set's masks")
-    accuracy.add_argument('--truth', nargs='+', default=[], metavar='T', choices=TRUTHS,
+    accuracy.add_argument('--truth', nargs='+', default=[], metavar='T', choices=(*TRUTHS, APART),
                           help='measure again with one part of the truth put in, for each of '
-                          f'{", ".join(TRUTHS)}: it shows where the error comes from')
+                          f'{", ".join(TRUTHS)}: it shows where the error comes from; or {APART}: '
+                          'each object told alone')
     accuracy.add_argument('--pictures', type=Path, metavar='DIR',
                           help='write plots and overlays of best, median and worst here')
     speed = kinds.add_parser(
@@ -270,7 +271,9 @@ def accuracy_table(report: dict[str, Any]) -> str:
             + f"; front in the image {text(points['front_angle_abs_median_deg'], 1)} deg")
     for truth, swapped in report.get('truth', {}).items():
         rows = _accuracy_rows(swapped)
-        lines.append(f"with the true {truth}, known of {swapped['known']} objects\n"
+        what = ('each object told alone' if truth == APART
+                else f"with the true {truth}, known of {swapped['known']} objects")
+        lines.append(f'{what}\n'
                      + table(['', *_ACCURACY_HEAD], rows))
     lines += report.get('truth_missing', {}).values()
     if report['without_model']:

@@ -4,5 +4,8 @@
 
 TRUTHS = ('mask', 'start', 'size', 'code', 'up', 'ground')
 """Parts of the truth that ``evaluation.truth`` can put into an estimate."""
+APART = 'apart'
+"""In their place: nothing is put in, and what the objects of a picture tell each other is left out.
+"""
 ROUNDS = 4
 """Of validation (``training.validate``), for figures that are published."""

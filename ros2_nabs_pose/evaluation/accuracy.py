@@ -30,6 +30,8 @@ FREE_Z = 'free_z'
 class Pipeline(Protocol):
     """What an evaluation needs of ``PosePipeline``."""
 
+    common_ground: bool
+
     @property
     def models(self) -> Mapping[str, Any]: ...
 

@@ -17,6 +17,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from . import APART
 from .accuracy import Answer, Inputs, ObjectResult, Pipeline, report, summarise, sure_of
 from .gap_targets import targets
 from .metrics import reliability
@@ -40,7 +41,9 @@ Load = Callable[[type[PosePipeline], str], Pipeline]
 
 @dataclass(frozen=True)
 class Part:
-    """A set's name, a preset, and what is put in: '' (nothing), 'depth' or a part of the truth."""
+    """A set's name, a preset, and what is put in: '' (nothing), 'depth', a part of the truth, or
+    'apart' (nothing, and no object tells another).
+    """
 
     set: str
     preset: str
@@ -89,7 +92,7 @@ def parts_of(plan: Plan, sets: Mapping[str, EvaluationSet]) -> tuple[list[Part],
     parts += [p for p in (Part(name, plan.truth_preset) for name in sets) if p not in parts]
     cannot = []
     for name, evaluation_set in sets.items():
-        for put_in in (DEPTH, *plan.truths):
+        for put_in in (APART, DEPTH, *plan.truths):
             lacking = _lacking(evaluation_set, put_in)
             if lacking:
                 cannot.append(lacking)

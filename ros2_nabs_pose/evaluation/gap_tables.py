@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 PUT_IN = {
-    '': 'nothing', 'depth': 'measured depth', 'mask': 'true mask', 'start': 'true start',
-    'size': 'true size', 'code': 'code fitted at the true pose',
-    'up': 'true up',
-    'ground': 'true up and ground'}
+    '': 'nothing', 'apart': 'nothing, each object told alone', 'depth': 'measured depth',
+    'mask': 'true mask', 'start': 'true start', 'size': 'true size',
+    'code': 'code fitted at the true pose', 'up': 'true up', 'ground': 'true up and ground'}
 
 
 def _number(value: float | None, digits: int) -> str:

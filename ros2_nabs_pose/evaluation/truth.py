@@ -8,7 +8,7 @@ place of the one read off its code. 'code': the code that explains the crop best
 found by many gradient steps, is every start's and is held. 'up': the true axis that most objects of
 a frame have is known to be up, as a robot would know it, whether they stand or not. 'ground': so is
 how high the camera is over where they truly touch the ground. All else is as it always is, but for
-the seconds, which are of no use with 'code'.
+the seconds, which are of no use with 'code'. ``APART`` is no truth: each object is told alone.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from . import APART
 from .accuracy import Answer, evaluate, Inputs, Pipeline, report
 from .sets import EvaluationSet, TrueFrame, TrueObject
 from ..core import PosePipeline
@@ -51,6 +52,8 @@ class InformedBox(Box):
 
 def has_truth(true: TrueObject, truth: str) -> bool:
     """Whether a part of the truth is known of an object."""
+    if truth == APART:
+        return True
     if truth == 'mask':
         return true.mask_path is not None
     return true.T_cam_obj is not None and true.size_m is not None
@@ -58,6 +61,10 @@ def has_truth(true: TrueObject, truth: str) -> bool:
 
 def missing_truth(evaluation_set: EvaluationSet, truth: str) -> str:
     """One sentence where no object of the set has that truth, else nothing."""
+    if truth == APART:
+        company = any(len(f.objects) > 1 for f in evaluation_set.frames)
+        return '' if company else (f'"{evaluation_set.name}" shows one object a picture: there are '
+                                   'none to tell apart.')
     if any(has_truth(o, truth) for f in evaluation_set.frames for o in f.objects):
         return ''
     lacks = 'masks' if truth == 'mask' else 'poses with sizes'
@@ -211,6 +218,10 @@ def evaluate_with(truth: str, load: Callable[[type[PosePipeline]], Pipeline],
     lacking = missing_truth(evaluation_set, truth)
     if lacking:
         raise PoseError(lacking)
+    if truth == APART:
+        alone = load(PosePipeline)
+        alone.common_ground = False
+        return evaluate(alone, evaluation_set, inputs, progress)
     if truth == 'mask':
         return evaluate(load(PosePipeline), evaluation_set, replace(inputs, masks=True), progress)
     pipeline = load(InformedPipeline)

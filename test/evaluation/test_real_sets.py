@@ -101,4 +101,5 @@ def test_what_can_be_put_in_where():
     assert {'scans-cold-depth', 'scans-cold-mask', 'ycbv-cold-start', 'tables-cold-code',
             'mug-sequence-cold-start'} <= known
     assert not known & {'ycbv-cold-mask', 'photos-cold-start', 'mug-sequence-cold-code'}
-    assert len(known) + len(cannot) == 4 * len(sets)
+    assert {f'{name}-cold-apart' for name in ('tables', 'ycbv', 'photos')} <= known
+    assert len(known) + len(cannot) == 5 * len(sets)

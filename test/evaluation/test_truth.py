@@ -110,6 +110,18 @@ def true_mug(R, position, size):
         box_center_m=np.zeros(3), yaw_visible=True, keypoints_px=None)
 
 
+def test_apart_leaves_out_what_objects_tell_each_other(tiny):
+    write_annotations(tiny, [[annotation(), annotation(id='2')]])
+    pipeline = KnownErrors(spin_deg=8.0)
+    pipeline.common_ground = True
+    found = truth.report_with(['apart'], lambda _: pipeline, read_set(tiny), 'cold')
+    assert pipeline.common_ground is False
+    assert found['truth']['apart']['overall']['n'] == found['truth']['apart']['known'] == 2
+    write_annotations(tiny, [[annotation()]])
+    alone = truth.report_with(['apart'], lambda _: pipeline, read_set(tiny), 'cold')
+    assert 'shows one object a picture' in alone['truth_missing']['apart']
+
+
 def test_the_ground_is_where_most_objects_of_a_frame_stand():
     # A camera that looks straight down, its y axis towards the viewer.
     upright = np.diag([1.0, -1.0, -1.0])
