@@ -33,6 +33,7 @@ PARAMETERS = {
     'categories': ("Object categories to load, such as '[mug, bottle]'", None),
     'device': ("Where torch computes: 'cpu', 'cuda' or 'cuda:1'", None),
     'preset': ('Effort of the fit', ['', 'warm', 'cold', 'accurate']),
+    'ground_frame': ('Frame of /tf with z up on what the objects stand on, such as table', None),
     'image_is_rectified': ('The images have had their lens distortion taken out',
                            ['', 'true', 'false']),
     'autostart': ('Load the models and become active without a lifecycle manager',

@@ -117,11 +117,14 @@ def measure(evaluation_set: EvaluationSet, presets: Sequence[str], setup: Setup,
                     for preset in presets}}
 
 
-def measure_generators(device: str, repeats: int = 15) -> dict[str, dict[str, float]]:
+def measure_generators(device: str, turns: int = 7,
+                       in_a_row: int = 3) -> dict[str, dict[str, float]]:
     """Milliseconds (median) of drawing and of the gradient to code and rotation, by variant.
 
     Keys 'one' and 'eight': for one crop and for a batch of eight, each crop with a code of its own.
-    The variants take turns, so that whatever else the machine does falls on all of them.
+    The variants take turns, so that whatever else the machine does falls on all of them. In its
+    turn each draws several times in a row, as a fit does; the first time, with the other one's
+    weights in the caches, is not counted.
     """
     import torch
 
@@ -144,11 +147,12 @@ def measure_generators(device: str, repeats: int = 15) -> dict[str, dict[str, fl
     found: dict[str, dict[str, float]] = {name: {} for name in generators}
     for count, key in ((1, 'one'), (8, 'eight')):
         times: dict[str, list[float]] = {name: [] for name in generators}
-        for turn in range(repeats + 2):
+        for turn in range(turns + 1):
             for name, generator in generators.items():
-                took = draw(generator, count)
-                if turn >= 2:
-                    times[name].append(took)
+                draw(generator, count)
+                took = [draw(generator, count) for _ in range(in_a_row)]
+                if turn:
+                    times[name] += took
         for name, values in times.items():
             found[name][key] = float(np.median(values))
     return found

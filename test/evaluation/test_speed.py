@@ -30,7 +30,7 @@ def test_presets_side_by_side(tmp_path):
     got = speed.measure(read_set(tmp_path), list(pipelines), speed.Setup(), limit=3,
                         load=lambda preset, _: pipelines[preset],
                         memory=lambda preset, *_: {'warm': 1.0, 'cold': 2.0}[preset],
-                        generators=partial(speed.measure_generators, repeats=1))
+                        generators=partial(speed.measure_generators, turns=1, in_a_row=1))
     drawn = got['generators_ms']
     assert drawn['compact']['one'] < drawn['compact']['eight'] < drawn['paper']['eight']
     warm, cold = got['presets']['warm'], got['presets']['cold']

@@ -55,11 +55,12 @@ def test_arguments_reach_the_node(prefix, tmp_path):
     node = prefix.launch(
         'nabs_pose', namespace='left', params_file=str(mine), device='cuda:1', preset='accurate',
         categories='mug, bottle', image_is_rectified='true', use_sim_time='true',
+        ground_frame='table',
         image='/cam/image_raw', depth='/cam/depth', log_level='debug')['nabs_pose_node']
     assert node.namespace == '/left'
     assert node.parameters == {
         'seed': 7, 'device': 'cuda:1', 'preset': 'accurate', 'categories': ['mug', 'bottle'],
-        'image_is_rectified': True, 'use_sim_time': True}
+        'image_is_rectified': True, 'use_sim_time': True, 'ground_frame': 'table'}
     assert node.remaps['image'] == '/cam/image_raw'
     assert node.remaps['depth'] == '/cam/depth'
     assert node.remaps['mask'] == 'mask'
