@@ -9,8 +9,8 @@ Fits instances that training left out, composed into clutter as training does it
 cut off by the picture's edge), with the preset ``cold``; then a logistic regression of right or
 wrong on the outline's overlap, the yaw's spread and the refiner's word, and once more without a
 refiner. How far axes are off, over that confidence, gives the covariance its spread; where LEAN
-comes out otherwise than core/belief.py has it, mend it there and run this again. Prints the numbers
-that stand there, and how well they hold on halves not used for them.
+or OF_THE_AXIS comes out otherwise than core/belief.py has it, mend it there and run this again.
+Prints the numbers that stand there, and how well they hold on halves not used for them.
 """
 
 from __future__ import annotations
@@ -153,6 +153,8 @@ def report(table: np.ndarray, name: str) -> None:
     from_the_side = side > FROM_THE_SIDE
     share = np.quantile(lean[from_the_side], 0.9) / np.quantile(tilt[from_the_side], 0.9)
     print(f'LEAN = {share:.2f}, as {name.lower()}')
+    wrong = (right < 0.5) & (table[:, 1] > 0.0)  # the yaw's spread is 0 where there is no front
+    print(f'OF_THE_AXIS = {(np.hypot(tilt, lean)[wrong] > belief.RIGHT_RAD).mean():.2f}')
     # As spreads of the tilt: what leans counts by how much better it is told.
     axis = np.hypot(tilt, lean / np.array([belief.lean_scale(s) for s in side]))
     columns = np.c_[np.ones(len(features)), features]

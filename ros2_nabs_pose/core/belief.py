@@ -29,6 +29,12 @@ LEAN = 0.35
 """How much better the picture tells how far an axis leans to the side than how far it is tilted
 towards the camera, seen from the side: the spread of the one over that of the other;
 scripts/calibrate.py's as well."""
+OF_THE_AXIS = 0.5
+"""Of wrong answers to objects that have a front, so many have a wrong axis, too;
+scripts/calibrate.py's as well."""
+RIGHT_RAD = math.radians(10.0)
+"""What the confidence calls right."""
+CIRCLE_SLICES = 32
 UNKNOWN_YAW_STD_RAD = math.pi / math.sqrt(3.0)
 """Of a turn about the axis that nobody can tell: every one is equally likely."""
 LATERAL_STD = 0.01
@@ -78,6 +84,31 @@ def axis_spread(sure: float, refined: bool = True) -> float:
     level, slope = AXIS_SPREAD if refined else UNREFINED_AXIS_SPREAD
     low, high = AXIS_STD_RAD
     return min(max(math.exp(level + slope * log_odds(sure)), low), high)
+
+
+def axis_within(axis: np.ndarray, turns: np.ndarray, limit_rad: float = RIGHT_RAD) -> float:
+    """How likely an axis (3,) is right to ``limit_rad``, by its object's turns' covariance (3, 3).
+    """
+    across = np.eye(3) - np.outer(axis, axis)
+    variances = np.linalg.eigvalsh(across @ turns @ across)[1:]
+    surest, least = np.sqrt(np.maximum(variances, 1e-12))
+    # Over slices of the circle along the direction that is told least, as far as that goes.
+    end = min(limit_rad, 6.0 * least)
+    width = 2.0 * end / CIRCLE_SLICES
+    along = -end + width * (np.arange(CIRCLE_SLICES) + 0.5)
+    density = np.exp(-0.5 * (along / least) ** 2) / (math.sqrt(2.0 * math.pi) * least)
+    inside = [math.erf(math.sqrt(limit_rad ** 2 - x ** 2) / (math.sqrt(2.0) * surest))
+              for x in along.tolist()]
+    return min(1.0, float(density @ np.array(inside)) * width)
+
+
+def surer(sure: float, before: float, after: float, has_front: bool) -> float:
+    """Confidence once the axis, within 10 degrees by ``before``, is so by ``after``.
+
+    What else is doubted stays: of an object that has a front, the turn about its axis.
+    """
+    other = (1.0 - OF_THE_AXIS) * (1.0 - sure) if has_front else 0.0
+    return max(0.0, min(sure * after / max(before, 1e-9), 1.0 - other))
 
 
 def lean_scale(side: float) -> float:

@@ -177,7 +177,9 @@ class PosePipeline:
         told = tuple(e for _, e in sorted(estimates, key=lambda pair: pair[0]))
         if self.common_ground:
             # Tracks go on with what each object's own crop says.
-            told = on_one_ground(stood_up(told, None if ground is None else ground.up), ground)
+            spinning = [c for c, m in self.models.items() if m.card.symmetry == 'free_z']
+            told = on_one_ground(
+                stood_up(told, None if ground is None else ground.up, spinning), ground)
         seconds = time.perf_counter() - began
         return FrameResult(told, tuple(failures), seconds)
 

@@ -11,12 +11,13 @@ misread one that stands.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 import math
 
 import numpy as np
 
+from .belief import axis_within, surer
 from .types import PoseEstimate
 
 STANDING, LEANING, ANYHOW = 0.8, 0.15, 0.05
@@ -89,14 +90,16 @@ def told_together(axes: np.ndarray, turns: np.ndarray, up: np.ndarray | None = N
                     share)
 
 
-def stood_up(estimates: Sequence[PoseEstimate],
-             up: np.ndarray | None = None) -> tuple[PoseEstimate, ...]:
+def stood_up(estimates: Sequence[PoseEstimate], up: np.ndarray | None = None,
+             spinning: Collection[str] = ()) -> tuple[PoseEstimate, ...]:
     """The estimates of one frame, their axes told together (``told_together``).
 
     up: (3,) direction in the camera frame that is known to be up, of any length, or None. Each
     pose is turned about its own origin by the smallest rotation, and its covariance with it;
-    ``standing`` says how likely the object stands with the others. One estimate alone, without a
-    known up, stays as it is, and so do axes that can hardly be up in any picture (``USUAL_UP``).
+    ``standing`` says how likely the object stands with the others, and the confidence how likely
+    the new rotation is right. spinning: categories whose turn about the axis does not count. One
+    estimate alone, without a known up, stays as it is, and so do axes that can hardly be up in any
+    picture (``USUAL_UP``).
     """
     stood = list(estimates)
     some = [i for i, e in enumerate(estimates) if _can_stand(e, up)]
@@ -107,10 +110,15 @@ def stood_up(estimates: Sequence[PoseEstimate],
                          None if up is None else up / np.linalg.norm(up))
     for k, i in enumerate(some):
         T_cam_obj, covariance = estimates[i].T_cam_obj.copy(), estimates[i].covariance.copy()
+        before, after = (axis_within(axis, turns) for axis, turns in (
+            (axes[k], covariance[3:, 3:]), (told.axes[k], told.turns[k])))
         T_cam_obj[:3, :3] = shortest_turn(axes[k], told.axes[k]) @ T_cam_obj[:3, :3]
         covariance[3:, 3:] = told.turns[k]
-        stood[i] = replace(estimates[i], T_cam_obj=T_cam_obj, covariance=covariance,
-                           standing=float(told.share[k]))
+        stood[i] = replace(
+            estimates[i], T_cam_obj=T_cam_obj, covariance=covariance,
+            standing=float(told.share[k]),
+            confidence=surer(estimates[i].confidence, before, after,
+                             estimates[i].category not in spinning))
     return tuple(stood)
 
 

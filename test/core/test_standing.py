@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from ros2_nabs_pose.core.belief import LEAN, lean_scale, pose_covariance
+from ros2_nabs_pose.core.belief import axis_within, LEAN, lean_scale, pose_covariance, surer
 from ros2_nabs_pose.core.standing import shortest_turn, stood_up, told_together
 from ros2_nabs_pose.core.types import Box, CropView, PoseEstimate
 
@@ -204,6 +204,32 @@ def test_poses_turn_about_their_own_origin_and_keep_their_front():
         assert np.trace(after.covariance[3:, 3:]) < np.trace(before.covariance[3:, 3:])
     assert (apart_deg(told[0].T_cam_obj[:3, 2], told[1].T_cam_obj[:3, 2])
             < 0.5 * apart_deg(first.T_cam_obj[:3, 2], second.T_cam_obj[:3, 2]))
+
+
+def test_what_is_told_together_is_believed_more_as_far_as_the_axis_was_doubted():
+    pair = (estimate(tilted(3.0), 9.0), estimate(tilted(-3.0), 9.0))
+    mugs, cans = stood_up(pair), stood_up(pair, spinning=('mug',))
+    for mug, can in zip(mugs, cans, strict=True):
+        np.testing.assert_array_equal(mug.T_cam_obj, can.T_cam_obj)
+        # Of a mug that may be turned wrongly half of the doubt stays.
+        assert 0.7 < mug.confidence <= 0.85 < can.confidence < 1.0
+    lying = estimate(tilted(70.0), 4.0)
+    told = stood_up((*pair, lying))[2]
+    assert told.confidence == pytest.approx(lying.confidence, abs=1e-3)
+
+
+def test_how_likely_an_axis_is_right_is_what_its_spread_says():
+    rng = np.random.default_rng(0)
+    T = estimate(UP, 6.0).T_cam_obj
+    turns = pose_covariance(T, math.radians(6.0), 0.5, 0.1)[3:, 3:]
+    drawn = rng.multivariate_normal(np.zeros(3), turns, size=100_000)
+    off = np.linalg.norm(np.cross(drawn, UP), axis=1)
+    assert axis_within(UP, turns) == pytest.approx((off < math.radians(10.0)).mean(), abs=0.01)
+    assert axis_within(UP, 1e-6 * np.eye(3)) == pytest.approx(1.0)
+    assert surer(0.6, 0.8, 0.8, True) == pytest.approx(0.6)
+    assert surer(0.6, 0.8, 1.0, False) == pytest.approx(0.75)
+    assert surer(0.6, 0.6, 1.0, True) == pytest.approx(0.8)
+    assert surer(0.6, 0.6, 1.0, False) == 1.0 and surer(0.6, 0.8, 0.4, False) < 0.31
 
 
 def test_one_alone_stays_as_it_is_and_a_known_up_may_be_of_any_length():
