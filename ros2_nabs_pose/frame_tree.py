@@ -9,7 +9,7 @@ bag are the same to it.
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_left
 from dataclasses import dataclass, field
 import math
 import threading
@@ -40,29 +40,28 @@ class _Link:
 
     parent: str
     static: bool
-    seen: deque[tuple[int, np.ndarray]] = field(default_factory=deque)
+    seen: list[tuple[int, np.ndarray]] = field(default_factory=list)
 
     def add(self, when_ns: int, numbers: np.ndarray) -> None:
-        if self.static or self.seen and when_ns < self.seen[-1][0] - CLOCK_JUMP_NS:
-            self.seen.clear()
-        self.seen.append((when_ns, numbers))
-        while self.seen[0][0] < when_ns - KEPT_NS:
-            self.seen.popleft()
+        seen = self.seen
+        if self.static or seen and when_ns < seen[-1][0] - CLOCK_JUMP_NS:
+            seen.clear()
+        place = bisect_left(seen, when_ns, key=_stamp)
+        # What comes again under the same stamp takes the last one's place.
+        seen[place:place + (place < len(seen) and seen[place][0] == when_ns)] = [
+            (when_ns, numbers)]
+        del seen[:bisect_left(seen, seen[-1][0] - KEPT_NS, key=_stamp)]
 
     def at(self, when_ns: int) -> np.ndarray | None:
         """T_parent_child (4, 4) at a time, None where nothing tells it."""
-        after = None
-        for before in reversed(self.seen):  # the image is one of the last things that happened
-            if self.static or before[0] <= when_ns:
-                break
-            after = before
-        else:
-            # Older than all that is kept.
-            return _matrix(after[1]) if after and after[0] - when_ns <= LATE_NS else None
-        if self.static or before[0] == when_ns:
-            return _matrix(before[1])
-        if after is None:
-            return _matrix(before[1]) if when_ns - before[0] <= LATE_NS else None
+        seen = self.seen
+        place = bisect_left(seen, when_ns, key=_stamp)
+        if self.static or place < len(seen) and seen[place][0] == when_ns:
+            return _matrix(seen[0 if self.static else place][1])
+        if place in (0, len(seen)):
+            nearest = seen[min(place, len(seen) - 1)]
+            return _matrix(nearest[1]) if abs(nearest[0] - when_ns) <= LATE_NS else None
+        before, after = seen[place - 1], seen[place]
         if after[0] - before[0] > APART_NS:
             return None
         share = (when_ns - before[0]) / (after[0] - before[0])
@@ -91,15 +90,13 @@ class FrameTree:
                 if link is None or link.parent != parent or link.static != static:
                     link = self._links[child] = _Link(parent, static)
                 link.add(stamp_ns(transform.header), numbers)
-            if len(self._links) > MOST_LINKS:
-                self._forget()
+                if len(self._links) > MOST_LINKS:
+                    self._forget(link.seen[-1][0])
 
-    def _forget(self) -> None:
-        """Moving frames that have not been heard of for a while."""
-        moving = [link.seen[-1][0] for link in self._links.values() if not link.static]
-        newest_ns = max(moving, default=0)
+    def _forget(self, now_ns: int) -> None:
+        """Moving frames that have not been heard of for a while, or come from another time."""
         self._links = {child: link for child, link in self._links.items()
-                       if link.static or link.seen[-1][0] >= newest_ns - KEPT_NS}
+                       if link.static or abs(link.seen[-1][0] - now_ns) <= KEPT_NS}
 
     def pose(self, frame: str, camera_frame: str, when_ns: int) -> np.ndarray:
         """T_camera_frame (4, 4) at a stamp.
@@ -132,6 +129,10 @@ class FrameTree:
             frame = link.parent
             found[frame] = T
         return found
+
+
+def _stamp(one: tuple[int, np.ndarray]) -> int:
+    return one[0]
 
 
 def _numbers(transform: Any) -> np.ndarray:

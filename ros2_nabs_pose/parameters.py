@@ -62,11 +62,12 @@ class Parameters:
         'depth.')
     common_ground: bool = _parameter(
         True, 'Objects of one image whose axes agree, as far as they are known, are taken to stand '
-        'on one ground: they are told upright together, and so are sizes that are guessed. false: '
-        'each as it is seen, which is better for objects that hands or grippers hold.')
+        'on one ground: they are told upright together, and so are sizes that are guessed. The '
+        'camera has to be held somehow upright, or up_frame to say how it is. false: each as it is '
+        'seen, which is better for objects that hands or grippers hold.')
     up_frame: str = _parameter(
         '', 'Frame of /tf whose z axis is up, such as map: what stands is told upright in it, also '
-        'where it stands alone. Empty: the camera may be held as it likes.')
+        'where it stands alone. Empty: not known.')
     ground_frame: str = _parameter(
         '', 'Frame of /tf with z up whose origin lies on what the objects stand on, such as table, '
         'or base_link of an arm that is mounted on one: in place of up_frame, and the height of '

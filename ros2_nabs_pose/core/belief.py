@@ -34,6 +34,7 @@ OF_THE_AXIS = 0.5
 scripts/calibrate.py's as well."""
 RIGHT_RAD = math.radians(10.0)
 """What the confidence calls right."""
+SUREST = 0.999
 CIRCLE_SLICES = 32
 UNKNOWN_YAW_STD_RAD = math.pi / math.sqrt(3.0)
 """Of a turn about the axis that nobody can tell: every one is equally likely."""
@@ -105,10 +106,14 @@ def axis_within(axis: np.ndarray, turns: np.ndarray, limit_rad: float = RIGHT_RA
 def surer(sure: float, before: float, after: float, has_front: bool) -> float:
     """Confidence once the axis, within 10 degrees by ``before``, is so by ``after``.
 
-    What else is doubted stays: of an object that has a front, the turn about its axis.
+    What is doubted of the axis shrinks as its own doubt does; what else is doubted stays: of an
+    object that has a front, the turn about its axis. It is not believed more than its axis is.
     """
+    if after <= before:
+        return sure * after / max(before, 1e-9)
     other = (1.0 - OF_THE_AXIS) * (1.0 - sure) if has_front else 0.0
-    return max(0.0, min(sure * after / max(before, 1e-9), 1.0 - other))
+    left = other + (1.0 - sure - other) * (1.0 - after) / max(1.0 - before, 1e-9)
+    return max(sure, min(1.0 - left, after, SUREST))
 
 
 def lean_scale(side: float) -> float:

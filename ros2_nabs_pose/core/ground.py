@@ -56,9 +56,9 @@ def on_one_ground(estimates: Sequence[PoseEstimate],
 
     Of those that stand (``standing.stood_up``, which goes before); the others stay as they are.
     An object whose guess is mended moves along its viewing ray and grows as it moves away, so that
-    it looks as before; one that may as well stand elsewhere moves by the share of doubt that is
-    left, and its spread tells both. What is held upright or stands on something looks like one on
-    the ground that is larger, by less than sizes differ: it is taken for that. ``scale_source``
+    it looks as before; one that may as well stand elsewhere moves by the share of belief that is
+    left. What is held upright or stands on something looks like a larger one on the ground: where
+    sizes differ as much it is taken for that, and the spread does not cover it. ``scale_source``
     becomes 'ground' where the height over it, or the size or depth of another object on it, is
     known.
     """
@@ -109,7 +109,9 @@ def _footing(estimates: Sequence[PoseEstimate], up: np.ndarray,
     known_up: else it is the objects that tell the ground's tilt, no better than the surest of them.
     """
     rows, level = [], []
-    turns = np.stack([e.covariance[3:, 3:] for e in estimates])
+    axes = np.stack([e.T_cam_obj[:3, 2] for e in estimates])
+    across = np.eye(3) - axes[:, :, None] * axes[:, None, :]  # turns about them do not matter
+    turns = across @ np.stack([e.covariance[3:, 3:] for e in estimates]) @ across
     for estimate in estimates:
         position = estimate.T_cam_obj[:3, 3]
         foot = position + estimate.T_cam_obj[:3, :3] @ (

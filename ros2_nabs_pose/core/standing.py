@@ -27,8 +27,8 @@ LEAN_STD_RAD = math.radians(25.0)
 SHARED_STD_RAD = math.radians(2.0)
 """Of what several axes say together: their tilts are misread alike to that extent."""
 USUAL_UP, NOT_UP_RAD = np.array([0.0, -math.sqrt(0.5), -math.sqrt(0.5)]), math.radians(75.0)
-"""A camera that is held somehow upright and looks at things from above has its up within that angle
-of this direction; axes beyond it, such as those of two bottles that lie side by side, tell none."""
+"""A camera that is held somehow upright and looks level or down has its up within that angle of
+this direction; axes beyond it, such as those of bottles that lie across the picture, tell none."""
 ROUGH_RAD = math.radians(1.0)
 """How far the axes of things that stand on one ground are apart."""
 UP_STD_RAD = math.radians(1.0)
@@ -84,8 +84,9 @@ def told_together(axes: np.ndarray, turns: np.ndarray, up: np.ndarray | None = N
     between = np.cross(axes, joint)
     between -= np.einsum('ni,ni->n', between, told)[:, None] * told
     doubt = (share * (1.0 - share))[:, None, None] * between[:, :, None] * between[:, None, :]
-    of_axis = ((1.0 - share)[:, None, None] * _turned_across(axes, seen)
-               + share[:, None, None] * _turned_across(told, spread) + doubt)
+    across = np.eye(3) - told[:, :, None] * told[:, None, :]
+    of_axis = across @ ((1.0 - share)[:, None, None] * _turned_across(axes, seen)
+                        + share[:, None, None] * _turned_across(joint, spread)) @ across + doubt
     return Standing(told, of_axis + yaw[:, None, None] * told[:, :, None] * told[:, None, :],
                     share)
 

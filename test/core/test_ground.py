@@ -106,15 +106,32 @@ def test_one_on_a_pile_of_books_stays_and_moves_nobody():
 
 @pytest.mark.parametrize('size_std', [0.087, 0.2])
 def test_where_sizes_differ_as_much_a_pile_of_books_looks_like_a_larger_object(size_std):
-    """Mugs' sizes and bowls'. It is the limit of the method; the spread has to cover it."""
-    above = standing(0.7, higher_m=0.12, size_std=size_std)
-    told, = on_one_ground([above], Ground(UP, HEIGHT_M))
-    shift = math.log(told.radius_m / above.radius_m)
-    distance = np.linalg.norm(told.T_cam_obj[:3, 3])
-    ray = told.T_cam_obj[:3, 3] / distance
-    said = math.sqrt(ray @ told.covariance[:3, :3] @ ray) / distance
-    assert 0.02 < shift < -math.log(1.0 - 0.12 / (HEIGHT_M - 0.02)) + 0.03
-    assert said > 0.02 and (size_std > 0.1 or shift < 2.5 * said)
+    """Mugs' sizes and bowls'. The limit of the method as the documents state it, and no worse."""
+    for higher_m in (0.04, 0.08, 0.12):
+        above = standing(0.7, higher_m=higher_m, size_std=size_std)
+        told, = on_one_ground([above], Ground(UP, HEIGHT_M))
+        shift = math.log(told.radius_m / above.radius_m)
+        distance = np.linalg.norm(told.T_cam_obj[:3, 3])
+        ray = told.T_cam_obj[:3, 3] / distance
+        said = math.sqrt(ray @ told.covariance[:3, :3] @ ray) / distance
+        assert 0.02 < shift < -math.log(1.0 - higher_m / HEIGHT_M) + 0.01
+        assert 1.5 < shift / said < 4.5
+
+
+def test_turns_about_the_axes_say_nothing_of_the_grounds_tilt():
+    """Cans and bottles that nobody knows the turn of, and whose axes are a little apart."""
+    def pair(yaw_rad):
+        found = []
+        for guess, off_deg in ((standing(0.6, factor=0.9), 2.0), (standing(0.8, 0.2, 1.1), -2.0)):
+            T = guess.T_cam_obj.copy()
+            T[:3, :3] = Rotation.from_rotvec(math.radians(off_deg) * RIGHT).as_matrix() @ T[:3, :3]
+            found.append(replace(guess, T_cam_obj=T, covariance=pose_covariance(
+                T, 0.05, yaw_rad, 0.15)))
+        return found
+
+    known, unknown = pair(0.01), pair(1.8)
+    assert factors(on_one_ground(unknown), of=unknown) == pytest.approx(
+        factors(on_one_ground(known), of=known), rel=1e-9)
 
 
 def test_what_does_not_stand_or_is_not_seen_from_above_stays():

@@ -335,10 +335,14 @@ def test_tracks_go_on_with_what_each_crop_says(pipeline):
         for got, own in zip(told, alone, strict=True):
             assert got.loss == own.loss and got.warm == own.warm == (stamp_s > 0.0)
             assert rotation_error_deg(got.T_cam_obj, own.T_cam_obj) > 0.1
-    for bad in ((np.zeros(3), 0.3), (np.array([0.0, -1.0]), 0.3), (UP, 0.0), (UP, math.nan),
-                (np.full(3, math.inf), None)):
-        with pytest.raises(PoseError, match='is no direction|cannot be'):
-            Ground(*bad)
+
+
+@pytest.mark.parametrize('up, height_m', [
+    (np.zeros(3), 0.3), (np.array([0.0, -1.0]), 0.3), (UP, 0.0), (UP, math.nan), (UP, -0.2),
+    (np.full(3, math.inf), None), (np.array([0.0, math.nan, 1.0]), None)])
+def test_a_ground_that_is_none_is_refused(up, height_m):
+    with pytest.raises(PoseError, match='is no direction|cannot be'):
+        Ground(up, height_m)
 
 
 def test_where_no_start_explains_the_crop_a_coarse_sweep_does(pipeline, monkeypatch):

@@ -96,16 +96,16 @@ def test_recorded_transforms_tell_what_is_up(bag, tmp_path, capsys):
             Writer(with_frames, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
         copies = {c.id: reader.copy_connection(c, writer) for c in reader.connections}
         static = writer.add_connection('/tf_static', name, typestore=types.store)
-        for count, (connection, when_ns, raw) in enumerate(reader.messages()):
-            if count == 0:
-                x, y, z, w = beside.as_quat().tolist()
-                turn = types.make('geometry_msgs/msg/Quaternion', x=x, y=y, z=z, w=w)
-                writer.write(static, when_ns, types.serialize(types.make(name, transforms=[
-                    types.make('geometry_msgs/msg/TransformStamped', child_frame_id='base_link',
-                               header=types.make('std_msgs/msg/Header', frame_id=CAMERA_FRAME),
-                               transform=types.make('geometry_msgs/msg/Transform',
-                                                    rotation=turn))]), name))
+        for connection, when_ns, raw in reader.messages():
             writer.write(copies[connection.id], when_ns, raw)
+        # Recorded last: it holds for all of the bag.
+        x, y, z, w = beside.as_quat().tolist()
+        turn = types.make('geometry_msgs/msg/Quaternion', x=x, y=y, z=z, w=w)
+        writer.write(static, when_ns, types.serialize(types.make(name, transforms=[
+            types.make('geometry_msgs/msg/TransformStamped', child_frame_id='base_link',
+                       header=types.make('std_msgs/msg/Header', frame_id=CAMERA_FRAME),
+                       transform=types.make('geometry_msgs/msg/Transform',
+                                            rotation=turn))]), name))
     asked = tmp_path / 'asked'
     assert main(['bag', str(with_frames), '--out', str(asked), '--up-frame', 'base_link']) == 0
     assert main(['bag', str(with_frames), '--out', str(tmp_path / 'not')]) == 0

@@ -115,6 +115,18 @@ def test_what_lies_between_is_told_whatever_the_sign_of_a_quaternion_and_not_ove
         frames.pose('base', 'camera', SECOND_NS * 3 // 2)
 
 
+def test_what_comes_late_or_again_is_put_in_its_place():
+    frames = FrameTree()
+    for when_s, x in ((10.0, 0.0), (10.2, 2.0), (10.1, 1.0), (9.9, -1.0), (10.1, 1.0)):
+        frames.add(message(('base', 'camera', about_x(0.0), when_s), moved=(x, 0.0, 0.0)))
+    for when_s, x in ((10.15, 1.5), (10.05, 0.5), (10.35, 2.0), (9.95, -0.5)):
+        camera = np.linalg.inv(frames.pose('base', 'camera', round(when_s * SECOND_NS)))
+        np.testing.assert_allclose(camera[:3, 3], [x, 0.0, 0.0], atol=1e-9)
+    for _ in range(2000):  # a clock that stands still
+        frames.add(message(('base', 'camera', about_x(0.0), 10.2)))
+    assert len(frames._links['camera'].seen) == 4
+
+
 def test_objects_that_come_and_go_do_not_pile_up():
     """The node hears what it publishes itself, under a new name for every new track."""
     frames = FrameTree()
@@ -135,7 +147,8 @@ def test_two_threads_may_add_and_ask():
     def ask():
         for step in range(2000):
             try:
-                frames.pose('base', 'camera', round((10.0 + 0.001 * step) * SECOND_NS))
+                frames.pose('base' if step % 2 else 'map', 'camera',
+                            round((10.0 + 0.001 * step) * SECOND_NS))
             except PoseError:
                 pass
             except Exception as error:
@@ -146,6 +159,7 @@ def test_two_threads_may_add_and_ask():
     asking.start()
     for step in range(2000):
         frames.add(message(('base', 'camera', about_x(0.01 * step), 10.0 + 0.001 * step)))
+        frames.add(message(('base', f'joint_{step}', about_x(0.0), 10.0 + 0.001 * step)))
     asking.join()
     assert not faults
 

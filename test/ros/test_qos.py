@@ -2,19 +2,23 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """Quality of service: what parameters override, and who does not hear whom."""
 
+import time
+
 import pytest
 
 pytest.importorskip('rclpy')
 pytest.importorskip('vision_msgs')
 
 import rclpy
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from ros2_nabs_pose.conversions import ros_class
 from ros2_nabs_pose.qos import mismatch, publisher_options, publisher_qos, SubscriptionQos
-from ros2_nabs_pose.topics import DIAGNOSTICS, OUTPUTS
+from ros2_nabs_pose.subscriptions import Input
+from ros2_nabs_pose.topics import DIAGNOSTICS, INPUTS, OUTPUTS
 
 pytestmark = pytest.mark.ros
 
@@ -95,3 +99,28 @@ def test_every_publisher_takes_overrides(make_node, topic):
     profile = publisher.qos_profile
     assert (profile.reliability, profile.depth) == (BEST_EFFORT, 3)
     assert profile.durability == (LATCHED if topic.latched else VOLATILE)
+
+
+def test_what_is_latched_is_asked_for_as_such_whoever_else_publishes_it(make_node):
+    """One that keeps nothing beside one that does: the first is named, the second is heard."""
+    node, heard = make_node(), []
+    kind = ros_class(INPUTS['static_transforms'].type_name)
+    keeping, forgetting = (
+        node.create_publisher(kind, '/tf_static', QoSProfile(depth=1, durability=durability))
+        for durability in (LATCHED, VOLATILE))
+    keeping.publish(kind())
+    source = Input(node, {'/tf_static': kind}, heard.append, 1, latched=True)
+    executor = SingleThreadedExecutor(context=node.context)
+    executor.add_node(node)
+    deadline = time.monotonic() + 10.0
+    while (not heard or not source.problems()) and time.monotonic() < deadline:
+        source.follow()
+        executor.spin_once(timeout_sec=0.05)
+    assert len(heard) == 1
+    [problem] = source.problems()
+    assert 'transient_local is asked for, volatile is offered' in problem
+    forgetting.publish(kind())
+    executor.spin_once(timeout_sec=0.2)
+    assert len(heard) == 1
+    source.close()
+    executor.shutdown()
