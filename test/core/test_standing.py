@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from ros2_nabs_pose.core.belief import axis_within, LEAN, lean_scale, pose_covariance, surer
+from ros2_nabs_pose.core.belief import (
+    axis_within,
+    LEAN,
+    lean_scale,
+    OF_THE_AXIS,
+    pose_covariance,
+    surer,
+)
 from ros2_nabs_pose.core.standing import shortest_turn, stood_up, told_together
 from ros2_nabs_pose.core.types import Box, CropView, PoseEstimate
 
@@ -238,10 +245,10 @@ def test_how_likely_an_axis_is_right_is_what_its_spread_says():
 
 def test_what_is_doubted_beside_the_axis_stays_doubted():
     assert surer(0.6, 0.8, 0.8, True) == pytest.approx(0.6)
-    # Half of the axis' doubt is gone: so is half of what is doubted, of a mug of the half of it.
+    # Half of the axis' doubt is gone: so is half of what is doubted, of a mug of its share of it.
     assert surer(0.6, 0.8, 0.9, False) == pytest.approx(0.8)
-    assert surer(0.6, 0.8, 0.9, True) == pytest.approx(0.7)
-    assert surer(0.6, 0.8, 1.0, True) == pytest.approx(0.8)
+    assert surer(0.6, 0.8, 0.9, True) == pytest.approx(0.6 + 0.4 * 0.5 * OF_THE_AXIS)
+    assert surer(0.6, 0.8, 1.0, True) == pytest.approx(0.6 + 0.4 * OF_THE_AXIS)
     assert surer(0.6, 0.8, 1.0, False) == 0.999
     # Never more than the axis itself, nor less than before for its sake.
     assert surer(0.5, 0.2, 0.55, False) <= 0.55 and surer(0.9, 0.5, 0.6, False) == 0.9
