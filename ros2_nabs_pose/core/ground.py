@@ -17,7 +17,7 @@ import math
 import numpy as np
 
 from .belief import LATERAL_STD
-from .standing import UP_STD_RAD
+from .standing import by_evidence, UP_STD_RAD
 from .types import Ground, PoseEstimate, SCALE_CATEGORY_MEAN, SCALE_GROUND
 
 STANDS = 0.5
@@ -79,9 +79,10 @@ def on_one_ground(estimates: Sequence[PoseEstimate],
         measured = np.ones(count, dtype=bool)
     else:
         expected, spread, on_it, measured = _of_others(footing)
-    share = on_it * _likely_on_it(footing.log_height - expected,
-                            np.sqrt(footing.size_std ** 2 + footing.view_std ** 2 + spread ** 2),
-                            ON_IT if known_m is None else ON_THE_KNOWN)
+    likely, _ = _on_it(footing.log_height - expected,
+                       np.sqrt(footing.size_std ** 2 + footing.view_std ** 2 + spread ** 2),
+                       ON_IT if known_m is None else ON_THE_KNOWN)
+    share = on_it * likely
     told_std = np.sqrt(footing.view_std ** 2 + spread ** 2)
     weight = footing.size_std ** 2 / (footing.size_std ** 2 + told_std ** 2)
     apart = weight * (expected - footing.log_height)
@@ -143,22 +144,23 @@ def _of_others(footing: _Footing) -> tuple[np.ndarray, ...]:
     variance = footing.size_std ** 2 + footing.view_std ** 2
     guesses = heights.copy()
     for _ in range(ROUNDS):
-        likely = _likely_on_it(guesses[:, None] - heights, np.sqrt(variance))
+        likely, density = _on_it(guesses[:, None] - heights, np.sqrt(variance))
         votes = likely / variance
         guesses = (votes * heights).sum(1) / votes.sum(1)
-    best = likely[likely.sum(1).argmax()]
-    others = np.where(np.eye(len(heights), dtype=bool), 0.0, best)
+    others = np.where(np.eye(len(heights), dtype=bool), 0.0, by_evidence(likely, density))
     votes = others / variance
     total = np.maximum(votes.sum(1), 1e-9)
     return ((votes * heights).sum(1) / total, 1.0 / np.sqrt(total), 1.0 - (1.0 - others).prod(1),
             (others * ~footing.guessed > 0.5).any(1))
 
 
-def _likely_on_it(apart: np.ndarray, std: np.ndarray, prior: float = ON_IT) -> np.ndarray:
-    """Probability that log heights so far from the common one are of the same ground."""
+def _on_it(apart: np.ndarray, std: np.ndarray,
+           prior: float = ON_IT) -> tuple[np.ndarray, np.ndarray]:
+    """Probability that log heights so far from the common one are of the same ground, and density.
+    """
     on_it = prior * np.exp(-0.5 * (apart / std) ** 2) / (math.sqrt(2.0 * math.pi) * std)
-    likely: np.ndarray = on_it / (on_it + (1.0 - prior) * ELSEWHERE)
-    return likely
+    density = on_it + (1.0 - prior) * ELSEWHERE
+    return on_it / density, density
 
 
 def _scaled(estimate: PoseEstimate, factor: float, scale_std: float, source: str) -> PoseEstimate:

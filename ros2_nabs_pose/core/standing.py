@@ -71,7 +71,7 @@ def told_together(axes: np.ndarray, turns: np.ndarray, up: np.ndarray | None = N
     expected = _unit(np.einsum('nij,nj->ni', mean_spread, toward), axes)
     alike = ROUGH_RAD ** 2 + (SHARED_STD_RAD ** 2 if up is None else 0.0)
     expected_spread = mean_spread + alike * np.eye(3)
-    share = _likely_upright(axes - expected, seen + expected_spread, axes)
+    share = _upright(axes - expected, seen + expected_spread, axes)[0]
     if up is None:
         share = share * (1.0 - _products_of_others(1.0 - weights))
 
@@ -182,15 +182,16 @@ def _products_of_others(factors: np.ndarray) -> np.ndarray:
     return product
 
 
-def _likely_upright(apart: np.ndarray, spread: np.ndarray, axes: np.ndarray) -> np.ndarray:
-    """Probability (...,) that axes so far from the common one (..., 3) stand.
+def _upright(apart: np.ndarray, spread: np.ndarray,
+             axes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probability that axes so far from the common one (..., 3) stand, and their density (...,).
 
     Else they lean about it, or point anywhere. spread: (..., 3, 3) of that difference, regular.
     """
     stands = STANDING * _density(apart, spread, axes)
     leans = LEANING * _density(apart, spread + LEAN_STD_RAD ** 2 * np.eye(3), axes)
-    likely: np.ndarray = stands / (stands + leans + ANYHOW / (4.0 * math.pi))
-    return likely
+    density = stands + leans + ANYHOW / (4.0 * math.pi)
+    return stands / density, density
 
 
 def _density(apart: np.ndarray, spread: np.ndarray, axes: np.ndarray) -> np.ndarray:
@@ -206,18 +207,25 @@ def _agreement(axes: np.ndarray, seen: np.ndarray, votes: np.ndarray,
                up: np.ndarray | None) -> np.ndarray:
     """(N,) how far each axis belongs to the up that most of them agree on, or to the known one.
 
-    Expectation and maximisation from every axis as a first guess, all at once; the guess that ends
-    with the most agreement counts.
+    Expectation and maximisation from every axis as a first guess, all at once; guesses count by how
+    likely they make what is seen, so that of two that are as good neither wins by chance.
     """
     guess = axes if up is None else up[None]
     spread = seen + ROUGH_RAD ** 2 * np.eye(3)
     weights = np.zeros((len(guess), len(axes)))
     for _ in range(ROUNDS):
-        weights = _likely_upright(guess[:, None] - axes, spread, axes)
+        weights, density = _upright(guess[:, None] - axes, spread, axes)
         if up is not None:
             break
         counted = weights[:, :, None, None] * votes
         guess = _unit(np.linalg.solve(
             counted.sum(1), np.einsum('gnij,nj->gi', counted, axes)[..., None])[..., 0], guess)
-    best: np.ndarray = weights[weights.sum(1).argmax()]
-    return best
+    return by_evidence(weights, density)
+
+
+def by_evidence(weights: np.ndarray, density: np.ndarray) -> np.ndarray:
+    """(N,) mean of the weights (G, N) of several guesses by the density (G, N) that they give."""
+    evidence = np.log(density).sum(1)
+    counts = np.exp(evidence - evidence.max())
+    mean: np.ndarray = counts @ weights / counts.sum()
+    return mean

@@ -114,7 +114,7 @@ def test_what_lies_stays_as_it_is_and_moves_nobody(turn_deg):
     with_it = told_together(axes, even(4.0, 4.0, 4.0))
     without = told_together(axes[:2], even(4.0, 4.0))
     assert apart_deg(with_it.axes[2], lying) < 0.01 and with_it.share[2] < 1e-3
-    np.testing.assert_allclose(with_it.axes[:2], without.axes, atol=1e-4)
+    np.testing.assert_allclose(with_it.axes[:2], without.axes, atol=5e-4)
     np.testing.assert_allclose(with_it.share[:2], without.share, atol=1e-3)
 
 
@@ -123,6 +123,18 @@ def test_two_that_disagree_stay_as_they_are():
     told = told_together(axes, even(4.0, 4.0))
     np.testing.assert_allclose(told.axes, axes, atol=1e-6)
     assert (told.share < 1e-6).all()
+
+
+def test_of_two_opinions_that_are_as_good_neither_wins_by_chance():
+    """One against one, and two against two: a hair's breadth of difference decides nothing."""
+    one, other = UP, tilted(14.0)
+    for axes in ((one, other), (tilted(1.0), tilted(-1.0), tilted(13.0), tilted(15.0))):
+        for spread in (1.0, 3.0, 5.0):
+            told = told_together(np.stack(axes), even(*[spread] * len(axes)))
+            nearly = told_together(
+                np.stack(axes), even(*[spread] * (len(axes) - 1), 1.001 * spread))
+            assert max(map(apart_deg, told.axes, nearly.axes)) < 0.05
+            np.testing.assert_allclose(told.share, nearly.share, atol=0.01)
 
 
 def test_the_known_up_counts_without_others():
