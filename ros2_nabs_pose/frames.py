@@ -205,7 +205,7 @@ def solve_frame(pipeline: PosePipeline, match: Match[Any], parameters: Parameter
 def ground_of(match: Match[Any], parameters: Parameters,
               frames: FrameTree) -> tuple[Ground | None, tuple[str, ...]]:
     """The ground in the camera's frame, where that is asked for and known, else why it is not."""
-    frame = parameters.ground_frame or parameters.up_frame
+    frame = parameters.standing_frame
     if not frame:
         return None, ()
     name = 'ground_frame' if parameters.ground_frame else 'up_frame'

@@ -58,7 +58,7 @@ class Inputs:
             'detections': self._input(self._on_detections, 'detections'),
             'depth': self._input(self._on_depth, 'depth', 'depth_compressed'),
             'mask': self._input(self._on_mask, 'mask', 'mask_compressed')}
-        if parameters.up_frame or parameters.ground_frame:
+        if parameters.standing_frame:
             self._sources['transforms'] = self._input(self.frames.add, 'transforms')
             self._sources['static_transforms'] = self._input(
                 lambda message: self.frames.add(message, static=True), 'static_transforms')

@@ -149,6 +149,11 @@ class Parameters:
                    if category in self.categories}}
 
     @property
+    def standing_frame(self) -> str:
+        """The frame of /tf that tells what objects stand on; '' where none is set."""
+        return self.ground_frame or self.up_frame
+
+    @property
     def known_sizes_m(self) -> dict[str, float]:
         """Longest side (m) by category; ValueError in one sentence where an entry is none."""
         sizes: dict[str, float] = {}
@@ -184,7 +189,7 @@ class Parameters:
         if snapshot.up_frame and snapshot.ground_frame:
             raise ValueError(f'up_frame is {snapshot.up_frame!r} and ground_frame is '
                              f'{snapshot.ground_frame!r}: give one of them')
-        if (snapshot.up_frame or snapshot.ground_frame) and not snapshot.common_ground:
+        if snapshot.standing_frame and not snapshot.common_ground:
             raise ValueError('up_frame and ground_frame count only with common_ground, which is '
                              'false')
         _ = snapshot.known_sizes_m

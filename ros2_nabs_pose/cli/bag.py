@@ -96,8 +96,7 @@ def run(args: argparse.Namespace) -> int:
             matcher.expect(name, name in topics.values())
         board = MarkerBoard()
         frames = FrameTree()
-        needs_frames = parameters.up_frame or parameters.ground_frame
-        if needs_frames:  # whenever they were recorded: they hold for all of it
+        if parameters.standing_frame:  # whenever they were recorded: they hold for all of it
             for connection, _, raw in reader.messages(STATIC_TRANSFORMS):
                 frames.add(reader.deserialize(raw, connection), static=True)
         take = {'image': matcher.add_image, 'camera_info': matcher.add_camera_info,
@@ -130,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
             for connection, when_ns, raw in reader.messages():
                 writer.write(copies[connection.id], when_ns, raw)
                 played_s = when_ns * 1e-9
-                if needs_frames and connection.topic == TRANSFORMS:
+                if parameters.standing_frame and connection.topic == TRANSFORMS:
                     frames.add(reader.deserialize(raw, connection))
                 if connection.topic in topics:
                     answer(take[topics[connection.topic]](reader.deserialize(raw, connection)),

@@ -124,6 +124,15 @@ def lean_scale(side: float) -> float:
     return math.sqrt(1.0 - side ** 2 * (1.0 - LEAN ** 2))
 
 
+def position_covariance(position: np.ndarray, radius_std: float) -> np.ndarray:
+    """Covariance (3, 3) of a position (3,), m; radius_std as in ``pose_covariance``."""
+    distance = float(np.linalg.norm(position))
+    ray = position / max(distance, 1e-9)
+    covariance: np.ndarray = ((LATERAL_STD * distance) ** 2 * np.eye(3)
+                              + (radius_std * distance) ** 2 * np.outer(ray, ray))
+    return covariance
+
+
 def pose_covariance(T_cam_obj: np.ndarray, axis_std_rad: float, yaw_std_rad: float,
                     radius_std: float) -> np.ndarray:
     """Covariance (6, 6), order x y z (m), rotation about x y z (rad), camera frame.
@@ -133,11 +142,9 @@ def pose_covariance(T_cam_obj: np.ndarray, axis_std_rad: float, yaw_std_rad: flo
     uncertainty of the metric scale, which acts along the viewing ray.
     """
     position = T_cam_obj[:3, 3]
-    distance = float(np.linalg.norm(position))
-    ray = position / max(distance, 1e-9)
+    ray = position / max(float(np.linalg.norm(position)), 1e-9)
     covariance = np.zeros((6, 6))
-    covariance[:3, :3] = ((LATERAL_STD * distance) ** 2 * np.eye(3)
-                          + (radius_std * distance) ** 2 * np.outer(ray, ray))
+    covariance[:3, :3] = position_covariance(position, radius_std)
     axis = T_cam_obj[:3, 2]
     # A turn about this direction is lean and nothing else; none where the axis is seen end on.
     leans = np.cross(axis, np.cross(ray, axis))

@@ -16,8 +16,8 @@ import math
 
 import numpy as np
 
-from .belief import LATERAL_STD
-from .standing import by_evidence, UP_STD_RAD
+from .belief import LATERAL_STD, position_covariance
+from .standing import by_evidence, projections_across, UP_STD_RAD
 from .types import Ground, PoseEstimate, SCALE_CATEGORY_MEAN, SCALE_GROUND
 
 STANDS = 0.5
@@ -103,6 +103,13 @@ def _up(estimates: Sequence[PoseEstimate]) -> np.ndarray:
     return up / np.linalg.norm(up)
 
 
+def foot_of(T_cam_obj: np.ndarray, box_center_m: np.ndarray, size_m: np.ndarray) -> np.ndarray:
+    """(3,) the middle of the bottom of an object's box (3,), (3,), in the camera frame, metres."""
+    foot: np.ndarray = T_cam_obj[:3, 3] + T_cam_obj[:3, :3] @ (
+        box_center_m - np.array([0.0, 0.0, 0.5 * size_m[2]]))
+    return foot
+
+
 def _footing(estimates: Sequence[PoseEstimate], up: np.ndarray,
              known_up: bool) -> tuple[_Footing, np.ndarray]:
     """Where objects put the ground, of those that see it from above, and which ones do (N,).
@@ -111,12 +118,11 @@ def _footing(estimates: Sequence[PoseEstimate], up: np.ndarray,
     """
     rows, level = [], []
     axes = np.stack([e.T_cam_obj[:3, 2] for e in estimates])
-    across = np.eye(3) - axes[:, :, None] * axes[:, None, :]  # turns about them do not matter
+    across = projections_across(axes)  # turns about them do not matter
     turns = across @ np.stack([e.covariance[3:, 3:] for e in estimates]) @ across
     for estimate in estimates:
         position = estimate.T_cam_obj[:3, 3]
-        foot = position + estimate.T_cam_obj[:3, :3] @ (
-            estimate.box_center_m - np.array([0.0, 0.0, 0.5 * estimate.size_m[2]]))
+        foot = foot_of(estimate.T_cam_obj, estimate.box_center_m, estimate.size_m)
         height, far = float(-up @ foot), float(np.linalg.norm(foot))
         slope = height / far
         level.append(slope > LEAST_SLOPE)
@@ -167,10 +173,7 @@ def _scaled(estimate: PoseEstimate, factor: float, scale_std: float, source: str
     """The estimate as much larger and farther away, its scale known to ``scale_std``."""
     T_cam_obj, covariance = estimate.T_cam_obj.copy(), estimate.covariance.copy()
     T_cam_obj[:3, 3] *= factor
-    distance = float(np.linalg.norm(T_cam_obj[:3, 3]))
-    ray = T_cam_obj[:3, 3] / distance
-    covariance[:3, :3] = distance ** 2 * (
-        LATERAL_STD ** 2 * np.eye(3) + scale_std ** 2 * np.outer(ray, ray))
+    covariance[:3, :3] = position_covariance(T_cam_obj[:3, 3], scale_std)
     return replace(estimate, T_cam_obj=T_cam_obj, covariance=covariance,
                    size_m=factor * estimate.size_m, box_center_m=factor * estimate.box_center_m,
                    radius_m=factor * estimate.radius_m, scale_source=source)

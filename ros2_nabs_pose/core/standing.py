@@ -84,7 +84,7 @@ def told_together(axes: np.ndarray, turns: np.ndarray, up: np.ndarray | None = N
     between = np.cross(axes, joint)
     between -= np.einsum('ni,ni->n', between, told)[:, None] * told
     doubt = (share * (1.0 - share))[:, None, None] * between[:, :, None] * between[:, None, :]
-    across = np.eye(3) - told[:, :, None] * told[:, None, :]
+    across = projections_across(told)
     of_axis = across @ ((1.0 - share)[:, None, None] * _turned_across(axes, seen)
                         + share[:, None, None] * _turned_across(joint, spread)) @ across + doubt
     return Standing(told, of_axis + yaw[:, None, None] * told[:, :, None] * told[:, None, :],
@@ -144,6 +144,12 @@ def shortest_turn(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return turn
 
 
+def projections_across(axes: np.ndarray) -> np.ndarray:
+    """(N, 3, 3) matrices that take away what lies along unit vectors (N, 3)."""
+    projections: np.ndarray = np.eye(3) - axes[:, :, None] * axes[:, None, :]
+    return projections
+
+
 def _skew(vectors: np.ndarray) -> np.ndarray:
     """(..., 3, 3) matrices that take the cross product from the left with vectors (..., 3)."""
     x, y, z = np.moveaxis(vectors, -1, 0)
@@ -157,14 +163,16 @@ def _across(axes: np.ndarray, turns: np.ndarray) -> np.ndarray:
     A unit vector has none along itself; the mean of the other two stands there, which keeps the
     matrix regular and changes nothing across.
     """
-    cross = _skew(axes)
-    spread = cross @ turns @ cross.transpose(0, 2, 1)
+    spread = _turned_across(axes, turns)
     along = 0.5 * np.trace(spread, axis1=1, axis2=2)
     return spread + along[:, None, None] * axes[:, :, None] * axes[:, None, :]
 
 
 def _turned_across(axes: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """(N, 3, 3) covariance of the turns across axes (N, 3) that spread (N, 3, 3) so far."""
+    """(N, 3, 3) covariance of the turns across axes (N, 3) that spread (N, 3, 3) so far.
+
+    And the other way round, how far axes spread whose turns have a covariance.
+    """
     cross = _skew(axes)
     return cross @ spread @ cross.transpose(0, 2, 1)
 

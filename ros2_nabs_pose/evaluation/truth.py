@@ -30,6 +30,7 @@ from ..core.answers import Known
 from ..core.checkpoint import CategoryModel, ModelCard
 from ..core.encoder import Encoding
 from ..core.fit import fit
+from ..core.ground import foot_of
 from ..core.lift import unlift
 from ..core.losses import Observed
 from ..core.presets import JointStage, PaperPreset, Preset
@@ -171,14 +172,13 @@ class InformedPipeline(PosePipeline):
 
 def true_ground(objects: Sequence[TrueObject], with_height: bool) -> Ground | None:
     """What objects stand on, if most of a frame's do; None where there are none."""
-    posed = [(o.T_cam_obj, o.box_center_m - np.array([0.0, 0.0, 0.5 * o.size_m[2]]))
+    posed = [(o.T_cam_obj[:3, 2], foot_of(o.T_cam_obj, o.box_center_m, o.size_m))
              for o in objects if o.T_cam_obj is not None and o.size_m is not None]
     if not posed:
         return None
-    axes = np.array([T_cam_obj[:3, 2] for T_cam_obj, _ in posed])
+    axes, feet = map(np.array, zip(*posed, strict=True))
     alike = axes @ axes.T > math.cos(ALIKE_RAD)
     most = int(alike.sum(1).argmax())
-    feet = np.array([T_cam_obj[:3, :3] @ foot + T_cam_obj[:3, 3] for T_cam_obj, foot in posed])
     height_m = float(np.median(-feet[alike[most]] @ axes[most]))
     # Seen from below, as some that are held are, an object does not stand there.
     return Ground(axes[most], height_m if with_height and height_m > 0.0 else None)

@@ -2,6 +2,9 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """``nabs-pose bag`` copies a bag and adds poses that are right, without ROS."""
 
+from contextlib import contextmanager
+from itertools import islice
+
 from demo_data import check_poses, rotation_matrix
 import numpy as np
 import pytest
@@ -18,18 +21,29 @@ from ros2_nabs_pose.resources import demo_bag
 FRAMES = 2
 
 
+@contextmanager
+def copied(source, out, types, count=None):
+    """A bag's messages, all or so many, in a bag that takes more: its writer, and what is copied as
+    (connection, time in ns, message).
+    """
+    with BagReader(source, types) as reader, \
+            Writer(out, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        copies = {c.id: reader.copy_connection(c, writer) for c in reader.connections}
+        seen = []
+        for connection, when_ns, raw in islice(reader.messages(), count):
+            writer.write(copies[connection.id], when_ns, raw)
+            seen.append((connection, when_ns, reader.deserialize(raw, connection)))
+        yield writer, seen
+
+
 @pytest.fixture(scope='module')
 def bag(tmp_path_factory):
     """The first frames of the shipped bag."""
     out = tmp_path_factory.mktemp('short') / 'bag'
-    with BagReader(demo_bag(), BagTypes()) as reader, \
-            Writer(out, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
-        copies = {c.id: reader.copy_connection(c, writer) for c in reader.connections}
-        for count, (connection, when_ns, raw) in enumerate(reader.messages()):
-            if count == FRAMES * len(copies):
-                break
-            writer.write(copies[connection.id], when_ns, raw)
-    return out
+    with BagReader(demo_bag(), BagTypes()) as reader:
+        count = FRAMES * len(reader.connections)
+    with copied(demo_bag(), out, BagTypes(), count):
+        return out
 
 
 def read(path):
@@ -62,16 +76,13 @@ def test_depth_gives_the_scale(bag, tmp_path, capsys):
     """A wall at 0.4 m in every frame, which the bag has after the boxes."""
     with_depth, types = tmp_path / 'with depth', BagTypes()
     name = 'sensor_msgs/msg/Image'
-    with BagReader(bag, types) as reader, \
-            Writer(with_depth, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
-        copies = {c.id: reader.copy_connection(c, writer) for c in reader.connections}
+    with copied(bag, with_depth, types) as (writer, seen):
         depth = writer.add_connection('/camera/depth', name, typestore=types.store)
-        for connection, when_ns, raw in reader.messages():
-            writer.write(copies[connection.id], when_ns, raw)
+        for connection, when_ns, message in seen:
             if connection.topic == TRUTH_TOPIC:
-                header = reader.deserialize(raw, connection).header
+                header = message.header
             if connection.topic == IMAGE_TOPIC:
-                height, width = rgb_from_message(reader.deserialize(raw, connection)).shape[:2]
+                height, width = rgb_from_message(message).shape[:2]
                 last_ns = when_ns
         wall = np.full((height, width), 0.4, np.float32)
         writer.write(depth, last_ns + 50_000_000, types.serialize(types.make(
@@ -92,16 +103,12 @@ def test_recorded_transforms_tell_what_is_up(bag, tmp_path, capsys):
     name = 'tf2_msgs/msg/TFMessage'
     truth = rotation_matrix(read(bag)[TRUTH_TOPIC][0].detections[0].results[0].pose.pose)
     beside = Rotation.from_rotvec(np.radians(8.0) * truth[:, 0]) * Rotation.from_matrix(truth)
-    with BagReader(bag, types) as reader, \
-            Writer(with_frames, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
-        copies = {c.id: reader.copy_connection(c, writer) for c in reader.connections}
+    with copied(bag, with_frames, types) as (writer, seen):
         static = writer.add_connection('/tf_static', name, typestore=types.store)
-        for connection, when_ns, raw in reader.messages():
-            writer.write(copies[connection.id], when_ns, raw)
         # Recorded last: it holds for all of the bag.
         x, y, z, w = beside.as_quat().tolist()
         turn = types.make('geometry_msgs/msg/Quaternion', x=x, y=y, z=z, w=w)
-        writer.write(static, when_ns, types.serialize(types.make(name, transforms=[
+        writer.write(static, seen[-1][1], types.serialize(types.make(name, transforms=[
             types.make('geometry_msgs/msg/TransformStamped', child_frame_id='base_link',
                        header=types.make('std_msgs/msg/Header', frame_id=CAMERA_FRAME),
                        transform=types.make('geometry_msgs/msg/Transform',
