@@ -47,8 +47,8 @@ def _check(share: float) -> None:
 def average(before: Path, after: Path, out: Path, share: float = 0.5) -> None:
     """Write the mean, in which ``after`` counts ``share``.
 
-    What reads further rotations is the second's where the first has none. PoseError where the
-    files are of two categories or other sizes.
+    Layers that the first one does not have (those of further rotations, or of what is told beside
+    the crop) are the second's. PoseError where the files are of two categories or other sizes.
     """
     _check(share)
     first, second = load_model(before), load_model(after)
@@ -56,12 +56,12 @@ def average(before: Path, after: Path, out: Path, share: float = 0.5) -> None:
         raise PoseError(f'{before} is a model of "{first.card.category}", {after} of '
                         f'"{second.card.category}": give two of one category.')
     theirs, mine = first.encoder.config, second.encoder.config
-    if theirs.others and not mine.others:
-        raise PoseError(f'{before} reads further rotations, which {after} does not: give them the '
-                        'other way round.')
-    if (first.generator.config, replace(theirs, others=0)) != (
-            second.generator.config, replace(mine, others=0)) or theirs.others not in (
-                0, mine.others):
+    if (theirs.others and not mine.others) or (theirs.informed and not mine.informed):
+        raise PoseError(f'{before} has layers that {after} does not have: give them the other way '
+                        'round.')
+    if (first.generator.config, replace(theirs, others=0, informed=False)) != (
+            second.generator.config, replace(mine, others=0, informed=False)) or (
+                theirs.others not in (0, mine.others)):
         raise PoseError(f'{before} and {after} have layers of other sizes.')
     _mix(first, second, share)
     # The figures of its card were the second file's alone.

@@ -70,15 +70,16 @@ def observe(path: Path, data: Path, backgrounds: Path,
         crops = compose(v, views.backgrounds, cut_off=CUT_OFF)
         with torch.no_grad():
             # As in a fit, what leans is turned upright, and all is read once more.
-            image, turn, zoom = upright(crops.image, model.encoder(crops.image))
-            said = read(model, image, preset.readings)
+            image, turn, zoom = upright(crops.image, model.encoder(crops.image,
+                                                                    crops.focal))
+            said = read(model, image, preset.readings, zoom * crops.focal)
             mask = torch.sigmoid(said.mask_logits)
             valid = turned(crops.valid, turn, zoom)
         count = len(mask)
         R_true = rotation_z(turn) @ crops.R
         starts = make_starts(said, [None] * count, preset.cold_starts, preset.warm_starts, free)
         found = fit(model, starts, Observed.of(image, said, valid=valid),
-                    zoom * crops.log_scale.exp() / v.perspective, preset, refiner=refiner)
+                    zoom * crops.focal, preset, refiner=refiner)
         for i in range(count):
             R, true = found.best.R[i], R_true[i]
             outline = belief.outline_overlap(found.synthesis.alpha[i, 0].numpy(),

@@ -35,7 +35,11 @@ FIGURES = {
     'alpha_iou_median': ('alpha IoU', lambda v: number(v, 3)),
     'psnr_db_median': ('PSNR (dB)', lambda v: number(v, 1)),
     'psnr_lit_db_median': ('PSNR, light removed (dB)', lambda v: number(v, 1)),
-    'depth_error_median': ('depth error / diameter', lambda v: number(v, 3))}
+    'depth_error_median': ('depth error / diameter', lambda v: number(v, 3)),
+    'together_alpha_iou_median': ('four crops together: alpha IoU', lambda v: number(v, 3)),
+    'together_psnr_db_median': ('four crops together: PSNR (dB)', lambda v: number(v, 1)),
+    'together_depth_error_median': ('four crops together: depth error / diameter',
+                                    lambda v: number(v, 3))}
 
 
 @cache

@@ -51,7 +51,6 @@ class Scene:
     views: Views
     crops: Crops
     said: Encoding
-    focal: Tensor
 
     @property
     def free(self) -> bool:
@@ -65,7 +64,7 @@ class Scene:
         preset = staged('cold')
         starts = make_starts(self.said, [None] * len(code), preset.cold_starts, 0, self.free)
         return fit(self.model, replace(starts, latent=code[starts.owner]), self.seen(mask),
-                   self.focal, preset, refiner=self.refiner)
+                   self.crops.focal, preset, refiner=self.refiner)
 
     def errors_deg(self, found: FitResult) -> Tensor:
         """Of the crops whose front can be seen, or all of a round body."""
@@ -76,7 +75,7 @@ class Scene:
     def code_of_crop(self, at: Hypotheses, mask: Tensor, steps: int) -> Tensor:
         """Codes (B, D) that explain the crops at given poses, from those read."""
         return fit_codes(self.model, replace(at, latent=self.said.mean), self.seen(mask),
-                         self.focal, staged('cold'), steps)
+                         self.crops.focal, staged('cold'), steps)
 
     def code_of_views(self, steps: int = 60) -> Tensor:
         """Codes (B, D), one an instance, fitted to its clean views at their true poses."""
@@ -99,7 +98,7 @@ class Scene:
 
         def loss(code: Tensor) -> Tensor:
             made = synthesise(self.model, *self.model.generator.volume(code), best.R, best.t,
-                              best.log_scale, self.focal, mask.shape[-1])
+                              best.log_scale, self.crops.focal, mask.shape[-1])
             each = torch.stack([share * term(made, seen) for share, term in terms]).sum(0)
             return 8.0 * (each * weight).mean()
 
@@ -165,9 +164,8 @@ def main() -> int:
         _, views = data.batch(INSTANCES, VIEWS)
         crops = compose(views, data.backgrounds)
         with torch.no_grad():
-            said = read(model, crops.image, staged('cold').readings)
-        scene = Scene(model, pipeline.refiner, views, crops, said,
-                      torch.exp(crops.log_scale) / views.perspective)
+            said = read(model, crops.image, staged('cold').readings, crops.focal)
+        scene = Scene(model, pipeline.refiner, views, crops, said)
         for name, values in measure(scene).items():
             errors.setdefault(name, []).append(values)
     print(f'{category}, {len(torch.cat(errors["as it is"]))} crops of held-out instances\n'

@@ -18,13 +18,15 @@ from torch import nn, Tensor
 from .encoder import Encoder, EncoderConfig
 from .files import written_whole
 from .generator import Generator, GeneratorConfig
+from .memory import CodePrior
 from .packing import packed, unpacked
 from .types import PoseError
 
-FORMAT = '5'
-FORMER = ('4', '3')
-"""Formats of former versions that are read, too: '3' is not packed, neither tells how many further
-rotations there are, for there are none."""
+FORMAT = '6'
+FORMER = ('5', '4', '3')
+"""Formats of former versions that are read, too: '3' is not packed, neither it nor '4' tells how
+many further rotations there are, for there are none; in none is an encoder told field of view or
+known codes."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,15 @@ class ModelCard:
     """What the file says beside its weights; ``training`` and ``figures`` are free-form records.
 
     symmetry: 'none', or 'free_z' where the object spins freely about z. front_part: name of the
-    part that gives the front, or '' where the whole shape does.
+    part that gives the front, or '' where the whole shape does. codes: what is usual for codes that
+    its encoder reads off crops, where that is known.
     """
 
     category: str
     symmetry: str
     front_part: str
     size: SizePrior
+    codes: CodePrior | None = None
     training: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)
     licence: str = 'Apache-2.0'
@@ -140,9 +144,11 @@ def load_model(path: Path) -> CategoryModel:
     try:
         card_values = json.loads(metadata['card'])
         card_values['size'] = SizePrior(**_tuples(card_values['size']))
+        if card_values.get('codes'):
+            card_values['codes'] = CodePrior(**_tuples(card_values['codes']))
         card = ModelCard(**card_values)
         generator = Generator(GeneratorConfig(**_tuples(json.loads(metadata['generator']))))
-        sizes = {'others': 0, **json.loads(metadata['encoder'])}
+        sizes = {'others': 0, 'informed': False, **json.loads(metadata['encoder'])}
         encoder = Encoder(EncoderConfig(**_tuples(sizes)))
         model = CategoryModel(generator, encoder, card)
         model.load_state_dict(tensors)

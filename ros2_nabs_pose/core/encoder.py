@@ -12,6 +12,12 @@ On the way to the pose the network tells, pixel by pixel, which point of the obj
 coordinates in the object's frame, as in Wang et al. (NOCS, CVPR 2019, arXiv 1901.02970), and the
 pose is read off this map, as in Wang et al. (GDR-Net, CVPR 2021, arXiv 2102.12145). Training has a
 target for every pixel then, in place of a few numbers a crop.
+
+Seen from near by, an object shows its rim and its foot under angles that differ by more than ten
+degrees. How near it is for its size follows from the box and the camera, so the network is told
+the crop's field of view, and need not guess it off the same picture as tilt and height. Where other
+frames have told what the object is like, it is told that, too: a low mug that leans away looks
+like a high one that does not.
 """
 
 from __future__ import annotations
@@ -38,6 +44,8 @@ AGREE_RAD = 0.35
 """Nearer to a track's rotation than this, a reading says the same: the refiner bridges it."""
 MODE_SHARE = 0.3
 """What the weight of a histogram's mode counts beside the odds of further rotations."""
+USUAL_FIELD, FIELD_SPREAD = 0.18, 0.09
+"""Mean and spread of half a crop's field of view (its tangent) where encoders learn."""
 LEAST_LOGVAR = -4.6
 """Below it a code's spread (0.1) is not trained."""
 
@@ -47,7 +55,8 @@ class EncoderConfig:
     """Sizes of the encoder; the defaults are the compact variant.
 
     others: how many further rotations it reads; those of bodies that may spin about their axis,
-    whose starts are other tilts, are trained with none.
+    whose starts are other tilts, are trained with none. informed: whether it is told the crop's
+    field of view and codes that are known from elsewhere; former ones are not.
     """
 
     latent_dim: int = 27
@@ -58,6 +67,7 @@ class EncoderConfig:
     hidden: int = 256
     azimuth_bins: int = 24
     others: int = 3
+    informed: bool = True
     resolution: int = 64
 
 
@@ -261,6 +271,11 @@ class Encoder(nn.Module):
         self.squeeze = nn.Conv2d(c2, c2 // 4, 1)
         self.reduce = nn.Linear((c3 + c2 // 4 * 4) * cells, config.reduced, bias=False)
         self.from_features = nn.Linear(config.reduced, config.hidden)
+        if config.informed:
+            self.from_field = nn.Linear(1, config.hidden, bias=False)
+            self.from_known = nn.Linear(config.latent_dim, config.hidden)
+            for layer in (self.from_field.weight, self.from_known.weight, self.from_known.bias):
+                nn.init.zeros_(layer)
         self.hidden = nn.Linear(config.hidden, config.hidden)
         self.head = nn.Linear(config.hidden, 7 + 2 * config.azimuth_bins)
         if config.others:
@@ -278,8 +293,18 @@ class Encoder(nn.Module):
         f0 = self.down0((crop * 4.0 - 2.0).contiguous(memory_format=torch.channels_last))
         return f0, self.down1(f0)
 
-    def forward(self, crop: Tensor) -> Encoding:
-        """Read crops (B, 3, S, S), RGB in [0, 1]."""
+    def _considered(self, read: Tensor) -> Tensor:
+        return functional.leaky_relu(self.hidden(functional.leaky_relu(read, 0.1)), 0.1)
+
+    def forward(self, crop: Tensor, focal: Tensor | None = None,
+                known: Tensor | None = None) -> Encoding:
+        """Read crops (B, 3, S, S), RGB in [0, 1].
+
+        focal: (B,) their focal lengths in half widths (``CropView.focal``); None where they are not
+        known, which is read as a usual one. known: (B, D) codes of the objects as other pictures
+        tell them, for the pose; rows of NaN where nothing is known. The code that is read is this
+        crop's own whatever they say.
+        """
         f0, f1 = self.features(crop)
         f2 = self.down2(f1)
         f3 = self.down3(f2)
@@ -297,7 +322,14 @@ class Encoder(nn.Module):
         fine = functional.pixel_unshuffle(self.squeeze(g2), 2)
         read = self.from_points(x.flatten(1)) + self.from_features(
             self.reduce(torch.cat((f3, fine), 1).flatten(1)))
-        hidden = functional.leaky_relu(self.hidden(functional.leaky_relu(read, 0.1)), 0.1)
+        if self.config.informed and focal is not None:
+            read = read + self.from_field(((1.0 / focal - USUAL_FIELD) / FIELD_SPREAD)[:, None])
+        hidden = self._considered(read)
+        informed = hidden
+        if self.config.informed and known is not None:
+            told = ~torch.isnan(known).any(1, keepdim=True)
+            informed = self._considered(read + told * self.from_known(
+                torch.where(told, known, 0.0)))
 
         covered = covered.detach()
         colour, point = _over_mask(covered, crop, points)
@@ -310,9 +342,9 @@ class Encoder(nn.Module):
         if self.config.colour_dims:
             mean = torch.cat((mean[:, :3] + mean_colour, mean[:, 3:]), 1)
         k = self.config.azimuth_bins
-        axis, place, front, logits, offset = self.head(hidden).split((3, 3, 1, k, k), 1)
-        others = (self.others(hidden) if self.config.others else hidden[:, :0]).view(
-            len(hidden), self.config.others, 7)
+        axis, place, front, logits, offset = self.head(informed).split((3, 3, 1, k, k), 1)
+        others = (self.others(informed) if self.config.others else informed[:, :0]).view(
+            len(informed), self.config.others, 7)
         others = others.to(torch.promote_types(others.dtype, torch.float32))  # 16 bits do not do
         return Encoding(
             mean=mean, logvar=logvar.clamp(-8.0, 4.0), mask_logits=mask_logits,

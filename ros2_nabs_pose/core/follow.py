@@ -10,19 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .checkpoint import ModelCard
 from .cuts import Cut, limited, tight_zoom
+from .memory import CodeMemory, seen_along
 from .rotations import rotation_z
 from .tracks import Track
 from .types import PoseEstimate, SCALE_DEPTH
 
 
 def followed(cut: Cut, estimate: PoseEstimate, R_crop: Tensor, read: np.ndarray,
-             sureness: np.ndarray, kept: bool, stamp_s: float | None) -> Track:
+             sureness: np.ndarray, kept: bool, stamp_s: float | None, card: ModelCard) -> Track:
     """The object's track after ``estimate``, or its first.
 
     R_crop: (3, 3) float64, the rotation in the crop as it was cut. read: (D,) the code that this
     frame's crop alone tells. sureness: (D,) of it, one over its variance. kept: whether the
-    track's own start won.
+    track's own start won. card: of the object's category.
     """
     # Tracks remember the object in a crop that is cut out straight.
     straight = rotation_z(torch.tensor(-cut.turn_rad, dtype=torch.float64))
@@ -31,16 +33,19 @@ def followed(cut: Cut, estimate: PoseEstimate, R_crop: Tensor, read: np.ndarray,
     zoom = cut.track.zoom if cut.track is not None else 1.0
     if cut.turn_rad:
         zoom = limited(cut.zoom * tight_zoom(estimate.synthesis_rgba[..., 3]))
+    along = seen_along(R, card.symmetry == 'free_z')
+    begun = CodeMemory.begun(estimate.latent, sureness, along, card.codes)
     if cut.track is None:
-        track = Track(estimate.track_id, cut.box, R, estimate.latent, sureness, stamp_s,
-                      R_cam_obj)
+        track = Track(estimate.track_id, cut.box, R, begun, stamp_s, R_cam_obj)
     else:
-        track = cut.track.followed_by(cut.box, R, R_cam_obj, read, sureness, stamp_s)
-        if not kept and not np.array_equal(estimate.latent, cut.track.latent):
-            # The victory of a challenger with a code of its own is a new beginning: what was
-            # remembered of the object's looks may be another's. Some bring the track's code along,
-            # since they are its own pose turned a little (``starts.turned_around``).
-            track = replace(track, latent=estimate.latent, sureness=sureness)
+        memory = cut.track.memory
+        # The victory of a challenger with a code of its own is a new beginning: what was
+        # remembered of the object's looks may be another's. Some bring the track's code along,
+        # since they are its own pose turned a little (``starts.turned_around``).
+        same = kept or np.array_equal(estimate.latent, memory.code)
+        track = cut.track.followed_by(
+            cut.box, R, R_cam_obj, memory.joined(read, sureness, along) if same else begun,
+            stamp_s)
     measured = estimate.scale_source == SCALE_DEPTH
     return replace(track, turned=bool(cut.turn_rad), zoom=zoom,
                    radius_m=estimate.radius_m if measured else track.radius_m)

@@ -210,7 +210,7 @@ class PosePipeline:
               readings: int = 1) -> tuple[Encoding, Observed]:
         rgb = self._tensor([c.rgb for c in cuts]).permute(0, 3, 1, 2)
         valid = self._tensor([c.valid for c in cuts]).unsqueeze(1)
-        said = read(model, rgb, readings)
+        said = read(model, rgb, readings, self._focal(cuts), self._known_codes(model, cuts))
         mask = torch.sigmoid(said.mask_logits)
         for i, cut in enumerate(cuts):
             if cut.mask is not None:
@@ -248,8 +248,7 @@ class PosePipeline:
                 cuts = self._turn_upright(frame, cuts, said, seen)
                 if readings > 1 or any(c.turn_rad for c in cuts):
                     said, seen = self._read(model, cuts, readings)
-        focal = torch.tensor([c.view.focal for c in cuts], dtype=torch.float32,
-                             device=self.device)
+        focal = self._focal(cuts)
         if isinstance(preset, PaperPreset):
             result = fit_paper(model, said, seen, focal, preset, self.seed, deadline_s)
         else:
@@ -269,7 +268,8 @@ class PosePipeline:
             estimate = replace(estimate, track_id=self._id(cut))
             estimates.append((cut.place, estimate))
             tracks.append(followed(cut, estimate, result.best.R[i].double().cpu(),
-                                   codes[i], sureness[i], bool(result.best.previous[i]), stamp_s))
+                                   codes[i], sureness[i], bool(result.best.previous[i]), stamp_s,
+                                   model.card))
 
     def _starts(self, model: CategoryModel, cuts: Sequence[Cut], said: Encoding, seen: Observed,
                 focal: Tensor, preset: Preset, stamp_s: float | None) -> Hypotheses:
@@ -308,7 +308,21 @@ class PosePipeline:
             return None
         turn = rotation_z(torch.tensor(cut.turn_rad, device=self.device))
         return Remembered(turn @ self._tensor(cut.track.predicted(stamp_s)),
-                          self._tensor(cut.track.latent))
+                          self._tensor(cut.track.memory.code))
+
+    def _known_codes(self, model: CategoryModel, cuts: Sequence[Cut]) -> Tensor | None:
+        """(B, D) what tracks remember of the objects; NaN of new ones, None where all are new.
+
+        The published protocol knows nothing beside the crop.
+        """
+        if isinstance(self.preset, PaperPreset) or all(c.track is None for c in cuts):
+            return None
+        unknown = np.full(model.generator.config.latent_dim, np.nan, np.float32)
+        return self._tensor([unknown if c.track is None else c.track.memory.code for c in cuts])
+
+    def _focal(self, cuts: Sequence[Cut]) -> Tensor:
+        """(B,) in half widths of the crops."""
+        return self._tensor(np.array([c.view.focal for c in cuts]))
 
     def _tensor(self, values: np.ndarray | list[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.asarray(values, np.float32)).to(self.device)

@@ -48,9 +48,13 @@ LOOKS = (Look(), Look(mirrored=True), Look(turns=1), Look(turns=-1))
 """Ways of looking in the order in which they are added."""
 
 
-def read(model: CategoryModel, rgb: Tensor, count: int = 1) -> Encoding:
+def read(model: CategoryModel, rgb: Tensor, count: int = 1,
+         focal: Tensor | None = None, known: Tensor | None = None) -> Encoding:
     """What crops (B, 3, S, S), RGB in [0, 1], show: the mean of the first ``count`` of ``LOOKS``.
 
+    focal: (B,) of the crops, half widths, where it is known. known: (B, D) their objects' codes,
+    where other pictures tell them, else NaN. A mirror image is another object's picture: its code
+    is not known.
     Mirrored looks are left out for models that have not learned from mirror images, since left and
     right of their objects may differ, and where the histogram has no mirrored bins (an odd number);
     turned ones where its bins are wider than ``WIDEST_BIN_RAD``.
@@ -60,9 +64,13 @@ def read(model: CategoryModel, rgb: Tensor, count: int = 1) -> Encoding:
     turns = 2.0 * math.pi / bins <= WIDEST_BIN_RAD
     ways = [x for x in LOOKS[:count] if (mirrors or not x.mirrored) and (turns or not x.turns)]
     if len(ways) == 1:
-        return model.encoder(rgb)
+        return model.encoder(rgb, focal, known)
     step = max(1, round(TURN_RAD * bins / (2.0 * math.pi)))
-    said = model.encoder(torch.cat([_seen(rgb, x, step, bins) for x in ways]))
+    said = model.encoder(torch.cat([_seen(rgb, x, step, bins) for x in ways]),
+                         None if focal is None else focal.repeat(len(ways)),
+                         None if known is None else torch.cat([
+                             torch.full_like(known, math.nan) if x.mirrored else known
+                             for x in ways]))
     parts = zip(*(getattr(said, f.name).chunk(len(ways)) for f in fields(said)), strict=True)
     free = model.card.symmetry == 'free_z'
     return _mean([_undone(Encoding(*part), x, step, free)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from .memory import CodeMemory
 from .types import Box
 
 MAX_AGE_S = 3.0
@@ -17,10 +18,6 @@ MAX_AGE_S = 3.0
 MAX_MISSES = 10
 MIN_OVERLAP = 0.3
 
-
-CODE_MEMORY = 40
-"""Frames over which a track's code is averaged: the object stays what it is, and as the camera
-moves, other frames tell what this one cannot, such as how high a mug is that is seen from above."""
 TURN_MEMORY = 0.3
 """Share of a new turning rate in the smoothed one."""
 MAX_PREDICTED_RAD = 0.35
@@ -31,18 +28,16 @@ class Track:
     """One object as last believed in.
 
     R_allocentric: (3, 3) rotation about the viewing ray's camera, not turned. R_cam_obj: (3, 3) as
-    published. latent: (D,) code, averaged over the frames, surer readings counting more.
-    sureness: (D,) what they counted, the older the less. turn_rad_s: (3,) smoothed turning
-    rate of R_allocentric, crop frame; per frame where there are no stamps. radius_m: the object's
-    radius as depth last gave it, or None. turned: whether it was last cut out turned upright, for
-    it leans (see ``cuts``). zoom: how much closer such a crop should look than its box tells.
+    published. memory: of its code. turn_rad_s: (3,) smoothed turning rate of R_allocentric, crop
+    frame; per frame where there are no stamps. radius_m: the object's radius as depth last gave
+    it, or None. turned: whether it was last cut out turned upright, for it leans (see ``cuts``).
+    zoom: how much closer such a crop should look than its box tells.
     """
 
     track_id: str
     box: Box
     R_allocentric: np.ndarray
-    latent: np.ndarray
-    sureness: np.ndarray
+    memory: CodeMemory
     stamp_s: float | None
     R_cam_obj: np.ndarray = field(default_factory=lambda: np.eye(3))
     turn_rad_s: np.ndarray = field(default_factory=lambda: np.zeros(3))
@@ -65,20 +60,15 @@ class Track:
         return np.asarray(cv2.Rodrigues(turn)[0] @ self.R_allocentric)
 
     def followed_by(self, box: Box, R_allocentric: np.ndarray, R_cam_obj: np.ndarray,
-                    latent: np.ndarray, sureness: np.ndarray, stamp_s: float | None) -> Track:
-        """The track after one more frame.
-
-        latent: (D,) the code that the frame tells. sureness: (D,) one over its variance.
-        """
+                    memory: CodeMemory, stamp_s: float | None) -> Track:
+        """The track after one more frame."""
         seconds = self.passed(stamp_s)
         turn = cv2.Rodrigues(R_allocentric @ self.R_allocentric.T)[0][:, 0]
         rate = turn / seconds if seconds > 1e-3 else self.turn_rad_s
         # A jump to another hypothesis is no motion.
         rate = rate if float(np.linalg.norm(turn)) < MAX_PREDICTED_RAD else np.zeros(3)
-        total = (1.0 - 1.0 / CODE_MEMORY) * self.sureness + sureness
-        return Track(self.track_id, box, R_allocentric,
-                     self.latent + sureness / total * (latent - self.latent), total, stamp_s,
-                     R_cam_obj, self.turn_rad_s + TURN_MEMORY * (rate - self.turn_rad_s),
+        return Track(self.track_id, box, R_allocentric, memory, stamp_s, R_cam_obj,
+                     self.turn_rad_s + TURN_MEMORY * (rate - self.turn_rad_s),
                      radius_m=self.radius_m)
 
 

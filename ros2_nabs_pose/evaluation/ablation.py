@@ -143,15 +143,14 @@ def draw_cases(data: TrainingViews, count: int, free_about_z: bool, size_px: int
         for _ in range(4 * count):
             _, views = data.batch(4, 2)
             crops = compose(views, data.backgrounds, size_px)
-            focal = torch.exp(crops.log_scale) / views.perspective
             axis = torch.nn.functional.normalize(torch.randn_like(crops.R[:, 0]), dim=1)
             angle = torch.deg2rad(torch.empty_like(axis[:, :1]).uniform_(*WARM_DEG))
             before = exp_so3(angle * axis) @ crops.R
-            for b in range(len(focal)):
+            for b in range(len(crops.focal)):
                 if free_about_z or float(crops.front_visible[b]) > FRONT_SEEN:
                     row = slice(b, b + 1)
                     cases.append(Case(crops.image[row], crops.R[row], crops.t[row],
-                                      crops.log_scale[row], focal[row], before[b]))
+                                      crops.log_scale[row], crops.focal[row], before[b]))
             if len(cases) >= count:
                 return cases[:count]
     if not cases:
@@ -173,8 +172,8 @@ def run_case(model: CategoryModel, case: Case, variant: Variant,
     free = model.card.symmetry == 'free_z'
     began = time.perf_counter()
     with torch.no_grad():
-        said = (model.encoder(case.image) if isinstance(variant.preset, PaperPreset)
-                else read(model, case.image, variant.preset.readings))
+        said = (model.encoder(case.image, case.focal) if isinstance(variant.preset, PaperPreset)
+                else read(model, case.image, variant.preset.readings, case.focal))
     seen = Observed.of(case.image, said)
     if isinstance(variant.preset, PaperPreset):
         result = fit_paper(model, said, seen, case.focal, variant.preset, SEED)

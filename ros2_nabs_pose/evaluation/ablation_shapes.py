@@ -32,10 +32,10 @@ CONVERGED_DEG = 10.0
 TERMS = ('photometric', 'silhouette', 'features')
 
 
-def _own_crop(model: CategoryModel, made: Synthesised) -> Observed:
+def _own_crop(model: CategoryModel, made: Synthesised, focal: Tensor) -> Observed:
     """A crop that the model drew itself, on grey; its outline is known, its points are read."""
     rgb = made.rgb + 0.5 * (1.0 - made.alpha)
-    return Observed.of(rgb, model.encoder(rgb), made.alpha)
+    return Observed.of(rgb, model.encoder(rgb, focal), made.alpha)
 
 
 def turned_starts(R: Tensor, t: Tensor, log_scale: Tensor, latent: Tensor,
@@ -78,10 +78,10 @@ def basin(model: CategoryModel, cases: Sequence[Case], presets: Mapping[str, Pre
         if done and time.perf_counter() > until_s:
             break
         with torch.no_grad():
-            said = model.encoder(case.image)
+            said = model.encoder(case.image, case.focal)
             made = synthesise(model, *model.generator.volume(said.mean), case.R, case.t,
                               case.log_scale, case.focal, case.image.shape[-1])
-            crops = {'own': (_own_crop(model, made), case.t, case.log_scale),
+            crops = {'own': (_own_crop(model, made, case.focal), case.t, case.log_scale),
                      'held-out': (Observed.of(case.image, said), said.t, said.log_scale)}
         index = torch.zeros(len(ANGLES_DEG), dtype=torch.long)
         for kind, (seen, t, log_scale) in crops.items():
@@ -124,7 +124,7 @@ def landscapes(model: CategoryModel, cases: Sequence[Case], count: int = 15) -> 
     terms = build_terms(dict.fromkeys(TERMS, 1.0), model.encoder)
     found = []
     for case in cases:
-        said = model.encoder(case.image)
+        said = model.encoder(case.image, case.focal)
         crop = Observed.of(case.image, said)
         volume = model.generator.volume(said.mean)
         tilt = functional.pad(torch.deg2rad(elevation[rows])[:, None], (0, 2))

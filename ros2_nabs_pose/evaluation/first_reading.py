@@ -84,9 +84,8 @@ class ReadingPipeline(PosePipeline):
             said, seen = self._read(model, mine, self.preset.readings)
             free = model.card.symmetry == FREE_Z
             proposals, _ = first_rotations(said, PROPOSALS, free)
-            focal = torch.tensor([c.view.focal for c in mine], device=self.device)
             drawn = synthesise(model, *model.generator.volume(said.mean), proposals[:, 0], said.t,
-                               said.log_scale, focal, seen.rgb.shape[-1])
+                               said.log_scale, self._focal(mine), seen.rgb.shape[-1])
             rotations = proposals.double().cpu().numpy()
             places = said.t.double().cpu().numpy()
             for i, cut in enumerate(mine):

@@ -24,7 +24,9 @@ COLUMNS = {
     'cut_off_within_20_deg': 'cut off, within 20 deg',
     'cut_off_axis_median_deg': 'cut off, axis median deg',
     'mask_iou_median': 'mask IoU', 'alpha_iou_median': 'alpha IoU', 'psnr_db_median': 'PSNR dB',
-    'psnr_lit_db_median': 'PSNR dB, light removed', 'depth_error_median': 'depth error'}
+    'psnr_lit_db_median': 'PSNR dB, light removed', 'depth_error_median': 'depth error',
+    'together_alpha_iou_median': 'of four crops: alpha IoU',
+    'together_depth_error_median': 'of four crops: depth error'}
 
 
 def measure_models(data: Path, backgrounds: Path | None, models: Path | None = None,
@@ -34,9 +36,11 @@ def measure_models(data: Path, backgrounds: Path | None, models: Path | None = N
     """JSON-ready figures of every category that has a model and a folder in ``data``.
 
     sheets: folder for a picture a category: crop, mask, true view, synthesis and its depth.
-    write_cards: the figures become those of the models' own cards, which averaged weights lack.
+    write_cards: the figures, and what is usual for codes, become those of the models' own cards,
+    which averaged weights lack.
     rounds: of validation, each with other crops. Raises PoseError where nothing can be measured.
     """
+    from ..training.codes import usual_codes
     from ..training.instances import TrainingViews
     from ..training.validate import CROPS, sample_sheet, validate
 
@@ -58,7 +62,8 @@ def measure_models(data: Path, backgrounds: Path | None, models: Path | None = N
         found[path.stem] = {'instances': len(held_out.rgba), 'crops': rounds * CROPS,
                             'data_hash': held_out.fingerprint, **figures}
         if write_cards:
-            model.card = replace(model.card, figures=figures)
+            learned = TrainingViews.load(data / path.stem, backgrounds, 'train')
+            model.card = replace(model.card, figures=figures, codes=usual_codes(model, learned))
             save_model(model, path)
         if sheets is not None:
             sample_sheet(model, held_out, sheets / f'{path.stem}.png')

@@ -31,6 +31,8 @@ from ..data.glass import BACKDROP
 
 FRONT_SEEN = 0.15
 """Share of its front that must be seen for an object's turn about its axis to be told."""
+FOCAL_SPREAD = 0.15
+"""How far a focal length may be off (of its log): many a camera's is guessed."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class Crops:
     """What the encoder gets and should say; names as in Encoding.
 
     image: (B, 3, S, S). mask: (B, 1, S, S) visible object. valid: (B, 1, S, S) 1 where the picture
-    is, 0 beyond its edge. R: (B, 3, 3) full rotation.
+    is, 0 beyond its edge. focal: (B,) focal length of the crop, half widths. R: (B, 3, 3) full
+    rotation.
     front_visible: (B,) share of the front part that neither the object itself nor what stands in
     front of it hides, and that is not beyond the picture's edge; 1 where there is none. points:
     (B, 3, S/2, S/2) what the pixels show of the object, in its own frame, radii, times the share
@@ -71,6 +74,7 @@ class Crops:
     image: Tensor
     mask: Tensor
     valid: Tensor
+    focal: Tensor
     R: Tensor
     t: Tensor
     log_scale: Tensor
@@ -82,6 +86,11 @@ class Crops:
         """``points`` told in the facing frame, as objects that may spin freely are described."""
         to_facing = rotation_facing(self.R[:, :, 2]).transpose(1, 2) @ self.R
         return torch.einsum('bij,bjhw->bihw', to_facing, self.points)
+
+
+def roughly(focal: Tensor) -> Tensor:
+    """Focal lengths (B,) as a calibration that may be poor tells them."""
+    return focal * torch.exp(FOCAL_SPREAD * torch.randn_like(focal))
 
 
 def recolour(views: Views, group: int) -> Views:
@@ -203,5 +212,6 @@ def compose(views: Views, backgrounds: Tensor | None, size_px: int = 64,
     zero, one = torch.zeros_like(cos), torch.ones_like(cos)
     turn = torch.stack((cos, -sin, zero, sin, cos, zero, zero, zero, one), 1).view(-1, 3, 3)
     return Crops(image=image, mask=alpha * (1.0 - cover), valid=valid,
-                 R=turn @ views.R_view, t=t, log_scale=torch.log(scale),
-                 front_visible=front_visible, points=told[:, :3], front=told[:, 3:])
+                 focal=scale / views.perspective, R=turn @ views.R_view, t=t,
+                 log_scale=torch.log(scale), front_visible=front_visible, points=told[:, :3],
+                 front=told[:, 3:])

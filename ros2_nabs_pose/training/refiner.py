@@ -50,10 +50,10 @@ def validate_refiner(refiner: Refiner, models: Mapping[str, CategoryModel],
             for _ in range(VALIDATION_BATCHES):
                 _, views = data[name].batch(8, 4)
                 crops = compose(views, data[name].backgrounds)
-                said = model.encoder(crops.image)
+                said = model.encoder(crops.image, crops.focal)
                 starts = make_starts(said, [None] * len(crops.t), STARTS, 0, free)
                 seen = Observed.of(crops.image, said).pick(starts.owner)
-                focal = (torch.exp(crops.log_scale) / views.perspective)[starts.owner]
+                focal = crops.focal[starts.owner]
                 volume = volumes(model, starts.latent)
                 now, _ = refine(model, refiner, starts, seen, focal, volume, 1)
                 worth = worth_of(model, refiner, now, seen, focal, volume)

@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .codes import code_of_all
 from .compose import Crops
 from ..core.encoder import Encoding
 from ..core.generator import pixel_line
+from ..core.memory import CodePrior
 from ..core.pose_steps import in_plane
 from ..core.refiner import Comparison, EDGES_DEG, moved_by
 from ..core.rotations import exp_so3, geodesic_angle, rotation_facing, rotation_z
@@ -77,17 +79,16 @@ def _some_turns(count: int, device: torch.device) -> Tensor:
     return angle * functional.normalize(torch.randn(count, 3, device=device), dim=1)
 
 
-def as_tracked(said: Encoding, group: int) -> Encoding:
+def as_tracked(said: Encoding, group: int, usual: CodePrior | None) -> Encoding:
     """What was read of B crops, ``group`` of an instance in a row, some with a track's code.
 
-    That is the mean of what all views of the object tell, weighed by how sure they are (as in
-    ``tracks.Track``). A crop's own code errs with its own pose: a mug seen from above is read as
-    flatter, and drawn so. Beside one that comes from other views, too, the refiner learns to see
-    which of the two is wrong.
+    That is what all views of the object tell together (``memory.CodeMemory``). A crop's own code
+    errs with its own pose: a mug seen from above is read as flatter, and drawn so. Beside one that
+    comes from other views, too, the refiner learns to see which of the two is wrong. usual: what is
+    usual for the category's codes, where it is known.
     """
-    own, sureness = (x.unflatten(0, (-1, group)) for x in (said.mean, said.sureness))
-    mean = (sureness * own).sum(1, keepdim=True) / sureness.sum(1, keepdim=True)
-    of_all = mean.expand_as(own).flatten(0, 1)
+    evidence = 1.0 + (group - 1.0) * torch.rand(len(said.mean), 1, device=said.mean.device)
+    of_all = code_of_all(said, group, usual, evidence)
     some = torch.rand(len(of_all), 1, device=of_all.device) < TRACKED
     return replace(said, mean=torch.where(some, of_all, said.mean))
 

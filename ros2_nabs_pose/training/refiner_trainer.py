@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .compose import compose, FRONT_SEEN, mirrored, recolour
+from .compose import compose, FRONT_SEEN, mirrored, recolour, roughly
 from .engine import Engine, full_precision
 from .framing import CUT_OFF
 from .instances import STEEP, TrainingViews
@@ -98,7 +98,7 @@ class RefinerTrainer:
             begin_with(self.refiner, next(iter(self.models.values())))
         self.average = copy.deepcopy(self.refiner).requires_grad_(False).eval()
         self.optimizer = torch.optim.AdamW(self.refiner.parameters(), lr=config.learning_rate,
-                                           betas=(0.9, 0.99), weight_decay=1e-2)
+                                           betas=(0.9, 0.99), weight_decay=1e-2, fused=True)
         self.step = 0
         if self.engine.rank:  # the same network everywhere, other pictures
             torch.manual_seed(config.seed + 7919 * self.engine.rank)
@@ -130,22 +130,21 @@ class RefinerTrainer:
             flip = torch.rand(instances, device=self.device) < 0.5
             views = mirrored(views, flip.repeat_interleave(VIEWS))
         crops = compose(recolour(views, VIEWS), data.backgrounds, cut_off=CUT_OFF)
+        focal = roughly(crops.focal)
         ways = READINGS[int(torch.randint(len(READINGS), ()))]
         with self.engine.autocast():
-            said = read(model, crops.image, ways)
+            said = read(model, crops.image, ways, focal)
         said = full_precision(said)
         said = replace(said, axis=functional.normalize(said.axis, dim=1))
-        said = misread(as_tracked(said, VIEWS), VIEWS)
+        said = misread(as_tracked(said, VIEWS, model.card.codes), VIEWS)
         now = hypotheses_of(said, crops, free)
         seen = Observed.of(crops.image, said).pick(now.owner)
         untold = torch.rand(len(now.owner), 1, 1, 1, device=self.device) < UNTOLD
         seen = replace(seen, points=torch.where(untold, 0.0, seen.points))
-        perspective = views.perspective[now.owner] * torch.exp(
-            0.15 * torch.randn(len(now.owner), device=self.device))
         with self.engine.autocast():
             shapes, styles = model.generator.volume(said.mean)
         volume = shapes.float()[now.owner], styles.float()[now.owner]
-        focal = torch.exp(now.log_scale) / perspective
+        focal = focal[now.owner]
 
         def compared(now: Hypotheses, rows: Tensor) -> Tensor:
             with self.engine.autocast():

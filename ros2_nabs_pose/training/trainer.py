@@ -15,13 +15,15 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, replace
+import math
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .compose import compose, Crops, facing_first, mirrored, recolour, Views
+from .codes import usual_codes
+from .compose import compose, Crops, facing_first, mirrored, recolour, roughly, Views
 from .engine import Engine, full_precision
 from .framing import CUT_OFF
 from .instances import STEEP, TrainingViews
@@ -73,11 +75,34 @@ class TrainConfig:
         return self.only not in ('teacher', 'drawing')
 
 
-def _with_own_others(part: torch.nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of another run; its further rotations left out, or one's own kept, as they must."""
-    kind = 'encoder.others.'
-    own = {k: v for k, v in part.state_dict().items() if k.startswith(kind)}
-    return {**own, **{k: v for k, v in state.items() if own or not k.startswith(kind)}}
+OPTIONAL = ('encoder.others.', 'encoder.from_field.', 'encoder.from_known.')
+"""Layers that some encoders have and others do not."""
+
+
+def _with_own_layers(part: torch.nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of another run; optional layers left out, or one's own kept, as they must."""
+    own = {k: v for k, v in part.state_dict().items() if k.startswith(OPTIONAL)}
+    return {**own, **{k: v for k, v in state.items() if k in own or not k.startswith(OPTIONAL)}}
+
+
+HINTS, HINT_SPREAD = 0.5, 0.3
+"""Share of the crops whose code is told beforehand, and how far off it is at most: a tenth to a
+third of what such a code's numbers differ by from object to object."""
+
+
+def hints(mean: Tensor, group: int) -> Tensor:
+    """Codes (B, D) as tracks may know them beforehand, NaN where nothing is known.
+
+    mean: (B, D) codes of clean views, ``group`` of an instance in a row. A hint is the mean of what
+    the instance's other views tell, for with the own one the answer would be told, too.
+    """
+    if group == 1:
+        return torch.full_like(mean, math.nan)
+    own = mean.detach().view(-1, group, mean.shape[1])
+    told = ((own.sum(1, keepdim=True) - own) / (group - 1)).flatten(0, 1)
+    draw = torch.rand(2, len(mean), 1, device=mean.device)
+    told = told + HINT_SPREAD * draw[0] * torch.randn_like(told)
+    return torch.where(draw[1] < HINTS, told, math.nan)
 
 
 class Trainer:
@@ -117,7 +142,8 @@ class Trainer:
             trained = [*self.model.generator.parameters(), *self.teacher.parameters()]
         else:
             trained = [*self.model.parameters(), *self.teacher.parameters()]
-        self.optimizer = torch.optim.Adam(trained, lr=config.learning_rate, betas=(0.9, 0.99))
+        self.optimizer = torch.optim.Adam(trained, lr=config.learning_rate, betas=(0.9, 0.99),
+                                          fused=True)
         self.step = 0
         if self.engine.rank:  # the same models everywhere, other pictures
             torch.manual_seed(config.seed + 7919 * self.engine.rank)
@@ -184,7 +210,8 @@ class Trainer:
         if self.config.reads_crops:
             crops = compose(views, self.data.backgrounds, cut_off=CUT_OFF)
             with self.engine.autocast():
-                said = full_precision(self.model.encoder(crops.image))
+                said = full_precision(self.model.encoder(
+                    crops.image, roughly(crops.focal), hints(mean, group)))
             if self.encoder_only:
                 return {**self.reading_terms(said, crops, mean, group),
                         **self.drawing_terms(said, views, group)}
@@ -288,7 +315,7 @@ class Trainer:
             state = torch.load(path, map_location=self.device, weights_only=True)
         try:
             for part in (self.model, self.average):
-                part.load_state_dict(_with_own_others(part, state['average']))
+                part.load_state_dict(_with_own_layers(part, state['average']))
             self.teacher.load_state_dict(self.teacher.taking_up(state['teacher']))
         except (KeyError, RuntimeError) as error:
             raise PoseError(f'{path} does not fit this model: '
@@ -297,7 +324,7 @@ class Trainer:
     def finish(self, figures: dict[str, Any]) -> None:
         """Write the averaged model with its card."""
         card = dataclasses.replace(
-            self.average.card, figures=figures,
+            self.average.card, codes=usual_codes(self.average, self.data), figures=figures,
             training={**dataclasses.asdict(self.config), 'step': self.step,
                       'data_hash': self.data.fingerprint,
                       'recipe': self.data.recipe, 'torch': str(torch.__version__)})

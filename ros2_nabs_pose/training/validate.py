@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .codes import code_of_all
 from .compose import compose, Crops, facing_first, FRONT_SEEN, Views
 from .engine import own_random_numbers
 from .instances import TrainingViews
@@ -47,7 +48,8 @@ class Example:
 
     first: the first look. whole: all readings of the crops as they came. proposals: (B, 4, 3, 3)
     what a fit begins with, best first. drawn: (B, 5, S, S) every view drawn from its own crop's
-    code, as a fit takes it, at its true rotation.
+    code, as a fit takes it, at its true rotation. together: the same from the code that all
+    crops of its instance tell.
     """
 
     views: Views
@@ -56,6 +58,7 @@ class Example:
     whole: Encoding
     proposals: Tensor
     drawn: Tensor
+    together: Tensor
 
 
 def draw(model: CategoryModel, code: Tensor, views: Views) -> Tensor:
@@ -83,11 +86,12 @@ def _examples(model: CategoryModel, data: TrainingViews, batches: int,
               seed: int = SEED) -> list[Example]:
     found = []
     for views, crops in _crops(data, batches, seed):
-        first = model.encoder(crops.image)
-        whole = read(model, crops.image, staged('cold').readings)
-        fitted, proposals = read_as_fitted(model, crops.image, first, 4)
+        first = model.encoder(crops.image, crops.focal)
+        whole = read(model, crops.image, staged('cold').readings, crops.focal)
+        fitted, proposals = read_as_fitted(model, crops, first, 4)
+        all_tell = code_of_all(fitted, VIEWS, model.card.codes, VIEWS)
         found.append(Example(views, crops, first, whole, proposals,
-                             draw(model, fitted.mean, views)))
+                             draw(model, fitted.mean, views), draw(model, all_tell, views)))
     return found
 
 
@@ -108,16 +112,16 @@ def upright(image: Tensor, said: Encoding) -> tuple[Tensor, Tensor, Tensor]:
     return image, turn, zoom
 
 
-def read_as_fitted(model: CategoryModel, image: Tensor, said: Encoding, count: int) -> tuple[
+def read_as_fitted(model: CategoryModel, crops: Crops, said: Encoding, count: int) -> tuple[
         Encoding, Tensor]:
-    """What a fit begins with: crops (B, 3, S, S) read anew, and rotations (B, count, 3, 3).
+    """What a fit begins with: crops read anew, and rotations (B, count, 3, 3).
 
     said: the first look. As ``cold`` does it, what leans is turned upright and all is read in
     several ways; mask and points of the reading are those of the crops as they are turned then.
     The rotations are of the crops as they came, best first.
     """
-    shown, turn, _ = upright(image, said)
-    again = read(model, shown, staged('cold').readings)
+    shown, turn, zoom = upright(crops.image, said)
+    again = read(model, shown, staged('cold').readings, zoom * crops.focal)
     R = first_rotations(again, count, model.card.symmetry == 'free_z')[0]
     return again, rotation_z(-turn)[:, None] @ R
 
@@ -177,7 +181,8 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
     first_look_*: of the first look alone. standing_*: of objects turned in the picture by less
     than ``STANDING_RAD``. cut_off_*: of other crops, whose objects lie partly beyond the picture's
     edge (``CUT_BATCHES`` a round); all else is of whole objects.
-    The drawing's are of ``drawing_errors``.
+    The drawing's are of ``drawing_errors``; together_*: of what ``VIEWS`` crops of an instance tell
+    together.
     """
     model.eval()
     rotation, best4, axis, iou, first_look, standing = [], [], [], [], [], []
@@ -189,8 +194,7 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
     examples = (example for place in range(rounds)
                 for example in _examples(model, data, BATCHES, SEED + place))
     for example in examples:
-        views, crops, proposals, drawn = (example.views, example.crops, example.proposals,
-                                          example.drawn)
+        views, crops, proposals = example.views, example.crops, example.proposals
         axis.append(errors_of(proposals, crops.R, True)[:, 0])
         errors = errors_of(proposals, crops.R)
         seen = crops.front_visible > FRONT_SEEN
@@ -201,13 +205,14 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
         turn = crops.R @ views.R_view.transpose(1, 2)
         standing.append((torch.atan2(turn[:, 1, 0], turn[:, 0, 0]).abs() < STANDING_RAD)[seen])
         iou.append(_overlap(example.whole.mask_logits > 0.0, crops.mask > 0.5))
-        for name, found in drawing_errors(drawn, views).items():
-            drawing[name].append(found)
+        for kind, picture in (('', example.drawn), ('together_', example.together)):
+            for name, found in drawing_errors(picture, views).items():
+                drawing[kind + name].append(found)
     cut_axis, cut_rotation = [], []
     cut_off = (pair for place in range(rounds)
                for pair in _crops(data, CUT_BATCHES, SEED + place, 1.0))
     for _, crops in cut_off:
-        _, proposals = read_as_fitted(model, crops.image, model.encoder(crops.image), 1)
+        _, proposals = read_as_fitted(model, crops, model.encoder(crops.image, crops.focal), 1)
         cut_axis.append(errors_of(proposals, crops.R, True)[:, 0])
         seen = crops.front_visible > FRONT_SEEN
         cut_rotation.append(errors_of(proposals, crops.R)[seen, 0])

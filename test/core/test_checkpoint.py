@@ -120,6 +120,22 @@ def test_another_format_is_refused(model, tmp_path):
         load_model(tmp_path / 'x.safetensors')
 
 
+def test_encoders_of_the_former_format_are_told_nothing_beside_the_crop(model, tmp_path):
+    path = tmp_path / 'm.safetensors'
+    encoder = Encoder(replace(model.encoder.config, informed=False))
+    save_model(CategoryModel(model.generator, encoder, CARD), path)
+    with safe_open(path, 'pt') as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    sizes = json.loads(metadata['encoder'])
+    assert sizes.pop('informed') is False
+    save_file(tensors, path, {**metadata, 'format': '5', 'encoder': json.dumps(sizes)})
+    loaded = load_model(path)
+    assert not loaded.encoder.config.informed
+    crop = torch.rand(1, 3, 64, 64)
+    assert torch.equal(loaded.encoder(crop, torch.tensor([3.0])).axis, loaded.encoder(crop).axis)
+
+
 def test_files_that_do_not_tell_of_further_rotations_have_none(model, tmp_path):
     path = tmp_path / 'm.safetensors'
     encoder = Encoder(replace(model.encoder.config, others=0))

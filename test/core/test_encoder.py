@@ -13,9 +13,11 @@ from ros2_nabs_pose.core.encoder import (
     Encoder,
     EncoderConfig,
     Encoding,
+    FIELD_SPREAD,
     LEAST_LOGVAR,
     MODE_SHARE,
     SAME_RAD,
+    USUAL_FIELD,
 )
 from ros2_nabs_pose.core.rotations import (
     axis_azimuth_from_rotation,
@@ -49,6 +51,40 @@ def reading(probabilities, others=(), odds=()):
 
 def turned(R, degrees):
     return exp_so3(torch.tensor([math.radians(degrees), 0.0, 0.0])) @ R
+
+
+def test_the_field_of_view_has_a_say_in_pose_and_code_and_an_unknown_one_is_the_usual():
+    torch.manual_seed(2)
+    encoder, crops = Encoder(TINY).eval(), torch.rand(2, 3, 64, 64)
+    near, usual = torch.full((2,), 1.0 / (USUAL_FIELD + FIELD_SPREAD)), torch.full(
+        (2,), 1.0 / USUAL_FIELD)
+    with torch.no_grad():
+        # As it begins, it says the same of every field.
+        assert torch.equal(encoder(crops, near).axis, encoder(crops).axis)
+        encoder.from_field.weight.fill_(1.0)
+        told, untold = encoder(crops, near), encoder(crops)
+        for name in ('axis', 'mean', 'azimuth_logits', 'others'):
+            assert not torch.allclose(getattr(told, name), getattr(untold, name)), name
+        for name in ('mask_logits', 'points'):
+            assert torch.equal(getattr(told, name), getattr(untold, name)), name
+        torch.testing.assert_close(encoder(crops, usual).axis, untold.axis)
+        without = Encoder(replace(TINY, informed=False)).eval()
+        assert torch.equal(without(crops, near, torch.ones(2, 4)).axis, without(crops).axis)
+
+
+def test_a_known_code_has_a_say_in_the_pose_but_not_in_the_code_that_is_read():
+    torch.manual_seed(2)
+    encoder, crops = Encoder(TINY).eval(), torch.rand(2, 3, 64, 64)
+    known = torch.stack((torch.ones(4), torch.full((4,), math.nan)))
+    with torch.no_grad():
+        assert torch.equal(encoder(crops, None, known).axis, encoder(crops).axis)
+        encoder.from_known.weight.fill_(1.0)
+        told, untold = encoder(crops, None, known), encoder(crops)
+    for name in ('axis', 'azimuth_logits', 'others', 't', 'log_scale'):
+        first, second = getattr(told, name).isclose(getattr(untold, name))
+        assert not first.all() and second.all(), name  # the second one's is not known
+    for name in ('mean', 'logvar', 'mask_logits', 'points'):
+        assert torch.equal(getattr(told, name), getattr(untold, name)), name
 
 
 def test_a_code_is_as_sure_as_its_variance_says_and_no_surer_than_training_tells():

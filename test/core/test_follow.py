@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from ros2_nabs_pose.core.checkpoint import ModelCard, SizePrior
 from ros2_nabs_pose.core.crop import make_view
 from ros2_nabs_pose.core.cuts import Cut, ZOOMS
-from ros2_nabs_pose.core.follow import followed
+from ros2_nabs_pose.core.follow import followed as followed_by_card
+from ros2_nabs_pose.core.memory import CODE_MEMORY, CodeMemory, CodePrior
 from ros2_nabs_pose.core.rotations import exp_so3, rotation_z
-from ros2_nabs_pose.core.tracks import CODE_MEMORY, Track
+from ros2_nabs_pose.core.tracks import Track
 from ros2_nabs_pose.core.types import (
     Box,
     Intrinsics,
@@ -25,6 +27,12 @@ VIEW = make_view(Intrinsics(520.0, 520.0, 319.5, 239.5, 640, 480), BOX, 64)
 R_CROP = exp_so3(torch.tensor([0.3, -0.2, 0.5], dtype=torch.float64))
 READ, FITTED, FORMER = (np.full(3, value) for value in (1.0, 2.0, 5.0))
 SURE, SURE_BEFORE = np.full(3, 4.0), np.full(3, 6.0)
+CARD = ModelCard('mug', 'none', 'handle', SizePrior((0.1, 0.1, 0.1), 0.08, 0.01))
+AHEAD = np.array([0.0, 0.0, 1.0])
+
+
+def followed(*frame, card=CARD):
+    return followed_by_card(*frame, card)
 
 
 def cut_of(track=None, turn_rad=0.0, zoom=1.0):
@@ -45,8 +53,8 @@ def estimate(scale_source=SCALE_CATEGORY_MEAN, reach=0.5):
 
 
 def track(zoom=1.0, radius_m=None):
-    return Track('a', BOX, np.eye(3), FORMER, SURE_BEFORE, 1.0, np.eye(3), radius_m=radius_m,
-                 zoom=zoom)
+    return Track('a', BOX, np.eye(3), CodeMemory.begun(FORMER, SURE_BEFORE, AHEAD, None), 1.0,
+                 np.eye(3), radius_m=radius_m, zoom=zoom)
 
 
 def test_a_first_sight_begins_a_track():
@@ -54,30 +62,39 @@ def test_a_first_sight_begins_a_track():
     assert (begun.track_id, begun.stamp_s, begun.turned, begun.zoom) == ('a', 2.0, False, 1.0)
     np.testing.assert_allclose(begun.R_allocentric, R_CROP.numpy())
     np.testing.assert_allclose(begun.R_cam_obj, estimate().T_cam_obj[:3, :3])
-    assert begun.latent is FITTED and begun.sureness is SURE
+    assert begun.memory.mean is FITTED and begun.memory.sureness is SURE
+    np.testing.assert_allclose(begun.memory.sides, [R_CROP.numpy()[2]])
     assert begun.radius_m is None
+
+
+def test_a_track_knows_what_is_usual_for_its_category_and_where_round_bodies_are_alike():
+    card = replace(CARD, symmetry='free_z', codes=CodePrior((0.0,) * 3, (1.0,) * 3))
+    begun = followed(cut_of(), estimate(), R_CROP, READ, SURE, False, 2.0, card=card)
+    assert begun.memory.usual is card.codes
+    assert begun.memory.sides[0][1] == 0.0
 
 
 def test_what_the_frame_alone_reads_joins_the_track():
     later = followed(cut_of(track()), estimate(), R_CROP, READ, SURE, True, 2.0)
     before = 6.0 * (1.0 - 1.0 / CODE_MEMORY)
-    np.testing.assert_allclose(later.sureness, before + 4.0)
-    np.testing.assert_allclose(later.latent, FORMER + 4.0 / (before + 4.0) * (READ - FORMER))
+    np.testing.assert_allclose(later.memory.sureness, before + 4.0)
+    np.testing.assert_allclose(later.memory.code, FORMER + 4.0 / (before + 4.0) * (READ - FORMER))
 
 
 def test_a_challengers_victory_is_a_new_beginning():
     later = followed(cut_of(track()), estimate(), R_CROP, READ, SURE, False, 2.0)
-    assert later.latent is FITTED and later.sureness is SURE
+    assert later.memory.mean is FITTED and later.memory.sureness is SURE
+    assert len(later.memory.sides) == 1 and later.memory.frames == 1.0
     assert later.stamp_s == 2.0 and later.track_id == 'a'
 
 
 def test_the_tracks_own_pose_turned_around_keeps_what_it_remembers():
-    won = replace(estimate(), latent=FORMER)
+    won = replace(estimate(), latent=FORMER.astype(np.float32))
     later = followed(cut_of(track()), won, R_CROP, READ, SURE, False, 2.0)
     joined = followed(cut_of(track()), won, R_CROP, READ, SURE, True, 2.0)
-    np.testing.assert_array_equal(later.latent, joined.latent)
-    np.testing.assert_array_equal(later.sureness, joined.sureness)
-    assert not np.array_equal(later.latent, FORMER)
+    np.testing.assert_array_equal(later.memory.code, joined.memory.code)
+    np.testing.assert_array_equal(later.memory.sureness, joined.memory.sureness)
+    assert not np.array_equal(later.memory.code, FORMER)
 
 
 def test_a_turned_crop_is_remembered_straight_and_as_close_as_the_drawing_fits():

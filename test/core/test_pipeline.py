@@ -17,7 +17,7 @@ from ros2_nabs_pose.core.belief import (
     pose_covariance,
     yaw_spread,
 )
-from ros2_nabs_pose.core.crop import make_view
+from ros2_nabs_pose.core.crop import make_view, MARGIN
 from ros2_nabs_pose.core.ground import on_one_ground
 from ros2_nabs_pose.core.lift import lift
 from ros2_nabs_pose.core.pose_steps import synthesise
@@ -137,12 +137,13 @@ def test_a_second_look_that_shows_nothing_leaves_the_first_and_the_other_boxes(
 def test_how_often_crops_are_read(pipeline, monkeypatch):
     """New ones once, then in four ways; tracked ones in two; for the paper and in a hurry once."""
     image, _ = scene(pipeline)
-    reads = []
+    reads, told = [], []
     honest = pipeline_module.read
 
-    def counted(model, rgb, count=1):
+    def counted(model, rgb, count, focal, known):
         reads.append((len(rgb), count))
-        return honest(model, rgb, count)
+        told.append((focal.tolist(), known))
+        return honest(model, rgb, count, focal, known)
 
     def read_by(pipeline, **how):
         reads.clear()
@@ -162,6 +163,14 @@ def test_how_often_crops_are_read(pipeline, monkeypatch):
     paper = PosePipeline(pipeline.models)
     paper.preset = paper.warm_preset = replace(PRESETS['paper_offline'], starts=2, iterations=1)
     assert read_by(paper) == [(1, 1)]
+    # Half the crop shows so much: the box' longer side and a margin, seen from the middle.
+    half = MARGIN * 0.5 * max(BOX.width_px, BOX.height_px) / 520.0
+    for [focal], _ in told:
+        assert 1.0 / focal == pytest.approx(half, rel=0.1)
+    # New objects' codes are not known, a tracked one's is what its track remembers.
+    (_, first), (_, again), (_, tracked), *_ = told
+    assert first is None and again is None and tracked.shape == (1, 27)
+    assert torch.isfinite(tracked).all()
 
 
 def test_the_next_frame_starts_from_the_last_one(pipeline):

@@ -146,7 +146,7 @@ class Needles(torch.nn.Module):
         super().__init__()
         self.config = SimpleNamespace(azimuth_bins=BINS)
 
-    def forward(self, rgb):
+    def forward(self, rgb, focal=None, known=None):
         line = (torch.arange(rgb.shape[-1]) + 0.5) / rgb.shape[-1] * 2.0 - 1.0
         weight = rgb[:, 0] / rgb[:, 0].sum((1, 2), keepdim=True)
         u, v = (weight.sum(1) * line).sum(1), (weight.sum(2) * line).sum(1)
@@ -163,6 +163,25 @@ def test_crops_and_looks_are_not_mixed_up():
     torch.testing.assert_close(four.axis, once.axis, atol=0.03, rtol=0.0)
     torch.testing.assert_close(four.t, once.t, atol=0.02, rtol=0.0)
     assert float((once.axis[0] - once.axis[1]).abs().max()) > 0.3
+
+
+@pytest.mark.parametrize('count', [1, 4])
+def test_every_look_is_told_its_own_crops_focal_length(count):
+    reader = Counting()
+    model = SimpleNamespace(encoder=reader, card=SimpleNamespace(
+        symmetry='none', training={'mirror': True}))
+    read(model, torch.rand(2, 3, 8, 8), count, torch.tensor([4.0, 7.0]))
+    assert reader.focal.tolist() == [4.0, 7.0] * count
+    assert reader.known is None
+
+
+def test_known_codes_are_told_of_the_crop_and_not_of_its_mirror_image():
+    reader = Counting()
+    model = SimpleNamespace(encoder=reader, card=SimpleNamespace(
+        symmetry='none', training={'mirror': True}))
+    known = torch.tensor([[1.0, 2.0], [math.nan, math.nan]])
+    read(model, torch.rand(2, 3, 8, 8), 3, None, known)
+    assert reader.known[:, 0].nan_to_num(-1.0).tolist() == [1.0, -1.0, -1.0, -1.0, 1.0, -1.0]
 
 
 @pytest.mark.parametrize(('bins', 'shown'), [(24, 8), (25, 6), (16, 4), (15, 2)])
@@ -261,10 +280,11 @@ class Counting(torch.nn.Module):
     def __init__(self):
         super().__init__()
         self.config = SimpleNamespace(azimuth_bins=BINS)
-        self.shown = []
+        self.shown, self.focal, self.known = [], None, None
 
-    def forward(self, rgb):
+    def forward(self, rgb, focal=None, known=None):
         self.shown.append(len(rgb))
+        self.focal, self.known = focal, known
         return repeated(reading_of(torch.eye(3)), len(rgb))
 
 

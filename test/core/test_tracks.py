@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from ros2_nabs_pose.core.memory import CodeMemory
 from ros2_nabs_pose.core.tracks import (
-    CODE_MEMORY,
     MAX_AGE_S,
     MAX_MISSES,
     MAX_PREDICTED_RAD,
@@ -15,13 +15,15 @@ from ros2_nabs_pose.core.tracks import (
 )
 from ros2_nabs_pose.core.types import Box
 
+MEMORY = CodeMemory.begun(np.zeros(4), np.ones(4), np.array([0.0, 0.0, 1.0]), None)
+
 
 def box(x0, track_id='', category='mug'):
     return Box(x0, 0.0, x0 + 100.0, 100.0, category, track_id)
 
 
 def track(at, stamp_s=0.0, name=None):
-    return Track(name or at.track_id, at, np.eye(3), np.zeros(4), np.ones(4), stamp_s)
+    return Track(name or at.track_id, at, np.eye(3), MEMORY, stamp_s)
 
 
 def test_overlap_of_boxes():
@@ -41,8 +43,7 @@ def test_an_id_that_comes_late_is_the_tracks_from_then_on():
     tracks = Tracks()
     tracks.update([track(box(0.0), name='#1')])
     found = tracks.match([box(5.0, 'a')], 0.1)[0]
-    tracks.update([found.followed_by(box(5.0, 'a'), np.eye(3), np.eye(3), np.zeros(4), np.ones(4),
-                                     0.1)])
+    tracks.update([found.followed_by(box(5.0, 'a'), np.eye(3), np.eye(3), MEMORY, 0.1)])
     far = tracks.match([box(300.0, 'a')], 0.2)[0]
     assert far is not None and far.track_id == 'a'
     assert tracks.match([box(5.0), box(300.0, 'a')], 0.2)[0] is None
@@ -107,10 +108,9 @@ def turned(degrees):
 
 
 def test_a_turning_object_is_expected_where_it_is_going():
-    seen = Track('a', box(0.0), np.eye(3), np.zeros(4), np.ones(4), 0.0)
+    seen = Track('a', box(0.0), np.eye(3), MEMORY, 0.0)
     for k in range(1, 12):
-        seen = seen.followed_by(box(0.0), turned(5.0 * k), np.eye(3), np.zeros(4), np.ones(4),
-                                0.1 * k)
+        seen = seen.followed_by(box(0.0), turned(5.0 * k), np.eye(3), MEMORY, 0.1 * k)
     ahead = cv2.Rodrigues(seen.predicted(1.2))[0][1, 0]
     assert np.degrees(ahead) == pytest.approx(60.0, abs=0.2)
     # However long it was not seen, it is not expected more than MAX_PREDICTED_RAD farther.
@@ -119,34 +119,6 @@ def test_a_turning_object_is_expected_where_it_is_going():
 
 
 def test_a_jump_to_another_hypothesis_is_no_motion():
-    seen = Track('a', box(0.0), np.eye(3), np.zeros(4), np.ones(4), 0.0)
-    seen = seen.followed_by(box(0.0), turned(90.0), np.eye(3), np.zeros(4), np.ones(4), 0.1)
+    seen = Track('a', box(0.0), np.eye(3), MEMORY, 0.0)
+    seen = seen.followed_by(box(0.0), turned(90.0), np.eye(3), MEMORY, 0.1)
     assert seen.turn_rad_s.tolist() == [0.0, 0.0, 0.0]
-
-
-def followed(seen, values, sureness):
-    for k, (value, sure) in enumerate(zip(values, sureness, strict=True)):
-        seen = seen.followed_by(box(0.0), np.eye(3), np.eye(3), np.full(4, value),
-                                np.full(4, sure), 0.1 * k)
-    return seen
-
-
-def test_a_tracks_code_is_the_mean_of_its_frames_weighed_by_how_sure_they_are():
-    begun = Track('a', box(0.0), np.eye(3), np.full(4, 1.0), np.full(4, 2.0), 0.0)
-    keeps = 1.0 - 1.0 / CODE_MEMORY
-    after = followed(begun, (4.0,), (1.0,))
-    assert after.latent.tolist() == pytest.approx([(keeps * 2.0 + 4.0) / (keeps * 2.0 + 1.0)] * 4)
-    assert after.sureness.tolist() == pytest.approx([keeps * 2.0 + 1.0] * 4)
-    # Each number of a code has a weight of its own.
-    mixed = begun.followed_by(box(0.0), np.eye(3), np.eye(3), np.full(4, 4.0),
-                              np.array((0.0, 2.0 * keeps, 1e9, 0.0)), 0.0)
-    assert mixed.latent.tolist() == pytest.approx([1.0, 2.5, 4.0, 1.0])
-
-
-def test_a_few_unsure_frames_hardly_move_a_code_and_many_sure_ones_take_it_over():
-    known = followed(Track('a', box(0.0), np.eye(3), np.zeros(4), np.ones(4), 0.0),
-                     (0.0,) * 30, (1.0,) * 30)
-    unsure = followed(known, (1.0,) * 10, (0.1,) * 10)
-    assert 0.02 < float(unsure.latent[0]) < 0.06
-    sure = followed(known, (1.0,) * 3 * CODE_MEMORY, (1.0,) * 3 * CODE_MEMORY)
-    assert float(sure.latent[0]) > 0.95

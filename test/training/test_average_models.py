@@ -68,6 +68,16 @@ def test_further_rotations_stay_the_later_ones_where_the_first_has_none(average,
         average(after, before, tmp_path / 'd')
 
 
+def test_what_the_first_is_not_told_is_weighed_as_the_second_does(average, tmp_path):
+    before, after = weights(tmp_path / 'a', 1.0, informed=False), weights(tmp_path / 'b', 2.0)
+    average(before, after, tmp_path / 'c')
+    model = load_model(tmp_path / 'c')
+    assert float(model.encoder.head.weight[0, 0]) == 1.5
+    assert float(model.encoder.from_known.weight[0, 0]) == 2.0
+    with pytest.raises(PoseError, match='the other way round'):
+        average(after, before, tmp_path / 'd')
+
+
 @pytest.mark.parametrize('sizes', [{'blocks': (1, 1, 1, 1)}, {'others': 2}, {'reduced': 64}])
 def test_encoders_of_other_sizes_have_no_mean(average, tmp_path, sizes):
     with pytest.raises(PoseError, match='layers of other sizes'):

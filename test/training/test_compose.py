@@ -304,3 +304,14 @@ def test_a_camera_keeps_pictures_in_range_and_leaves_none_as_it_was():
     assert taken.shape == image.shape and torch.isfinite(taken).all()
     assert float(taken.min()) >= 0.0 and float(taken.max()) <= 1.0
     assert ((taken - image).abs().mean((1, 2, 3)) > 1e-3).all()
+
+
+def test_crops_tell_their_focal_length_and_a_poor_calibration_is_off_by_a_seventh():
+    torch.manual_seed(9)
+    views = replace(discs(400), perspective=torch.linspace(0.05, 0.3, 400))
+    crops = compose(views, None)
+    # A sphere of radius 1 at distance 1 / perspective, so many half widths large.
+    torch.testing.assert_close(crops.focal * views.perspective, crops.log_scale.exp())
+    off = torch.log(composing.roughly(crops.focal) / crops.focal)
+    assert float(off.std()) == pytest.approx(composing.FOCAL_SPREAD, rel=0.1)
+    assert abs(float(off.mean())) < 0.03

@@ -13,6 +13,7 @@ from ros2_nabs_pose.cli.main import main
 from ros2_nabs_pose.core.checkpoint import CategoryModel, ModelCard, SizePrior
 from ros2_nabs_pose.core.encoder import Encoder
 from ros2_nabs_pose.core.generator import Generator
+from ros2_nabs_pose.core.memory import CodePrior
 from ros2_nabs_pose.core.refiner import (
     Comparison,
     EDGES_DEG,
@@ -117,12 +118,20 @@ def test_some_crops_are_shown_the_mean_code_of_all_views_of_their_own_instance()
     # The first of four is twice as sure as the others.
     logvar = torch.zeros(400, 27)
     logvar[::4] = -math.log(2.0)
-    shown = as_tracked(replace(said, mean=codes, logvar=logvar), 4)
+    said = replace(said, mean=codes, logvar=logvar)
+    shown = as_tracked(said, 4, None)
     changed = shown.mean[:, 0] != codes[:, 0]
     assert float(changed.float().mean()) == pytest.approx(TRACKED, abs=0.08)
     means = (codes[::4] + 1.2).repeat_interleave(4, 0)  # (2 * 0 + 1 + 2 + 3) / 5
     torch.testing.assert_close(shown.mean[changed], means[changed])
     assert shown.axis is said.axis and shown.mask_logits is said.mask_logits
+    # One to four sides are evidence: of a usual 0 +- 2, each of variance 0.8 for three fifths.
+    usual = CodePrior((0.0,) * 27, (2.0,) * 27)
+    whole = as_tracked(said, 4, usual).mean
+    changed = (whole[:, 0] != codes[:, 0]) & (codes[:, 0] > 0.0)
+    grown = whole[changed] / means[changed]
+    # n * 1.25 / (0.25 + n * 1.0) of the mean.
+    assert 1.0 <= float(grown.min()) < 1.02 and 1.165 < float(grown.max()) <= 5.0 / 4.25 + 1e-4
 
 
 def test_a_task_shows_objects_cut_off_and_steep_views(monkeypatch):

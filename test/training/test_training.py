@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from ros2_nabs_pose.core.checkpoint import load_model, save_model
-from ros2_nabs_pose.core.encoder import bin_centers, EncoderConfig, Encoding
-from ros2_nabs_pose.core.generator import FRAME_MARGIN, GeneratorConfig
+from ros2_nabs_pose.core.checkpoint import CategoryModel, load_model, save_model
+from ros2_nabs_pose.core.encoder import bin_centers, Encoder, EncoderConfig, Encoding
+from ros2_nabs_pose.core.generator import FRAME_MARGIN, Generator, GeneratorConfig
 from ros2_nabs_pose.core.rotations import axis_azimuth_from_rotation, exp_so3, rotation_z
 from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.training import trainer as training
+from ros2_nabs_pose.training.codes import usual_codes
 from ros2_nabs_pose.training.compose import compose, facing_first, mirrored, recolour
 from ros2_nabs_pose.training.framing import CUT_OFF
 from ros2_nabs_pose.training.instances import (
@@ -27,7 +28,7 @@ from ros2_nabs_pose.training.instances import (
 from ros2_nabs_pose.training.loop import learning_rate
 from ros2_nabs_pose.training.objective import _further_rotations, readings, soft_bins, Weights
 from ros2_nabs_pose.training.train import train
-from ros2_nabs_pose.training.trainer import TrainConfig, Trainer
+from ros2_nabs_pose.training.trainer import HINT_SPREAD, HINTS, hints, TrainConfig, Trainer
 from ros2_nabs_pose.training.validate_drawing import validate_drawing
 
 TINY_GENERATOR = GeneratorConfig(latent_dim=4, style_dim=8, volume_channels=(4, 4, 4),
@@ -437,6 +438,55 @@ def test_of_further_rotations_the_nearest_pays_where_the_first_is_wrong():
         wrong = 1.0 / (1.0 + math.exp(5.0))
         wanted = (3.2 * wrong + 0.1) * chord * across + 0.1 * math.log(2.0)
         assert float(_further_rotations(said, hidden).detach()) == pytest.approx(wanted, rel=1e-3)
+
+
+def test_a_run_takes_up_one_that_is_told_nothing_beside_the_crop(tmp_path):
+    views = tiny_views()
+    card = views.card('mug')
+    before = Trainer(TrainConfig('mug', 'd', None, 'r', 'o'), views, card, TINY_GENERATOR,
+                     replace(TINY_ENCODER, informed=False))
+    before.train_step()
+    before.save_state(tmp_path / 'state.pt')
+    now = Trainer(TrainConfig('mug', 'd', None, 'r2', 'o', warmup=0), views, card, TINY_GENERATOR,
+                  TINY_ENCODER)
+    now.begin_from(tmp_path / 'state.pt')
+    assert torch.equal(now.model.encoder.head.weight, before.average.encoder.head.weight)
+    assert not now.model.encoder.from_field.weight.any()
+    now.train_step()
+    assert now.model.encoder.from_field.weight.any()  # it learns to look at both
+    assert now.model.encoder.from_known.weight.any()
+
+
+def test_hints_are_what_the_other_views_tell_and_half_of_the_crops_have_none():
+    torch.manual_seed(4)
+    mean = torch.randn(400, 1, 3).expand(400, 4, 3).clone()
+    mean[:, 0] += 100.0  # what one view tells has no say in its own hint
+    told = hints(mean.flatten(0, 1), 4).view(400, 4, 3)
+    missing = told.isnan().any(2)
+    assert torch.equal(missing, told.isnan().all(2))
+    assert float(missing.float().mean()) == pytest.approx(1.0 - HINTS, abs=0.04)
+    off = (told[:, 0] - mean[:, 1])[~missing[:, 0]]
+    assert float(off.abs().max()) < 4.0 * HINT_SPREAD
+    assert float(off.std()) == pytest.approx(HINT_SPREAD / math.sqrt(3.0), rel=0.1)
+    assert float((told[:, 1] - mean[:, 1])[~missing[:, 1]].mean()) == pytest.approx(
+        100.0 / 3.0, abs=0.1)
+    assert hints(mean[:, 0], 1).isnan().all()
+
+
+def test_what_is_usual_for_codes_is_told_by_the_finished_model():
+    views = tiny_views()
+    model = CategoryModel(Generator(TINY_GENERATOR), Encoder(TINY_ENCODER), views.card('mug'))
+    state = torch.random.get_rng_state()
+    usual = usual_codes(model.train(), views)
+    assert model.training and torch.equal(torch.random.get_rng_state(), state)
+    assert usual == usual_codes(model, views)
+    sizes = TINY_ENCODER.latent_dim
+    assert len(usual.mean) == len(usual.std) == sizes and min(usual.std) > 0.0
+    # Where every crop leaves a number open by the same spread, it spreads at least so far.
+    with torch.no_grad():
+        model.encoder.look[-1].weight[sizes:] = 0.0
+        model.encoder.look[-1].bias[sizes:] = math.log(4.0)
+    assert min(usual_codes(model, views).std) >= 2.0
 
 
 def test_a_run_takes_up_one_without_further_rotations(tmp_path):

@@ -27,11 +27,12 @@ class NeedleReader(torch.nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.shown = []
+        self.shown, self.focal = [], None
         self.config = SimpleNamespace(azimuth_bins=24)
 
-    def forward(self, crop):
+    def forward(self, crop, focal=None, known=None):
         self.shown.append(crop)
+        self.focal = focal
         line = (torch.arange(crop.shape[-1]) + 0.5) / crop.shape[-1] * 2.0 - 1.0
         weight = crop[:, 0] / crop[:, 0].sum((1, 2), keepdim=True)
         u, v = (weight.sum(1) * line).sum(1), (weight.sum(2) * line).sum(1)
@@ -45,6 +46,10 @@ class NeedleReader(torch.nn.Module):
                         torch.zeros(len(crop), 0))
 
 
+def crops_of(image):
+    return SimpleNamespace(image=image, focal=torch.full((len(image),), 5.0))
+
+
 def model_of(reader, symmetry='none'):
     return SimpleNamespace(encoder=reader, card=SimpleNamespace(symmetry=symmetry, training={}),
                            eval=lambda: None)
@@ -54,10 +59,15 @@ def test_what_leans_is_shown_again_upright_and_turned_back_in_the_answer():
     leans = [0.1, 1.2, -2.5]
     reader = NeedleReader()
     image = torch.stack([needle(lean) for lean in leans])
-    _, R = read_as_fitted(model_of(reader), image, reader(image), 4)
+    _, R = read_as_fitted(model_of(reader), crops_of(image), reader(image), 4)
+    looked_at = reader.focal
     axis = R[:, 0, :, 2]
     first, looks = reader.shown
     assert len(looks) == 9  # as it is, turned to and fro; untrained in mirrors, so none
+    # What is shown enlarged has a longer focal length, in every look.
+    zooms = validating.upright(image, reader(image))[2]
+    assert float(zooms[0]) == 1.0 and (zooms[1:] != 1.0).all()
+    torch.testing.assert_close(looked_at, (5.0 * zooms).repeat(3))
     assert torch.equal(looks[0], first[0])  # the first one stands
     second = looks[1:3]
     upright = reader(second).axis
@@ -76,7 +86,7 @@ def test_what_leans_is_shown_again_upright_and_turned_back_in_the_answer():
 def test_what_spins_freely_is_proposed_with_other_tilts():
     reader = NeedleReader()
     image = needle(0.1)[None]
-    _, R = read_as_fitted(model_of(reader, 'free_z'), image, reader(image), 4)
+    _, R = read_as_fitted(model_of(reader, 'free_z'), crops_of(image), reader(image), 4)
     axes = R[0, :, :, 2]
     torch.testing.assert_close(axes[0], reader(image).axis[0], atol=0.02, rtol=0.0)
     apart = torch.rad2deg(torch.arccos((axes @ axes[0]).clamp(-1.0, 1.0)))
@@ -113,9 +123,10 @@ def test_what_is_cut_off_is_judged_by_itself(monkeypatch):
     reader = NeedleReader()
     image = needle(math.radians(40.0))[None].repeat(2, 1, 1, 1)
     said = reader(image)
-    truth = read_as_fitted(model_of(reader), image, said, 1)[1][:, 0]
+    truth = read_as_fitted(model_of(reader), crops_of(image), said, 1)[1][:, 0]
     off = exp_so3(torch.deg2rad(torch.tensor([[0.0, 0.0, 10.0], [0.0, 0.0, 30.0]])))
-    crops = SimpleNamespace(image=image, R=off @ truth, front_visible=torch.tensor([1.0, 0.0]))
+    crops = SimpleNamespace(**vars(crops_of(image)), R=off @ truth,
+                            front_visible=torch.tensor([1.0, 0.0]))
     monkeypatch.setattr(validating, '_examples', lambda *args: [])
     monkeypatch.setattr(validating, '_crops', lambda *args: [(None, crops)])
     median_of = validating.median

@@ -1,0 +1,111 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""What a track remembers of an object's looks: the code that its frames tell together.
+
+One picture does not tell all of a code, and what it does not tell, an encoder leaves at what is
+usual, for that is the best guess there is. So the mean of many frames' codes leans towards the
+usual as each of them does, however many they are: a high mug stays too low, and is taken to lean
+away. But sides of an object that were seen from different directions are evidence each. With
+Gaussian posteriors of one frame (mean m_k, variance v_k) and what is usual (m, s^2), the posterior
+of n independent ones has the precision 1 / s^2 + sum(1 / v_k - 1 / s^2), and its mean lies
+sum((m_k - m) / v_k) over that precision away from m: their lean is taken back.
+
+Frames that look from the same side err alike: together they count as one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import math
+from typing import TypeVar
+
+import numpy as np
+from torch import Tensor
+
+Array = TypeVar('Array', np.ndarray, Tensor)
+
+CODE_MEMORY = 40
+"""Frames over which a track's code is averaged: the object stays what it is, and as the camera
+moves, other frames tell what this one cannot, such as how high a mug is that is seen from above."""
+APART_RAD = math.radians(15.0)
+"""Directions further apart than this show different sides."""
+MOST_SIDES = 4
+"""More sides than these are no more evidence: they share what is wrong with the encoder."""
+GATHERING = 0.2
+"""Share of a new side that counts in the frame that shows it, so that no code jumps."""
+
+
+@dataclass(frozen=True)
+class CodePrior:
+    """What is usual for a category's codes: mean and spread of each of their D numbers."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def together(mean: Array, told: Array, evidence: float | Array, usual: Array,
+             spread: Array) -> Array:
+    """The code that several looks at an object tell together, see above.
+
+    mean: (..., D) of their codes. told: (..., D) one over the variance that one of them has.
+    evidence: how many of them count. usual, spread: (D,) mean and standard deviation of the
+    category's codes.
+    """
+    precision = spread ** -2.0
+    gained = evidence * (told - precision).clip(min=0.0)
+    return usual + evidence * told * (mean - usual) / (precision + gained)
+
+
+@dataclass(frozen=True)
+class CodeMemory:
+    """Codes of an object's frames, the older the less.
+
+    mean: (D,) of what they told, surer readings counting more. sureness: (D,) the sum of what they
+    counted, one over their variances. frames: how many that are. sides: directions (3,) of unit
+    length, in the object's frame, that it was seen along. evidence: how many of them count.
+    usual: what the category's codes are; None: the mean is all there is.
+    """
+
+    mean: np.ndarray
+    sureness: np.ndarray
+    sides: tuple[np.ndarray, ...]
+    usual: CodePrior | None = None
+    frames: float = 1.0
+    evidence: float = 1.0
+
+    @classmethod
+    def begun(cls, code: np.ndarray, sureness: np.ndarray, seen_along: np.ndarray,
+              usual: CodePrior | None) -> CodeMemory:
+        """Of a first frame; see ``joined``."""
+        return cls(code, sureness, (seen_along,), usual)
+
+    def joined(self, code: np.ndarray, sureness: np.ndarray, seen_along: np.ndarray) -> CodeMemory:
+        """The memory after one more frame.
+
+        code, sureness: (D,) what that frame tells, and one over its variance. seen_along: (3,)
+        unit length, the direction of sight in the object's frame.
+        """
+        kept = 1.0 - 1.0 / CODE_MEMORY
+        total = kept * self.sureness + sureness
+        new = all(float(seen_along @ side) < math.cos(APART_RAD) for side in self.sides)
+        sides = (*self.sides, seen_along) if new and len(self.sides) < MOST_SIDES else self.sides
+        return CodeMemory(self.mean + sureness / total * (code - self.mean), total, sides,
+                          self.usual, kept * self.frames + 1.0,
+                          self.evidence + GATHERING * (len(sides) - self.evidence))
+
+    @property
+    def code(self) -> np.ndarray:
+        """(D,) float32, what all frames tell together."""
+        if self.usual is None:
+            return self.mean.astype(np.float32)
+        return together(self.mean, self.sureness / self.frames, self.evidence,
+                        np.array(self.usual.mean), np.array(self.usual.std)).astype(np.float32)
+
+
+def seen_along(R: np.ndarray, free_about_z: bool) -> np.ndarray:
+    """(3,) the direction of sight in the frame of an object with rotation R (3, 3) in its crop.
+
+    free_about_z: of round bodies it is that of the half plane x > 0, for their sides are alike.
+    """
+    x, y, z = R[2]
+    return np.array((math.hypot(x, y), 0.0, z) if free_about_z else (x, y, z))

@@ -1,0 +1,146 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""What a track's frames tell of a code together."""
+
+import math
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+import torch
+
+from ros2_nabs_pose.core.memory import (
+    APART_RAD,
+    CODE_MEMORY,
+    CodeMemory,
+    CodePrior,
+    GATHERING,
+    MOST_SIDES,
+    seen_along,
+    together,
+)
+from ros2_nabs_pose.core.rotations import exp_so3, rotation_z
+
+USUAL = CodePrior((1.0, -2.0), (0.5, 2.0))
+AHEAD = np.array([0.0, 0.0, 1.0])
+
+
+def direction(degrees):
+    angle = math.radians(degrees)
+    return np.array([math.sin(angle), 0.0, math.cos(angle)])
+
+
+def memory_of(frames, usual=USUAL):
+    """Codes (D,) with their spreads, each seen along a direction in degrees."""
+    first, *later = [(np.array(code), np.array(std) ** -2.0, direction(at))
+                     for code, std, at in frames]
+    memory = CodeMemory.begun(*first, usual)
+    for frame in later:
+        memory = memory.joined(*frame)
+    return memory
+
+
+def test_surer_and_later_frames_count_more():
+    memory = memory_of([((2.0, 1.0), (1.0, 0.5), 0.0), ((4.0, 3.0), (0.5, 0.5), 0.0)])
+    keeps = 1.0 - 1.0 / CODE_MEMORY
+    assert memory.mean.tolist() == pytest.approx(
+        [(keeps * 2.0 + 4.0 * 4.0) / (keeps + 4.0), (keeps * 1.0 + 3.0) / (keeps + 1.0)])
+    assert memory.sureness.tolist() == pytest.approx([keeps + 4.0, 4.0 * (keeps + 1.0)])
+    assert memory.frames == pytest.approx(keeps + 1.0)
+
+
+def test_each_number_of_a_code_has_a_weight_of_its_own():
+    keeps = 1.0 - 1.0 / CODE_MEMORY
+    begun = CodeMemory.begun(np.full(3, 1.0), np.full(3, 2.0), AHEAD, None)
+    mixed = begun.joined(np.full(3, 4.0), np.array((0.0, 2.0 * keeps, 1e9)), AHEAD)
+    assert mixed.code.tolist() == pytest.approx([1.0, 2.5, 4.0])
+
+
+def test_a_few_unsure_frames_hardly_move_a_code_and_many_sure_ones_take_it_over():
+    def after(memory, count, sureness):
+        for _ in range(count):
+            memory = memory.joined(np.ones(1), np.full(1, sureness), AHEAD)
+        return float(memory.code[0])
+
+    known = CodeMemory.begun(np.zeros(1), np.ones(1), AHEAD, None)
+    for _ in range(30):
+        known = known.joined(np.zeros(1), np.ones(1), AHEAD)
+    assert 0.02 < after(known, 10, 0.1) < 0.06
+    assert after(known, 3 * CODE_MEMORY, 1.0) > 0.95
+
+
+@pytest.mark.parametrize('usual', [None, USUAL])
+def test_one_side_tells_the_mean_of_its_frames(usual):
+    frames = [((2.0, 1.0), (0.3, 0.5), 0.0), ((4.0, 3.0), (0.2, 0.5), 5.0)]
+    memory = memory_of(frames, usual)
+    assert memory.evidence == 1.0 and len(memory.sides) == 1
+    np.testing.assert_allclose(memory.code, memory.mean, rtol=1e-6)
+    assert memory.code.dtype == np.float32
+
+
+def test_without_what_is_usual_the_mean_is_all_there_is():
+    memory = memory_of([((2.0, 1.0), (0.3, 0.5), x) for x in (0.0, 40.0, 80.0)], None)
+    assert len(memory.sides) == 3
+    np.testing.assert_allclose(memory.code, [2.0, 1.0])
+
+
+def test_sides_are_directions_that_are_apart_and_come_to_count_bit_by_bit():
+    apart = math.degrees(APART_RAD)
+    same = ((0.0, 0.0), (1.0, 1.0))
+    memory = memory_of([(*same, 0.0), (*same, 0.9 * apart), (*same, 1.1 * apart)])
+    assert len(memory.sides) == 2 and memory.evidence == pytest.approx(1.0 + GATHERING)
+    for k in range(60):
+        memory = memory.joined(np.zeros(2), np.ones(2), direction(2.0 * apart * k))
+    assert len(memory.sides) == MOST_SIDES
+    assert memory.evidence == pytest.approx(MOST_SIDES, rel=1e-3)
+
+
+@given(st.integers(1, 8), st.floats(-3.0, 3.0), st.floats(0.2, 3.0), st.floats(0.1, 3.0),
+       st.integers(0, 10_000))
+@settings(max_examples=60, deadline=None)
+def test_looks_together_are_the_posterior_of_their_likelihoods(count, usual, spread, noise, seed):
+    """Gaussian looks at a number: what each alone tells, put together, is what all tell at once."""
+    draw = np.random.default_rng(seed)
+    truth = usual + spread * draw.normal()
+    looks = truth + noise * draw.normal(size=count)
+    precision = spread ** -2.0 + noise ** -2.0
+    alone = (usual * spread ** -2.0 + looks * noise ** -2.0) / precision
+    found = together(np.array([alone.mean()]), np.array([precision]), float(count),
+                     np.array([usual]), np.array([spread]))
+    wanted = (usual * spread ** -2.0 + looks.sum() * noise ** -2.0) / (
+        spread ** -2.0 + count * noise ** -2.0)
+    assert float(found[0]) == pytest.approx(wanted, rel=1e-6, abs=1e-6)
+    again = together(torch.tensor([alone.mean()]), torch.tensor([precision]),
+                     torch.tensor([float(count)]), torch.tensor([usual], dtype=torch.float64),
+                     torch.tensor([spread], dtype=torch.float64))
+    assert float(again[0]) == pytest.approx(wanted, rel=1e-6, abs=1e-6)
+
+
+def test_the_lean_of_many_looks_towards_the_usual_is_taken_back():
+    """Sixteen sides of each of 2000 objects: their mean keeps two thirds of what sets it apart."""
+    draw = np.random.default_rng(3)
+    spread, noise = 1.0, 0.7
+    truth = draw.normal(size=2000)
+    precision = 1.0 + noise ** -2.0
+    alone = (truth[:, None] + noise * draw.normal(size=(2000, 16))) * noise ** -2.0 / precision
+    mean = alone.mean(1)
+    whole = together(mean, np.full(2000, precision), 16.0, np.zeros(2000), np.full(2000, spread))
+    assert np.polyfit(truth, mean, 1)[0] == pytest.approx(noise ** -2.0 / precision, abs=0.02)
+    assert np.polyfit(truth, whole, 1)[0] == pytest.approx(1.0, abs=0.04)
+    assert np.std(whole - truth) < 0.6 * np.std(mean - truth)
+
+
+def test_looks_that_know_less_than_what_is_usual_add_nothing_they_do_not_know():
+    found = together(np.array([3.0]), np.array([1e-6]), 4.0, np.array([1.0]), np.array([0.5]))
+    assert float(found[0]) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_sides_are_told_in_the_objects_frame_and_of_round_bodies_by_their_tilt():
+    R = exp_so3(torch.tensor([0.8, 0.3, -0.4], dtype=torch.float64)).numpy()
+    spun = R @ rotation_z(torch.tensor(2.0, dtype=torch.float64)).numpy()
+    np.testing.assert_allclose(R @ seen_along(R, False), [0.0, 0.0, 1.0], atol=1e-12)
+    assert float(seen_along(R, False) @ seen_along(spun, False)) < 0.9
+    np.testing.assert_allclose(seen_along(R, True), seen_along(spun, True), atol=1e-12)
+    assert np.linalg.norm(seen_along(R, True)) == pytest.approx(1.0)
+    assert seen_along(R, True)[2] == pytest.approx(R[2, 2])
