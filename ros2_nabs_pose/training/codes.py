@@ -38,7 +38,8 @@ def usual_codes(model: CategoryModel, data: TrainingViews) -> CodePrior:
     model.train(learning)
     mean = torch.cat(means)
     std = (mean.var(0) + torch.cat(left_open).mean(0)).sqrt()
-    return CodePrior(tuple(mean.mean(0).tolist()), tuple(std.tolist()))
+    return CodePrior(*(tuple(round(x, 4) for x in values.tolist())
+                       for values in (mean.mean(0), std)))
 
 
 def code_of_all(said: Encoding, group: int, usual: CodePrior | None,
