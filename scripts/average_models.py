@@ -64,8 +64,9 @@ def average(before: Path, after: Path, out: Path, share: float = 0.5) -> None:
                 theirs.others not in (0, mine.others)):
         raise PoseError(f'{before} and {after} have layers of other sizes.')
     _mix(first, second, share)
-    # The figures of its card were the second file's alone.
-    second.card = replace(second.card, figures={}, training={
+    # Figures and what is usual for codes were the second file's alone; ``nabs-pose benchmark models
+    # --write-cards`` measures both.
+    second.card = replace(second.card, figures={}, codes=None, training={
         **second.card.training, 'average_share': share,
         'averaged_with': first.card.training.get('command', str(before))})
     save_model(second, out)

@@ -154,8 +154,18 @@ def test_readme_names_no_topic_that_is_not_there():
     assert named <= known
 
 
-@pytest.mark.parametrize('document', sorted(p.name for p in (ROOT / 'docs').glob('*.md')))
-def test_documents_link_to_files_that_exist(document):
-    path = ROOT / 'docs' / document
-    for name in re.findall(r'\]\(([^)#:]+)\)', path.read_text()):
-        assert (path.parent / name).exists(), name
+def sections_of(path):
+    """What links may name after a #, as GitHub makes it of headings."""
+    headings = re.findall(r'^#+ (.+)$', path.read_text(), re.MULTILINE)
+    return {re.sub(r'[^\w\- ]', '', h.strip().lower()).replace(' ', '-') for h in headings}
+
+
+@pytest.mark.parametrize('document', ['README.md', *sorted(
+    f'docs/{p.name}' for p in (ROOT / 'docs').glob('*.md'))])
+def test_documents_link_to_files_and_sections_that_exist(document):
+    path = ROOT / document
+    for link in re.findall(r'\]\(([^):]+)\)', path.read_text()):
+        name, _, section = link.partition('#')
+        target = path.parent / name if name else path
+        assert target.exists(), link
+        assert not section or section in sections_of(target), link

@@ -152,6 +152,9 @@ def load_model(path: Path) -> CategoryModel:
         encoder = Encoder(EncoderConfig(**_tuples(sizes)))
         model = CategoryModel(generator, encoder, card)
         model.load_state_dict(tensors)
+        if card.codes and {len(card.codes.mean), len(card.codes.std)} != {
+                encoder.config.latent_dim}:
+            raise ValueError('what is usual for codes has another number of entries than codes')
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = ' '.join(str(error).split())[:200]
         raise PoseError(f'The weights in {path} do not fit their own description ({reason}): '

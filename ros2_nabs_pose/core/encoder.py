@@ -46,6 +46,8 @@ MODE_SHARE = 0.3
 """What the weight of a histogram's mode counts beside the odds of further rotations."""
 USUAL_FIELD, FIELD_SPREAD = 0.18, 0.09
 """Mean and spread of half a crop's field of view (its tangent) where encoders learn."""
+MOST_FIELD = 4.0
+"""Spreads that a field may be away from there: beyond, nothing was learned."""
 LEAST_LOGVAR = -4.6
 """Below it a code's spread (0.1) is not trained."""
 
@@ -294,6 +296,7 @@ class Encoder(nn.Module):
         return f0, self.down1(f0)
 
     def _considered(self, read: Tensor) -> Tensor:
+        """(B, hidden) of the first layer's sums (B, hidden)."""
         return functional.leaky_relu(self.hidden(functional.leaky_relu(read, 0.1)), 0.1)
 
     def forward(self, crop: Tensor, focal: Tensor | None = None,
@@ -323,7 +326,8 @@ class Encoder(nn.Module):
         read = self.from_points(x.flatten(1)) + self.from_features(
             self.reduce(torch.cat((f3, fine), 1).flatten(1)))
         if self.config.informed and focal is not None:
-            read = read + self.from_field(((1.0 / focal - USUAL_FIELD) / FIELD_SPREAD)[:, None])
+            field = (1.0 / focal - USUAL_FIELD) / FIELD_SPREAD
+            read = read + self.from_field(field.clamp(-MOST_FIELD, MOST_FIELD)[:, None])
         hidden = self._considered(read)
         informed = hidden
         if self.config.informed and known is not None:

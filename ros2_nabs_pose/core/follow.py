@@ -41,11 +41,15 @@ def followed(cut: Cut, estimate: PoseEstimate, R_crop: Tensor, read: np.ndarray,
         memory = cut.track.memory
         # The victory of a challenger with a code of its own is a new beginning: what was
         # remembered of the object's looks may be another's. Some bring the track's code along,
-        # since they are its own pose turned a little (``starts.turned_around``).
-        same = kept or np.array_equal(estimate.latent, memory.code)
-        track = cut.track.followed_by(
-            cut.box, R, R_cam_obj, memory.joined(read, sureness, along) if same else begun,
-            stamp_s)
+        # since they are its own pose turned around (``starts.turned_around``): then its sides were
+        # seen from elsewhere.
+        if kept:
+            memory = memory.joined(read, sureness, along)
+        elif np.array_equal(estimate.latent, memory.code):
+            memory = memory.joined(read, sureness, along).seen_from_one_side()
+        else:
+            memory = begun
+        track = cut.track.followed_by(cut.box, R, R_cam_obj, memory, stamp_s)
     measured = estimate.scale_source == SCALE_DEPTH
     return replace(track, turned=bool(cut.turn_rad), zoom=zoom,
                    radius_m=estimate.radius_m if measured else track.radius_m)

@@ -10,12 +10,13 @@ Gaussian posteriors of one frame (mean m_k, variance v_k) and what is usual (m, 
 of n independent ones has the precision 1 / s^2 + sum(1 / v_k - 1 / s^2), and its mean lies
 sum((m_k - m) / v_k) over that precision away from m: their lean is taken back.
 
-Frames that look from the same side err alike: together they count as one.
+Frames that look from the same side err alike: together they count as one. So n is the effective
+number of the sides that are remembered, and falls again while only one of them is seen.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 from typing import TypeVar
 
@@ -31,8 +32,13 @@ APART_RAD = math.radians(15.0)
 """Directions further apart than this show different sides."""
 MOST_SIDES = 4
 """More sides than these are no more evidence: they share what is wrong with the encoder."""
-GATHERING = 0.2
-"""Share of a new side that counts in the frame that shows it, so that no code jumps."""
+SIDES_KEPT = 12
+"""Sides that are remembered; of more, those that were seen least and longest ago are forgotten."""
+TELLING = 1.5
+"""With less evidence than this a code is what pictures like the present one tell."""
+LEAST_TOLD = 1.5
+"""A look knows at least a third of what sets an object apart, however unsure it says it is: what
+knew nothing would be multiplied by the number of looks."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +58,9 @@ def together(mean: Array, told: Array, evidence: float | Array, usual: Array,
     category's codes.
     """
     precision = spread ** -2.0
-    gained = evidence * (told - precision).clip(min=0.0)
-    return usual + evidence * told * (mean - usual) / (precision + gained)
+    told = told.clip(min=LEAST_TOLD * precision)
+    return usual + evidence * told * (mean - usual) / (
+        precision + evidence * (told - precision))
 
 
 @dataclass(frozen=True)
@@ -61,37 +68,48 @@ class CodeMemory:
     """Codes of an object's frames, the older the less.
 
     mean: (D,) of what they told, surer readings counting more. sureness: (D,) the sum of what they
-    counted, one over their variances. frames: how many that are. sides: directions (3,) of unit
-    length, in the object's frame, that it was seen along. evidence: how many of them count.
-    usual: what the category's codes are; None: the mean is all there is.
+    counted, one over their variances. sides: directions (3,) of unit length, in the object's frame,
+    that it was seen along, and how many frames each. usual: what the category's codes are; None:
+    the mean is all there is.
     """
 
     mean: np.ndarray
     sureness: np.ndarray
-    sides: tuple[np.ndarray, ...]
+    sides: tuple[tuple[np.ndarray, float], ...]
     usual: CodePrior | None = None
-    frames: float = 1.0
-    evidence: float = 1.0
 
     @classmethod
-    def begun(cls, code: np.ndarray, sureness: np.ndarray, seen_along: np.ndarray,
+    def begun(cls, code: np.ndarray, sureness: np.ndarray, along: np.ndarray,
               usual: CodePrior | None) -> CodeMemory:
         """Of a first frame; see ``joined``."""
-        return cls(code, sureness, (seen_along,), usual)
+        return cls(code, sureness, ((along, 1.0),), usual)
 
-    def joined(self, code: np.ndarray, sureness: np.ndarray, seen_along: np.ndarray) -> CodeMemory:
+    def joined(self, code: np.ndarray, sureness: np.ndarray, along: np.ndarray) -> CodeMemory:
         """The memory after one more frame.
 
-        code, sureness: (D,) what that frame tells, and one over its variance. seen_along: (3,)
-        unit length, the direction of sight in the object's frame.
+        code, sureness: (D,) what that frame tells, and one over its variance. along: (3,) unit
+        length, the direction of sight in the object's frame.
         """
         kept = 1.0 - 1.0 / CODE_MEMORY
         total = kept * self.sureness + sureness
-        new = all(float(seen_along @ side) < math.cos(APART_RAD) for side in self.sides)
-        sides = (*self.sides, seen_along) if new and len(self.sides) < MOST_SIDES else self.sides
-        return CodeMemory(self.mean + sureness / total * (code - self.mean), total, sides,
-                          self.usual, kept * self.frames + 1.0,
-                          self.evidence + GATHERING * (len(sides) - self.evidence))
+        return CodeMemory(self.mean + sureness / total * (code - self.mean), total,
+                          _with_side([(side, kept * count) for side, count in self.sides], along),
+                          self.usual)
+
+    def seen_from_one_side(self) -> CodeMemory:
+        """The same memory where the track's pose turned out wrong, and with it its sides."""
+        return replace(self, sides=((self.sides[-1][0], self.frames),))
+
+    @property
+    def frames(self) -> float:
+        """How many frames are remembered, the older the less."""
+        return sum(count for _, count in self.sides)
+
+    @property
+    def evidence(self) -> float:
+        """How many sides count: of n that were seen as often n, of one beside glimpses one."""
+        alone = sum(count ** 2 for _, count in self.sides)
+        return min(self.frames ** 2 / alone, float(MOST_SIDES))
 
     @property
     def code(self) -> np.ndarray:
@@ -100,6 +118,23 @@ class CodeMemory:
             return self.mean.astype(np.float32)
         return together(self.mean, self.sureness / self.frames, self.evidence,
                         np.array(self.usual.mean), np.array(self.usual.std)).astype(np.float32)
+
+
+def _with_side(sides: list[tuple[np.ndarray, float]],
+               along: np.ndarray) -> tuple[tuple[np.ndarray, float], ...]:
+    """Sides after one more frame, seen ``along``: the nearest one's, or a new one."""
+    near = [float(along @ side) for side, _ in sides]
+    best = int(np.argmax(near))
+    if near[best] >= math.cos(APART_RAD):
+        side, count = sides.pop(best)
+        sides.append((side, count + 1.0))
+    else:
+        if len(sides) == SIDES_KEPT:  # its frames still weigh in the mean
+            _, count = sides.pop(int(np.argmin([count for _, count in sides])))
+            side, most = sides.pop(int(np.argmax([count for _, count in sides])))
+            sides.append((side, most + count))
+        sides.append((along, 1.0))
+    return tuple(sides)
 
 
 def seen_along(R: np.ndarray, free_about_z: bool) -> np.ndarray:

@@ -27,6 +27,7 @@ from .follow import followed
 from .front import front_point
 from .ground import on_one_ground
 from .losses import build_terms, Observed
+from .memory import TELLING
 from .paper import fit_paper
 from .presets import PaperPreset, PoseStage, Preset, PRESETS, RefineStage
 from .readings import read
@@ -210,7 +211,8 @@ class PosePipeline:
               readings: int = 1) -> tuple[Encoding, Observed]:
         rgb = self._tensor([c.rgb for c in cuts]).permute(0, 3, 1, 2)
         valid = self._tensor([c.valid for c in cuts]).unsqueeze(1)
-        said = read(model, rgb, readings, self._focal(cuts), self._known_codes(model, cuts))
+        said = (read(model, rgb, readings) if isinstance(self.preset, PaperPreset) else
+                read(model, rgb, readings, self._focal(cuts), self._known_codes(model, cuts)))
         mask = torch.sigmoid(said.mask_logits)
         for i, cut in enumerate(cuts):
             if cut.mask is not None:
@@ -311,14 +313,14 @@ class PosePipeline:
                           self._tensor(cut.track.memory.code))
 
     def _known_codes(self, model: CategoryModel, cuts: Sequence[Cut]) -> Tensor | None:
-        """(B, D) what tracks remember of the objects; NaN of new ones, None where all are new.
+        """(B, D) what tracks remember of the objects; NaN where that is nothing, None if of all.
 
-        The published protocol knows nothing beside the crop.
+        It is nothing before there is more than one side: the word of a like picture is no news.
         """
-        if isinstance(self.preset, PaperPreset) or all(c.track is None for c in cuts):
-            return None
         unknown = np.full(model.generator.config.latent_dim, np.nan, np.float32)
-        return self._tensor([unknown if c.track is None else c.track.memory.code for c in cuts])
+        known = [unknown if c.track is None or c.track.memory.evidence < TELLING
+                 else c.track.memory.code for c in cuts]
+        return None if all(k is unknown for k in known) else self._tensor(known)
 
     def _focal(self, cuts: Sequence[Cut]) -> Tensor:
         """(B,) in half widths of the crops."""

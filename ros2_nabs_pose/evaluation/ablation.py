@@ -172,7 +172,7 @@ def run_case(model: CategoryModel, case: Case, variant: Variant,
     free = model.card.symmetry == 'free_z'
     began = time.perf_counter()
     with torch.no_grad():
-        said = (model.encoder(case.image, case.focal) if isinstance(variant.preset, PaperPreset)
+        said = (model.encoder(case.image) if isinstance(variant.preset, PaperPreset)
                 else read(model, case.image, variant.preset.readings, case.focal))
     seen = Observed.of(case.image, said)
     if isinstance(variant.preset, PaperPreset):

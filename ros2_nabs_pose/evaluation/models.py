@@ -58,12 +58,14 @@ def measure_models(data: Path, backgrounds: Path | None, models: Path | None = N
         model = load_model(path)
         held_out = TrainingViews.load(data / path.stem, backgrounds, 'validation')
         held_out.require_size(model.generator.config.resolution)
+        if write_cards:
+            learned = TrainingViews.load(data / path.stem, backgrounds, 'train')
+            model.card = replace(model.card, codes=usual_codes(model, learned))
         figures = validate(model, held_out, model.card.symmetry == 'free_z', rounds)
         found[path.stem] = {'instances': len(held_out.rgba), 'crops': rounds * CROPS,
                             'data_hash': held_out.fingerprint, **figures}
         if write_cards:
-            learned = TrainingViews.load(data / path.stem, backgrounds, 'train')
-            model.card = replace(model.card, figures=figures, codes=usual_codes(model, learned))
+            model.card = replace(model.card, figures=figures)
             save_model(model, path)
         if sheets is not None:
             sample_sheet(model, held_out, sheets / f'{path.stem}.png')

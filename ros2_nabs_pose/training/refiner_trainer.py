@@ -51,7 +51,7 @@ MOVED = 0.35
 UNTOLD = 0.1
 """Share of hypotheses beside which the refiner is not shown what points the encoder read."""
 VIEWS = 4
-"""Crops of each instance in a step, of which a track's code is the mean."""
+"""Crops of each instance in a step, which tell a track's code together."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class RefinerTrainer:
             begin_with(self.refiner, next(iter(self.models.values())))
         self.average = copy.deepcopy(self.refiner).requires_grad_(False).eval()
         self.optimizer = torch.optim.AdamW(self.refiner.parameters(), lr=config.learning_rate,
-                                           betas=(0.9, 0.99), weight_decay=1e-2, fused=True)
+                                           betas=(0.9, 0.99), weight_decay=1e-2)
         self.step = 0
         if self.engine.rank:  # the same network everywhere, other pictures
             torch.manual_seed(config.seed + 7919 * self.engine.rank)

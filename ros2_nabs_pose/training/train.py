@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from .codes import usual_codes
 from .curves import Curves
 from .engine import Engine
 from .instances import TrainingViews
@@ -92,8 +93,11 @@ def _look_at(trainer: Trainer, held_out: TrainingViews, run: Path,
     """Validate the averaged model; figures and a sample sheet go into the run's folder."""
     sheet = run / f'samples/{trainer.step:06d}.png'
     if trainer.config.reads_crops:
-        figures = validate(trainer.average, held_out, trainer.free_about_z)
-        sample_sheet(trainer.average, held_out, sheet)
+        # Tracks need it, and so do the figures of several crops together.
+        average = trainer.average
+        average.card = dataclasses.replace(average.card, codes=usual_codes(average, trainer.data))
+        figures = validate(average, held_out, trainer.free_about_z)
+        sample_sheet(average, held_out, sheet)
     else:
         figures = validate_drawing(trainer.average, trainer.teacher, held_out)
         drawing_sheet(trainer.average, trainer.teacher, held_out, sheet)

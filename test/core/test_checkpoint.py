@@ -18,6 +18,7 @@ from ros2_nabs_pose.core.checkpoint import (
 )
 from ros2_nabs_pose.core.encoder import Encoder, EncoderConfig
 from ros2_nabs_pose.core.generator import Generator, GeneratorConfig
+from ros2_nabs_pose.core.memory import CodePrior
 from ros2_nabs_pose.core.types import PoseError
 
 CARD = ModelCard('mug', 'none', 'handle', SizePrior((0.11, 0.08, 0.1), 0.075, 0.01),
@@ -118,6 +119,18 @@ def test_another_format_is_refused(model, tmp_path):
     save_file({'x': torch.zeros(1)}, str(tmp_path / 'x.safetensors'), metadata={'format': '99'})
     with pytest.raises(PoseError, match="format '99'"):
         load_model(tmp_path / 'x.safetensors')
+
+
+def test_what_is_usual_for_codes_is_kept_and_must_fit_them(model, tmp_path):
+    size = model.encoder.config.latent_dim
+    usual = CodePrior(tuple(0.5 * k for k in range(size)), (0.25,) * size)
+    path = tmp_path / 'm.safetensors'
+    save_model(CategoryModel(model.generator, model.encoder, replace(CARD, codes=usual)), path)
+    assert load_model(path).card.codes == usual
+    wrong = replace(CARD, codes=replace(usual, std=(1.0,) * (size + 1)))
+    save_model(CategoryModel(model.generator, model.encoder, wrong), path)
+    with pytest.raises(PoseError, match='another number of entries'):
+        load_model(path)
 
 
 def test_encoders_of_the_former_format_are_told_nothing_beside_the_crop(model, tmp_path):

@@ -63,7 +63,9 @@ def test_a_first_sight_begins_a_track():
     np.testing.assert_allclose(begun.R_allocentric, R_CROP.numpy())
     np.testing.assert_allclose(begun.R_cam_obj, estimate().T_cam_obj[:3, :3])
     assert begun.memory.mean is FITTED and begun.memory.sureness is SURE
-    np.testing.assert_allclose(begun.memory.sides, [R_CROP.numpy()[2]])
+    [(side, frames)] = begun.memory.sides
+    np.testing.assert_allclose(side, R_CROP.numpy()[2])
+    assert frames == 1.0
     assert begun.radius_m is None
 
 
@@ -71,7 +73,7 @@ def test_a_track_knows_what_is_usual_for_its_category_and_where_round_bodies_are
     card = replace(CARD, symmetry='free_z', codes=CodePrior((0.0,) * 3, (1.0,) * 3))
     begun = followed(cut_of(), estimate(), R_CROP, READ, SURE, False, 2.0, card=card)
     assert begun.memory.usual is card.codes
-    assert begun.memory.sides[0][1] == 0.0
+    assert begun.memory.sides[0][0][1] == 0.0
 
 
 def test_what_the_frame_alone_reads_joins_the_track():
@@ -95,6 +97,9 @@ def test_the_tracks_own_pose_turned_around_keeps_what_it_remembers():
     np.testing.assert_array_equal(later.memory.code, joined.memory.code)
     np.testing.assert_array_equal(later.memory.sureness, joined.memory.sureness)
     assert not np.array_equal(later.memory.code, FORMER)
+    # But the sides that it was seen from were not what they seemed.
+    assert len(joined.memory.sides) == 2 and len(later.memory.sides) == 1
+    np.testing.assert_allclose(later.memory.sides[0][0], R_CROP.numpy()[2])
 
 
 def test_a_turned_crop_is_remembered_straight_and_as_close_as_the_drawing_fits():

@@ -15,9 +15,10 @@ from ros2_nabs_pose.core.memory import (
     CODE_MEMORY,
     CodeMemory,
     CodePrior,
-    GATHERING,
+    LEAST_TOLD,
     MOST_SIDES,
     seen_along,
+    SIDES_KEPT,
     together,
 )
 from ros2_nabs_pose.core.rotations import exp_so3, rotation_z
@@ -74,7 +75,7 @@ def test_a_few_unsure_frames_hardly_move_a_code_and_many_sure_ones_take_it_over(
 def test_one_side_tells_the_mean_of_its_frames(usual):
     frames = [((2.0, 1.0), (0.3, 0.5), 0.0), ((4.0, 3.0), (0.2, 0.5), 5.0)]
     memory = memory_of(frames, usual)
-    assert memory.evidence == 1.0 and len(memory.sides) == 1
+    assert memory.evidence == pytest.approx(1.0) and len(memory.sides) == 1
     np.testing.assert_allclose(memory.code, memory.mean, rtol=1e-6)
     assert memory.code.dtype == np.float32
 
@@ -85,22 +86,70 @@ def test_without_what_is_usual_the_mean_is_all_there_is():
     np.testing.assert_allclose(memory.code, [2.0, 1.0])
 
 
-def test_sides_are_directions_that_are_apart_and_come_to_count_bit_by_bit():
+def looking(memory, degrees, frames):
+    for k in range(frames):
+        at = degrees[k % len(degrees)]
+        memory = memory.joined(np.zeros(2), np.ones(2), direction(at))
+    return memory
+
+
+FLAT = CodeMemory.begun(np.zeros(2), np.ones(2), direction(0.0), USUAL)
+
+
+def test_sides_are_directions_that_are_apart():
     apart = math.degrees(APART_RAD)
-    same = ((0.0, 0.0), (1.0, 1.0))
-    memory = memory_of([(*same, 0.0), (*same, 0.9 * apart), (*same, 1.1 * apart)])
-    assert len(memory.sides) == 2 and memory.evidence == pytest.approx(1.0 + GATHERING)
-    for k in range(60):
-        memory = memory.joined(np.zeros(2), np.ones(2), direction(2.0 * apart * k))
-    assert len(memory.sides) == MOST_SIDES
-    assert memory.evidence == pytest.approx(MOST_SIDES, rel=1e-3)
+    assert len(looking(FLAT, [0.9 * apart, -0.9 * apart], 20).sides) == 1
+    two = looking(FLAT, [1.1 * apart], 1)
+    # One and a little less than one frame.
+    kept = 1.0 - 1.0 / CODE_MEMORY
+    assert two.evidence == pytest.approx((kept + 1.0) ** 2 / (kept ** 2 + 1.0))
+    assert len(two.sides) == 2 and 1.999 < two.evidence < 2.0
+    # What lies between two sides is the nearer one's.
+    between = looking(two, [0.6 * apart], 1)
+    assert [count for _, count in between.sides] == pytest.approx([kept ** 2, kept + 1.0])
 
 
-@given(st.integers(1, 8), st.floats(-3.0, 3.0), st.floats(0.2, 3.0), st.floats(0.1, 3.0),
+def test_as_many_sides_count_as_were_seen_alike_and_four_at_most():
+    assert looking(FLAT, [0.0, 40.0, 80.0], 300).evidence == pytest.approx(3.0, abs=0.01)
+    assert looking(FLAT, list(range(0, 360, 30)), 300).evidence == MOST_SIDES
+
+
+def test_what_was_seen_long_ago_and_glimpses_count_little():
+    around = looking(FLAT, list(range(0, 360, 30)), 120)
+    assert around.evidence == MOST_SIDES
+    still = looking(around, [0.0], 4 * CODE_MEMORY)
+    assert 1.0 <= still.evidence < 1.05
+    assert looking(still, [50.0], 1).evidence < 1.1  # one of forty
+    # A still object whose pose trembles by 4 degrees is seen from one side.
+    draw = np.random.default_rng(2)
+    trembling = looking(FLAT, list(4.0 * draw.normal(size=600)), 600)
+    assert trembling.evidence < 1.1
+
+
+def test_no_more_sides_are_kept_than_needed_and_no_frame_is_lost():
+    memory = FLAT
+    for k in range(200):
+        along = np.array([math.cos(k), math.sin(k), 0.3 * math.sin(7 * k)])
+        memory = memory.joined(np.zeros(2), np.ones(2), along / np.linalg.norm(along))
+        assert len(memory.sides) <= SIDES_KEPT
+    frames = (1.0 - (1.0 - 1.0 / CODE_MEMORY) ** 201) * CODE_MEMORY
+    assert memory.frames == pytest.approx(frames) == pytest.approx(float(memory.sureness[0]))
+
+
+def test_a_pose_that_was_wrong_takes_its_sides_with_it():
+    memory = looking(FLAT, [0.0, 40.0, 80.0], 60)
+    corrected = memory.seen_from_one_side()
+    assert corrected.evidence == 1.0 and corrected.frames == pytest.approx(memory.frames)
+    np.testing.assert_array_equal(corrected.sides[0][0], memory.sides[-1][0])
+    np.testing.assert_array_equal(corrected.mean, memory.mean)
+
+
+@given(st.integers(1, 8), st.floats(-3.0, 3.0), st.floats(0.2, 3.0), st.floats(0.05, 1.4),
        st.integers(0, 10_000))
 @settings(max_examples=60, deadline=None)
-def test_looks_together_are_the_posterior_of_their_likelihoods(count, usual, spread, noise, seed):
+def test_looks_together_are_the_posterior_of_their_likelihoods(count, usual, spread, unsure, seed):
     """Gaussian looks at a number: what each alone tells, put together, is what all tell at once."""
+    noise = unsure * spread  # looks that know at least a third
     draw = np.random.default_rng(seed)
     truth = usual + spread * draw.normal()
     looks = truth + noise * draw.normal(size=count)
@@ -131,9 +180,17 @@ def test_the_lean_of_many_looks_towards_the_usual_is_taken_back():
     assert np.std(whole - truth) < 0.6 * np.std(mean - truth)
 
 
-def test_looks_that_know_less_than_what_is_usual_add_nothing_they_do_not_know():
-    found = together(np.array([3.0]), np.array([1e-6]), 4.0, np.array([1.0]), np.array([0.5]))
-    assert float(found[0]) == pytest.approx(1.0, abs=1e-4)
+@given(st.floats(0.05, 20.0), st.floats(1.0, 4.0))
+def test_one_look_is_its_own_word_and_more_are_never_multiplied_by_more_than_they_know(told, count):
+    """Usual 1 +- 0.5; what a look says lies 2 above."""
+    def whole(evidence):
+        return float(together(np.array([3.0]), np.array([told * 4.0]), evidence, np.array([1.0]),
+                              np.array([0.5]))[0])
+
+    assert whole(1.0) == pytest.approx(3.0)
+    grown = (whole(count) - 1.0) / 2.0
+    assert 1.0 - 1e-9 <= grown <= count * LEAST_TOLD / (1.0 + count * (LEAST_TOLD - 1.0)) + 1e-9
+    assert grown <= 2.0 + 1e-9
 
 
 def test_sides_are_told_in_the_objects_frame_and_of_round_bodies_by_their_tilt():

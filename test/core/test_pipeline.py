@@ -137,13 +137,12 @@ def test_a_second_look_that_shows_nothing_leaves_the_first_and_the_other_boxes(
 def test_how_often_crops_are_read(pipeline, monkeypatch):
     """New ones once, then in four ways; tracked ones in two; for the paper and in a hurry once."""
     image, _ = scene(pipeline)
-    reads, told = [], []
+    reads = []
     honest = pipeline_module.read
 
-    def counted(model, rgb, count, focal, known):
+    def counted(model, rgb, count, *beside):
         reads.append((len(rgb), count))
-        told.append((focal.tolist(), known))
-        return honest(model, rgb, count, focal, known)
+        return honest(model, rgb, count, *beside)
 
     def read_by(pipeline, **how):
         reads.clear()
@@ -163,14 +162,42 @@ def test_how_often_crops_are_read(pipeline, monkeypatch):
     paper = PosePipeline(pipeline.models)
     paper.preset = paper.warm_preset = replace(PRESETS['paper_offline'], starts=2, iterations=1)
     assert read_by(paper) == [(1, 1)]
+
+
+def test_readings_are_told_the_field_of_view_and_what_several_sides_told(pipeline, monkeypatch):
+    image, _ = scene(pipeline)
+    told = []
+    honest = pipeline_module.read
+
+    def listening(model, rgb, count, *beside):
+        told.append(beside)
+        return honest(model, rgb, count, *beside)
+
+    monkeypatch.setattr(pipeline_module, 'read', listening)
+    mine = PosePipeline(pipeline.models, refiner=pipeline.refiner)
+    for stamp in (1.0, 1.1):
+        mine.estimate(image, CAMERA, [BOX], stamp_s=stamp)
     # Half the crop shows so much: the box' longer side and a margin, seen from the middle.
     half = MARGIN * 0.5 * max(BOX.width_px, BOX.height_px) / 520.0
-    for [focal], _ in told:
-        assert 1.0 / focal == pytest.approx(half, rel=0.1)
-    # New objects' codes are not known, a tracked one's is what its track remembers.
-    (_, first), (_, again), (_, tracked), *_ = told
-    assert first is None and again is None and tracked.shape == (1, 27)
-    assert torch.isfinite(tracked).all()
+    assert len(told) == 3
+    for focal, known in told:
+        assert 1.0 / focal.tolist()[0] == pytest.approx(half, rel=0.1)
+        assert known is None  # a track of one side tells nothing that is not seen
+    track, = mine._tracks._tracks
+    track.memory = replace(track.memory, sides=((UP, 1.0), (-UP, 1.0)))
+    new = replace(BOX, x0=30.0, x1=150.0)
+    mine.estimate(image, CAMERA, [BOX, new], stamp_s=1.2)
+    known = [beside[1] for beside in told[3:] if beside[1] is not None]
+    assert len(known) == 1 and torch.equal(known[0], torch.from_numpy(track.memory.code)[None])
+    # The published protocol sees the crop and nothing else.
+    del told[:]
+    paper = PosePipeline(pipeline.models)
+    paper.preset = paper.warm_preset = replace(PRESETS['paper_offline'], starts=2, iterations=1)
+    for stamp in (1.0, 1.1):
+        paper.estimate(image, CAMERA, [BOX], stamp_s=stamp)
+        for track in paper._tracks._tracks:
+            track.memory = replace(track.memory, sides=((UP, 1.0), (-UP, 1.0)))
+    assert told == [(), ()]
 
 
 def test_the_next_frame_starts_from_the_last_one(pipeline):

@@ -19,6 +19,8 @@ from ros2_nabs_pose.core.encoder import Encoder
 from ros2_nabs_pose.core.generator import Generator
 from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.evaluation.models import COLUMNS, measure_models
+from ros2_nabs_pose.training.codes import usual_codes
+from ros2_nabs_pose.training.instances import TrainingViews
 
 
 @pytest.fixture()
@@ -74,6 +76,8 @@ def test_cards_are_written_when_asked_for(rendered):
     assert model.card.figures == {k: v for k, v in measured.items()
                                   if k not in ('instances', 'crops', 'data_hash')}
     assert float(model.generator.to_image.bias[3].detach()) == 3.0
+    assert model.card.codes == usual_codes(model, TrainingViews.load(rendered / 'data/mug', None,
+                                                                     'train'))
 
 
 def test_figures_of_categories_that_are_not_named_stay_in_the_report(rendered, capsys):

@@ -20,6 +20,7 @@ from ros2_nabs_pose.core.checkpoint import (
 )
 from ros2_nabs_pose.core.encoder import Encoder, EncoderConfig
 from ros2_nabs_pose.core.generator import Generator, GeneratorConfig
+from ros2_nabs_pose.core.memory import CodePrior
 from ros2_nabs_pose.core.refiner import load_refiner, Refiner, RefinerConfig, save_refiner
 from ros2_nabs_pose.core.types import PoseError
 
@@ -39,7 +40,8 @@ def average():
 
 def weights(path, value, category='mug', command='', **sizes):
     card = ModelCard(category, 'none', 'handle', SizePrior((0.1, 0.1, 0.1), 0.08, 0.01),
-                     figures={'mask_iou_median': 0.5}, training={'command': command})
+                     codes=CodePrior((0.0,) * 4, (1.0,) * 4), figures={'mask_iou_median': 0.5},
+                     training={'command': command})
     model = CategoryModel(Generator(SIZES[0]), Encoder(replace(SIZES[1], **sizes)), card)
     model.load_state_dict({k: torch.full_like(v, value) for k, v in model.state_dict().items()})
     save_model(model, path)
@@ -55,7 +57,7 @@ def test_weights_are_the_mean_and_the_card_says_of_what(average, tmp_path):
         assert torch.equal(value, torch.full_like(value, wanted)), name
     assert model.card.training == {'command': 'second', 'averaged_with': 'first',
                                    'average_share': 0.5}
-    assert model.card.figures == {}
+    assert model.card.figures == {} and model.card.codes is None
 
 
 def test_further_rotations_stay_the_later_ones_where_the_first_has_none(average, tmp_path):

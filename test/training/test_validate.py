@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from ros2_nabs_pose.core.encoder import Encoding
+from ros2_nabs_pose.core.memory import CodePrior
 from ros2_nabs_pose.core.rotations import angle_apart, exp_so3
 from ros2_nabs_pose.core.starts import TILTS_RAD
 from ros2_nabs_pose.training import validate as validating
@@ -159,3 +160,18 @@ def test_drawings_are_judged_by_outline_colour_and_depth_each_in_its_own_unit():
     # Of what is not drawn at all there is nothing to say but that.
     assert all(math.isnan(found[k][2]) for k in ('psnr_db', 'psnr_lit_db', 'depth_error'))
     assert median([found['depth_error']]) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_four_crops_together_are_drawn_from_what_all_of_them_tell(monkeypatch):
+    """Codes of 1, 2, 3 and 6 with variance 1, usually 0 +- 2: 3 in the mean, 4 * 3 / (1/4 + 3)."""
+    said = SimpleNamespace(mean=torch.tensor([[1.0], [2.0], [3.0], [6.0]] * 2),
+                           sureness=torch.ones(8, 1))
+    model = SimpleNamespace(encoder=lambda image, focal: said,
+                            card=SimpleNamespace(codes=CodePrior((0.0,), (2.0,))))
+    monkeypatch.setattr(validating, '_crops', lambda *args: [('views', crops_of(torch.ones(8)))])
+    monkeypatch.setattr(validating, 'read', lambda *args: said)
+    monkeypatch.setattr(validating, 'read_as_fitted', lambda *args: (said, None))
+    monkeypatch.setattr(validating, 'draw', lambda model, code, views: code)
+    example, = validating._examples(model, None, 1)
+    torch.testing.assert_close(example.drawn, said.mean)
+    torch.testing.assert_close(example.together, torch.full((8, 1), 12.0 / 3.25))
