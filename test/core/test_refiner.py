@@ -234,7 +234,7 @@ def test_weights_come_back_and_wrong_ones_are_named(tmp_path):
     assert again.config == refiner.config
     pair = torch.rand(2, 12, 64, 64)
     torch.testing.assert_close(again(pair).turn, refiner.eval()(pair).turn, atol=2e-3, rtol=1e-2)
-    with pytest.raises(PoseError, match="have format '5'"):
+    with pytest.raises(PoseError, match="have format '6'"):
         load_refiner(find_model('mug'))
     with pytest.raises(PoseError, match='no weights at'):
         load_refiner(tmp_path / 'none.safetensors')
