@@ -33,7 +33,7 @@ APART_RAD = math.radians(15.0)
 MOST_SIDES = 4
 """More sides than these are no more evidence: they share what is wrong with the encoder."""
 SIDES_KEPT = 12
-"""Sides that are remembered; of more, those that were seen least and longest ago are forgotten."""
+"""Sides that are remembered; of more, the least seen one joins the one that was seen most."""
 TELLING = 1.5
 """With less evidence than this a code is what pictures like the present one tell."""
 LEAST_TOLD = 1.5
@@ -69,8 +69,8 @@ class CodeMemory:
 
     mean: (D,) of what they told, surer readings counting more. sureness: (D,) the sum of what they
     counted, one over their variances. sides: directions (3,) of unit length, in the object's frame,
-    that it was seen along, and how many frames each. usual: what the category's codes are; None:
-    the mean is all there is.
+    that it was seen along, and how many frames each; the one seen last comes last. usual: what the
+    category's codes are; None: the mean is all there is.
     """
 
     mean: np.ndarray

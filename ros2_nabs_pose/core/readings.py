@@ -55,6 +55,7 @@ def read(model: CategoryModel, rgb: Tensor, count: int = 1,
     focal: (B,) of the crops, half widths, where it is known. known: (B, D) their objects' codes,
     where other pictures tell them, else NaN. A mirror image is another object's picture: its code
     is not known.
+
     Mirrored looks are left out for models that have not learned from mirror images, since left and
     right of their objects may differ, and where the histogram has no mirrored bins (an odd number);
     turned ones where its bins are wider than ``WIDEST_BIN_RAD``.

@@ -64,11 +64,10 @@ class Crops:
 
     image: (B, 3, S, S). mask: (B, 1, S, S) visible object. valid: (B, 1, S, S) 1 where the picture
     is, 0 beyond its edge. focal: (B,) focal length of the crop, half widths. R: (B, 3, 3) full
-    rotation.
-    front_visible: (B,) share of the front part that neither the object itself nor what stands in
-    front of it hides, and that is not beyond the picture's edge; 1 where there is none. points:
-    (B, 3, S/2, S/2) what the pixels show of the object, in its own frame, radii, times the share
-    of the pixel that shows it. front: (B, 1, S/2, S/2) coverage of the visible front part.
+    rotation. front_visible: (B,) share of the front part that neither the object itself nor what
+    stands in front of it hides, and that is not beyond the picture's edge; 1 where there is none.
+    points: (B, 3, S/2, S/2) what the pixels show of the object, in its own frame, radii, times the
+    share of the pixel that shows it. front: (B, 1, S/2, S/2) coverage of the visible front part.
     """
 
     image: Tensor
