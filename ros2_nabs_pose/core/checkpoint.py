@@ -68,6 +68,11 @@ class CategoryModel(nn.Module):
         self.encoder = encoder
         self.card = card
 
+    @property
+    def mirrors(self) -> bool:
+        """Whether it has learned from mirror images: the left and right of others may differ."""
+        return bool(self.card.training.get('mirror', False))
+
 
 def save_model(model: CategoryModel, path: Path, exact: bool = False) -> None:
     """Write weights and card; atomic. exact: see ``write_weights``."""

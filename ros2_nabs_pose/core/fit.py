@@ -21,7 +21,7 @@ from .deadline import late
 from .losses import build_terms, Observed, Synthesised, Term
 from .pose_steps import draw, place, pose_steps, Stepped, synthesise, Targets
 from .presets import JointStage, PoseStage, Preset, RefineStage
-from .refiner import facing, pairs, refine, Refiner, worth_of
+from .refiner import Comparing, facing, Mirrored, pairs, refine, Refiner, worth_of
 from .rotations import exp_so3, rotation_z
 from .starts import Hypotheses, turned_around
 
@@ -149,7 +149,7 @@ class _Refined:
     taken: int
 
 
-def _refined(model: CategoryModel, refiner: Refiner, begun: Hypotheses, seen: Observed,
+def _refined(model: CategoryModel, refiner: Comparing, begun: Hypotheses, seen: Observed,
              focal: Tensor, volume: tuple[Tensor, Tensor], stage: RefineStage,
              deadline_s: float | None) -> _Refined:
     """A refine stage; seen, focal, volume: rows H."""
@@ -221,11 +221,13 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
     where it does not know the category.
     """
     terms = build_terms(preset.losses, model.encoder, focal.device)
-    if refiner is not None and not refiner.knows(model):
-        refiner = None
+    asked: Comparing | None = None
+    if refiner is not None and refiner.knows(model):
+        mirror = preset.mirror and model.mirrors and refiner.mirrors
+        asked = Mirrored(refiner) if mirror else refiner
     free = model.card.symmetry == 'free_z'
     stages = [x for s in preset.stages
-              for x in (s.instead if isinstance(s, RefineStage) and refiner is None else (s,))]
+              for x in (s.instead if isinstance(s, RefineStage) and asked is None else (s,))]
     now, reading = starts, starts
     seen = crops.pick(now.owner)
     volume = volumes(model, now.latent)
@@ -236,8 +238,8 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
             continue  # nothing to choose from
         where = focal[now.owner]
         if isinstance(stage, RefineStage):
-            if refiner is not None and not late(deadline_s):
-                refined = _refined(model, refiner, now, seen, where, volume, stage, deadline_s)
+            if asked is not None and not late(deadline_s):
+                refined = _refined(model, asked, now, seen, where, volume, stage, deadline_s)
                 now = reading = refined.now
                 seen = seen.pick(refined.rows)
                 volume = volume[0][refined.rows], volume[1][refined.rows]
@@ -269,10 +271,10 @@ def fit(model: CategoryModel, starts: Hypotheses, crops: Observed, focal: Tensor
         if final:
             break
     worth = torch.full_like(focal, torch.nan)
-    if refiner is not None:
+    if asked is not None:
         with torch.no_grad():
             shown = facing(now) if free else now
-            worth = refiner(pairs(shown, seen, stepped.views[kept], focal[now.owner])).worth
+            worth = asked(pairs(shown, seen, stepped.views[kept], focal[now.owner])).worth
     return FitResult(best=now, loss=loss[kept], iterations=iterations,
                      synthesis=made.pick(kept), worth=worth)
 

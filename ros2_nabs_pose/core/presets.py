@@ -78,8 +78,9 @@ class Preset:
     as one. cold_starts: the encoder's proposals tried for a new object; more find the right side
     of a hidden front, or a laptop's base, more often, each costs a hypothesis in the first stage.
     warm_starts: likely proposals that challenge a track's own pose. stages: see ``RefineStage``,
-    ``PoseStage``, ``JointStage``; the last is none of the first kind. rate_*: lengths of joint
-    steps.
+    ``PoseStage``, ``JointStage``; the last is none of the first kind. mirror: the refiner sees
+    every pair in a mirror, too, where it and the category have learned from mirror images: twice
+    the work, and the mean of both is nearer to the truth. rate_*: lengths of joint steps.
     latent_prior: holds codes near what training saw; 0 lets them explain clutter. start_prior:
     weight of the encoder's word when losses are compared: where views look alike, it decides.
     sweep: azimuths swept, each seen from four heights, where the starts explain nothing; 0 none.
@@ -94,6 +95,7 @@ class Preset:
     warm_starts: int
     stages: tuple[Stage, ...]
     readings: int = 1
+    mirror: bool = False
     rate_rotation: float = 0.035
     rate_place: float = 0.012
     rate_latent: float = 0.06
@@ -139,14 +141,14 @@ PRESETS: dict[str, Preset | PaperPreset] = {
     'cold': Preset('cold', cold_starts=4, warm_starts=2, stages=(
         RefineStage(3, 1, instead=(PoseStage((16, 32), 1), JointStage(4, 1), PoseStage((32,), 1))),
         PoseStage((), 1)),
-        readings=4, start_prior=0.1,
+        readings=4, mirror=True, start_prior=0.1,
         losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
     'accurate': Preset('accurate', cold_starts=4, warm_starts=4, stages=(
         RefineStage(4, 1, instead=(PoseStage((16, 16, 32, 32), 2), JointStage(12, 1),
                                    PoseStage((32, 64), 1)), around_deg=30.0, doubt=0.75),
         PoseStage((32, 32, 64), 1, explained=0.1,
                   spins_deg=(-30.0, -20.0, -10.0, 10.0, 20.0, 30.0))),
-        readings=4, start_prior=0.1, sweep=8,
+        readings=4, mirror=True, start_prior=0.1, sweep=8,
         losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
     'paper': PaperPreset('paper', {'vgg': 1.0}),
     # The same with our encoder's features, for where VGG's weights cannot be downloaded.

@@ -61,7 +61,7 @@ def read(model: CategoryModel, rgb: Tensor, count: int = 1,
     turned ones where its bins are wider than ``WIDEST_BIN_RAD``.
     """
     bins = model.encoder.config.azimuth_bins
-    mirrors = bool(model.card.training.get('mirror', False)) and bins % 2 == 0
+    mirrors = model.mirrors and bins % 2 == 0
     turns = 2.0 * math.pi / bins <= WIDEST_BIN_RAD
     ways = [x for x in LOOKS[:count] if (mirrors or not x.mirrored) and (turns or not x.turns)]
     if len(ways) == 1:

@@ -15,6 +15,7 @@ in the plane, place and size are then the same for every hypothesis, and only er
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 import json
 from pathlib import Path
@@ -42,6 +43,8 @@ EDGES_DEG = (5.0, 10.0, 20.0, 40.0, 90.0)
 WORTH = (1.0, 0.8, 0.5, 0.2, 0.05, 0.0)
 """What a rotation error of each class is worth when hypotheses are compared."""
 CHANNELS_IN = 12
+TO_THE_RIGHT = 9
+"""Which of them changes its sign in a mirror: how far right of its pixel a point lies."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,8 @@ class Refiner(nn.Module):
     def __init__(self, config: RefinerConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or RefinerConfig()
+        self.mirrors = False
+        """Whether it has learned from mirror images."""
         c0, c1, c2, c3 = config.channels
         b0, b1, b2, b3 = config.blocks
         self.down0 = Down(CHANNELS_IN, c0, b0)
@@ -114,6 +119,38 @@ class Refiner(nn.Module):
         out = self.head(self.hidden(x))
         return Comparison(turn=0.5 * out[:, :3], shift=0.25 * out[:, 3:5], grow=0.25 * out[:, 5],
                           logits=out[:, 6:])
+
+
+Comparing = Callable[[Tensor], Comparison]
+"""Who compares pairs (H, 12, S, S): a ``Refiner``, or one ``Mirrored``."""
+
+
+class Mirrored:
+    """A refiner that sees every pair twice, as it is and in a mirror, and says the mean of both.
+
+    Its errors in both differ, as those of an encoder do (see ``readings``). What a mirror shows is
+    the mirror image of the object beside that of its drawing, so no other drawing is needed.
+    """
+
+    def __init__(self, refiner: Comparing) -> None:
+        self.refiner = refiner
+
+    def __call__(self, pair: Tensor) -> Comparison:
+        """Compare pairs (H, 12, S, S); costs as much as 2 H."""
+        said = self.refiner(torch.cat((pair, mirror_image(pair))))
+        # Turns are about axes that a mirror leaves where they are, but for the sense of turning.
+        sides = (('turn', (1.0, -1.0, -1.0)), ('shift', (-1.0, 1.0)), ('grow', ()), ('logits', ()))
+        halves = [(name, sign, *getattr(said, name).chunk(2)) for name, sign in sides]
+        return Comparison(**{
+            name: 0.5 * (own + (other * other.new_tensor(sign) if sign else other))
+            for name, sign, own, other in halves})
+
+
+def mirror_image(pair: Tensor) -> Tensor:
+    """Pairs (H, 12, S, S) with left and right exchanged: those of mirrored objects."""
+    turned = pair.flip(3)
+    turned[:, TO_THE_RIGHT].neg_()
+    return turned
 
 
 def upright_view(crops: Tensor, now: Hypotheses, size_px: int) -> Tensor:
@@ -176,7 +213,7 @@ def moved_by(now: Hypotheses, said: Comparison, free_about_z: bool) -> Hypothese
 
 
 @torch.no_grad()
-def refine(model: CategoryModel, refiner: Refiner, starts: Hypotheses, seen: Observed,
+def refine(model: CategoryModel, refiner: Comparing, starts: Hypotheses, seen: Observed,
            focal: Tensor, volume: tuple[Tensor, Tensor], times: int,
            deadline_s: float | None = None) -> tuple[Hypotheses, int]:
     """Move hypotheses ``times`` times; them, and how often they were moved.
@@ -194,7 +231,7 @@ def refine(model: CategoryModel, refiner: Refiner, starts: Hypotheses, seen: Obs
 
 
 @torch.no_grad()
-def worth_of(model: CategoryModel, refiner: Refiner, now: Hypotheses, seen: Observed,
+def worth_of(model: CategoryModel, refiner: Comparing, now: Hypotheses, seen: Observed,
              focal: Tensor, volume: tuple[Tensor, Tensor]) -> Tensor:
     """What the hypotheses that ``refine`` led to are worth, (H,); costs as much as one move.
 
@@ -203,11 +240,10 @@ def worth_of(model: CategoryModel, refiner: Refiner, now: Hypotheses, seen: Obse
     return _compared(model, refiner, now, seen, focal, volume).worth
 
 
-def _compared(model: CategoryModel, refiner: Refiner, now: Hypotheses, seen: Observed,
+def _compared(model: CategoryModel, refiner: Comparing, now: Hypotheses, seen: Observed,
               focal: Tensor, volume: tuple[Tensor, Tensor]) -> Comparison:
     views = draw(model, now, focal, volume, alone=True)[:, 0]
-    said: Comparison = refiner(pairs(now, seen, views, focal))
-    return said
+    return refiner(pairs(now, seen, views, focal))
 
 
 def save_refiner(refiner: Refiner, path: Path, training: dict[str, object]) -> None:
@@ -227,6 +263,7 @@ def load_refiner(path: Path) -> Refiner:
             raise ValueError('categories and symmetries differ')
         refiner = Refiner(config)
         refiner.load_state_dict(tensors)
+        refiner.mirrors = bool(json.loads(metadata['training']).get('mirror', False))
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = ' '.join(str(error).split())[:200]
         raise PoseError(f'The weights in {path} do not fit their own description ({reason}): '

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import pytest
 import torch
 
+from ros2_nabs_pose.core.checkpoint import CategoryModel
 from ros2_nabs_pose.core.encoder import bin_centers, Encoding
 from ros2_nabs_pose.core.presets import MOST_READINGS, PRESETS
 from ros2_nabs_pose.core.readings import _mean, _rotated, _seen, _undone, Look, LOOKS, read
@@ -155,10 +156,15 @@ class Needles(torch.nn.Module):
                        t=torch.stack((u, v), 1))
 
 
+def model_with(reader, training=None):
+    card = SimpleNamespace(symmetry='none',
+                           training={'mirror': True} if training is None else training)
+    return CategoryModel(None, reader, card)
+
+
 def test_crops_and_looks_are_not_mixed_up():
     crops = torch.cat([blob(0.3, -0.2), blob(-0.1, 0.35)]).expand(-1, 3, -1, -1).clone()
-    model = SimpleNamespace(encoder=Needles(), card=SimpleNamespace(
-        symmetry='none', training={'mirror': True}))
+    model = model_with(Needles())
     once, four = read(model, crops, 1), read(model, crops, 4)
     torch.testing.assert_close(four.axis, once.axis, atol=0.03, rtol=0.0)
     torch.testing.assert_close(four.t, once.t, atol=0.02, rtol=0.0)
@@ -168,8 +174,7 @@ def test_crops_and_looks_are_not_mixed_up():
 @pytest.mark.parametrize('count', [1, 4])
 def test_every_look_is_told_its_own_crops_focal_length(count):
     reader = Counting()
-    model = SimpleNamespace(encoder=reader, card=SimpleNamespace(
-        symmetry='none', training={'mirror': True}))
+    model = model_with(reader)
     read(model, torch.rand(2, 3, 8, 8), count, torch.tensor([4.0, 7.0]))
     assert reader.focal.tolist() == [4.0, 7.0] * count
     assert reader.known is None
@@ -177,8 +182,7 @@ def test_every_look_is_told_its_own_crops_focal_length(count):
 
 def test_known_codes_are_told_of_the_crop_and_not_of_its_mirror_image():
     reader = Counting()
-    model = SimpleNamespace(encoder=reader, card=SimpleNamespace(
-        symmetry='none', training={'mirror': True}))
+    model = model_with(reader)
     known = torch.tensor([[1.0, 2.0], [math.nan, math.nan]])
     read(model, torch.rand(2, 3, 8, 8), 3, None, known)
     assert reader.known[:, 0].nan_to_num(-1.0).tolist() == [1.0, -1.0, -1.0, -1.0, 1.0, -1.0]
@@ -188,8 +192,7 @@ def test_known_codes_are_told_of_the_crop_and_not_of_its_mirror_image():
 def test_looks_that_a_histogram_cannot_undo_are_left_out(bins, shown):
     reader = Counting()
     reader.config = SimpleNamespace(azimuth_bins=bins)
-    model = SimpleNamespace(encoder=reader, card=SimpleNamespace(
-        symmetry='none', training={'mirror': True}))
+    model = model_with(reader)
     read(model, torch.rand(2, 3, 8, 8), 4)
     assert reader.shown == [shown]
 
@@ -293,8 +296,6 @@ class Counting(torch.nn.Module):
 def test_models_that_never_saw_a_mirror_are_not_shown_one(mirror, count, shown):
     reader = Counting()
     training = {'mirror': True} if mirror else {}
-    model = SimpleNamespace(encoder=reader, card=SimpleNamespace(symmetry='none',
-                                                                 training=training))
-    said = read(model, torch.rand(2, 3, 8, 8), count)
+    said = read(model_with(reader, training), torch.rand(2, 3, 8, 8), count)
     assert reader.shown == [shown]
     assert len(said.axis) == 2

@@ -24,6 +24,8 @@ from ros2_nabs_pose.core.refiner import (
     Comparison,
     FORMAT,
     load_refiner,
+    mirror_image,
+    Mirrored,
     moved_by,
     pairs,
     refine,
@@ -170,6 +172,72 @@ def test_the_points_that_were_read_lie_on_their_pixels_under_the_true_pose_alone
     assert float(pairs(turned, unread, views, focal)[:, 9:].abs().max()) == 0.0
 
 
+ACROSS, SIDES = torch.diag(torch.tensor([-1.0, 1.0, 1.0])), torch.diag(torch.tensor([1.0, -1.0, 1]))
+
+
+def seen_in_a_mirror(now, seen, views):
+    """Hypotheses of the mirrored object (its own left and right exchanged), its crop and drawing.
+    """
+    right = now.t.new_tensor((-1.0, 1.0))
+    now = replace(now, R=ACROSS.to(now.R) @ now.R @ SIDES.to(now.R), t=now.t * right)
+    points = seen.points.flip(3) * torch.tensor([1.0, -1.0, 1.0]).view(3, 1, 1)
+    seen = replace(seen, rgb=seen.rgb.flip(3), mask=seen.mask.flip(3), points=points)
+    return now, seen, views.flip(3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.tuples(angles, st.floats(0.1, 1.2), st.floats(-1.0, 1.0)), st.tuples(small, small))
+def test_a_mirror_image_is_the_pair_of_the_mirrored_object(view, t):
+    torch.manual_seed(5)
+    now = rows(looking_down(view[1], view[0], view[2]), t, 0.55)
+    seen = replace(Observed.unread(torch.rand(1, 3, 64, 64), torch.rand(1, 1, 64, 64)),
+                   points=torch.randn(1, 3, 32, 32))
+    views, focal = torch.rand(1, 5, 64, 64), torch.full((1,), 3.0)
+    pair = pairs(now, seen, views, focal)
+    other, *shown = seen_in_a_mirror(now, seen, views)
+    expected = pairs(other, *shown, focal)
+    torch.testing.assert_close(mirror_image(pair), expected, atol=2e-3, rtol=0.0)
+    assert float((pair - expected).abs().max()) > 0.1  # what it is without a mirror
+    # A refiner that answers to the pair alone moves both to places that mirror each other.
+    def says(x):
+        told = functional.adaptive_avg_pool2d(x, (2, 2)).flatten(1)[:, :12]
+        return Comparison(0.3 * told[:, :3], 0.2 * told[:, 3:5], 0.1 * told[:, 5], told[:, 6:])
+
+    both = Mirrored(says)
+    moved = moved_by(now, both(pair), free_about_z=False)
+    mirrored = moved_by(other, both(expected), free_about_z=False)
+    torch.testing.assert_close(mirrored.R, ACROSS @ moved.R @ SIDES, atol=1e-3, rtol=0.0)
+    torch.testing.assert_close(mirrored.t, moved.t * torch.tensor([-1.0, 1.0]), atol=1e-3, rtol=0.0)
+    torch.testing.assert_close(mirrored.log_scale, moved.log_scale, atol=1e-3, rtol=0.0)
+    torch.testing.assert_close(both(expected).worth, both(pair).worth, atol=1e-4, rtol=0.0)
+    alone = moved_by(other, says(expected), free_about_z=False)
+    assert float((alone.R - mirrored.R).abs().max()) > 1e-3  # half of what is said comes from it
+
+
+def test_a_mirror_is_used_where_both_networks_have_learned_from_one(mug, shipped, monkeypatch):
+    focal = torch.full((1,), 5.0)
+    true, seen = drawn_by_itself(mug, looking_down(0.6, -0.8), focal)
+    plain = Preset('plain', 1, 0, (RefineStage(1, 1, (PoseStage((), 1),)), PoseStage((), 1)))
+    mirror = replace(plain, mirror=True)
+    asked = []
+    honest = Refiner.forward
+    monkeypatch.setattr(Refiner, 'forward', lambda self, pair: (
+        asked.append(len(pair)), honest(self, pair))[1])
+    assert mug.mirrors and shipped.mirrors
+    one, two = (fit(mug, true, seen, focal, p, refiner=shipped) for p in (plain, mirror))
+    assert asked == [1, 1, 2, 2]  # a move and the last word, each
+    assert 1e-4 < float(geodesic_angle(one.best.R, two.best.R)) < math.radians(5.0)
+    unlearned = copy.copy(mug)
+    unlearned.card = replace(mug.card, training={**mug.card.training, 'mirror': False})
+    strange = copy.deepcopy(shipped)
+    strange.mirrors = False
+    for model, refiner in ((unlearned, shipped), (mug, strange)):
+        asked.clear()
+        same = fit(model, true, seen, focal, mirror, refiner=refiner)
+        assert asked == [1, 1]
+        assert torch.equal(same.best.R, one.best.R)
+
+
 def drawn_by_itself(model, R, focal):
     """A crop that the model draws at a pose, its own colours on grey, and that pose."""
     now = rows(R, latent=0.5 * torch.ones(1, 27))
@@ -229,9 +297,10 @@ def test_weights_come_back_and_wrong_ones_are_named(tmp_path):
                                     hidden=8))
     torch.nn.init.normal_(refiner.head.weight)
     path = tmp_path / 'shared/refiner.safetensors'
-    save_refiner(refiner, path, {'steps': 3})
+    save_refiner(refiner, path, {'steps': 3, 'mirror': True})
     again = load_refiner(path)
     assert again.config == refiner.config
+    assert again.mirrors
     pair = torch.rand(2, 12, 64, 64)
     torch.testing.assert_close(again(pair).turn, refiner.eval()(pair).turn, atol=2e-3, rtol=1e-2)
     with pytest.raises(PoseError, match="have format '6'"):
