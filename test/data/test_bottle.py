@@ -1,5 +1,7 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -42,9 +44,47 @@ def test_the_label_lies_on_the_wall_and_the_neck_is_round(bottles):
             seam = body[body[:, 2] > body[:, 2].max() - 1e-6]
             assert np.ptp(seam[:, 0]) < 0.003 < 0.05 < np.ptp(seam[:, 1])
             continue
-        mouth = body[body[:, 2] > body[:, 2].max() - 1e-6]
-        reach = np.linalg.norm(mouth[:, :2], axis=1)
-        assert reach.max() == pytest.approx(shape.parameters['neck_half_m'], rel=1e-3)
+        p = shape.parameters
+        height = -body[:, 2] if p['upside_down'] else body[:, 2]
+        mouth = body[height > height.max() - 1e-6]
+        reach = np.linalg.norm(mouth[:, :2] + (0.0, p['aside_m']), axis=1)
+        assert reach.max() == pytest.approx(p['neck_half_m'], rel=1e-3)
+
+
+def test_a_jug_has_its_neck_on_one_side_and_its_handle_on_the_other(bottles):
+    jugs = [shape for shape, _ in bottles if shape.parameters['kind'] == 'jug']
+    assert any(s.parameters['handle_m'] for s in jugs)
+    assert any(not s.parameters['handle_m'] for s in jugs)
+    for shape in jugs:
+        p = shape.parameters
+        cap = shape.parts['cap'].mesh.vertices
+        middle = 0.5 * (cap[:, 1].min() + cap[:, 1].max())
+        assert middle == pytest.approx(-p['aside_m'], abs=2e-4)
+        assert p['aside_m'] > 0.004
+        assert ('handle' in shape.parts) == (p['handle_m'] > 0.0)
+        if p['handle_m']:
+            handle = shape.parts['handle'].mesh.vertices
+            body = shape.parts['body'].mesh.vertices
+            assert 0.6 * p['half_m'] < handle[:, 1].max() < p['half_m']
+            # There is room for fingers: well up the handle the body is not where it is.
+            high = 0.3 * handle[:, 2].min() + 0.7 * handle[:, 2].max()
+            beside = body[np.abs(body[:, 2] - high) < 0.01, 1].max()
+            assert beside < handle[:, 1].max() - p['handle_m']
+
+
+def test_what_stands_on_its_cap_is_the_bottle_turned_over():
+    kept = bottle.sample_parameters(instance_rng(5, 3))
+    kept = replace(kept, kind='squeeze', cap='flip', upside_down=False)
+    up, down = (bottle.build(replace(kept, upside_down=turned)) for turned in (False, True))
+    for name in ('body', 'cap', 'label'):
+        a, b = up.parts[name].mesh, down.parts[name].mesh
+        assert b.vertices == pytest.approx(a.vertices * (1.0, 1.0, -1.0), abs=1e-9)
+        assert b.normals == pytest.approx(a.normals * (1.0, 1.0, -1.0), abs=1e-9)
+    assert down.parts['cap'].mesh.vertices[:, 2].min() == pytest.approx(-0.5 * down.size_m[2])
+    # Print is not turned over with it: higher up the label is still further up the texture.
+    for shape in (up, down):
+        label = shape.parts['label'].mesh
+        assert np.corrcoef(label.vertices[:, 2], label.uv[:, 1])[0, 1] > 0.99
 
 
 def test_all_kinds_come_and_the_size_is_the_categorys(bottles):

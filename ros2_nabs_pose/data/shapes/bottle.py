@@ -10,13 +10,13 @@ import numpy as np
 
 from . import Part, Shape
 from .lofts import fillet, loft
-from .surfaces import Mesh, revolve, sweep_xz
+from .surfaces import Mesh, oriented, resample, revolve, sweep_xz
 from ..labels import brand_color, label_texture, sample_palette
 from ..looks import Look, metal_color, Paint, sample_color, srgb_to_linear
 
 KINDS = ('water', 'soda', 'wine', 'beer', 'sauce', 'cleaner', 'shampoo', 'pump', 'flask',
-         'squeeze', 'tube')
-KIND_WEIGHTS = (0.13, 0.08, 0.10, 0.09, 0.13, 0.08, 0.11, 0.06, 0.07, 0.10, 0.05)
+         'squeeze', 'tube', 'jug')
+KIND_WEIGHTS = (0.11, 0.07, 0.09, 0.08, 0.13, 0.07, 0.10, 0.06, 0.07, 0.10, 0.04, 0.08)
 #: Of each kind: width, height (m), share of the height of body and neck, neck's width (m).
 KIND_SIZES = {
     'water': (0.066, 0.215, 0.68, 0.10, 0.028), 'soda': (0.088, 0.290, 0.62, 0.10, 0.028),
@@ -24,7 +24,9 @@ KIND_SIZES = {
     'sauce': (0.066, 0.200, 0.70, 0.08, 0.030), 'cleaner': (0.096, 0.265, 0.66, 0.10, 0.036),
     'shampoo': (0.070, 0.190, 0.84, 0.03, 0.034), 'pump': (0.070, 0.140, 0.82, 0.06, 0.028),
     'flask': (0.072, 0.235, 0.80, 0.05, 0.046), 'squeeze': (0.082, 0.150, 0.70, 0.06, 0.036),
-    'tube': (0.066, 0.165, 0.95, 0.0, 0.042)}
+    'tube': (0.066, 0.165, 0.95, 0.0, 0.042), 'jug': (0.112, 0.245, 0.52, 0.12, 0.036)}
+UPSIDE_DOWN = 0.3
+"""Share of the bottles to be squeezed, of those with caps to stand on, that stand on them."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,15 @@ class BottleParameters:
     cap_wide: float
     label_low: float
     label_high: float
+    upside_down: bool
+    aside_m: float
+    handle_m: float
 
 
 def sample_parameters(rng: np.random.Generator) -> BottleParameters:
-    """Draws a bottle as shops sell them, 12 to 33 cm high; squeezed ones are wide and flat."""
+    """Draws a bottle as shops sell them, 12 to 33 cm high; squeezed ones are wide and flat,
+    jugs have a neck to the side of the middle and mostly a handle on the other.
+    """
     kind = str(rng.choice(KINDS, p=KIND_WEIGHTS))
     width, height, body, neck, neck_width = KIND_SIZES[kind]
     width *= float(np.exp(rng.normal(0.0, 0.07)))
@@ -70,6 +77,8 @@ def sample_parameters(rng: np.random.Generator) -> BottleParameters:
         width *= depth ** -0.4
     elif kind == 'squeeze':
         depth, exponent = float(rng.uniform(0.45, 0.85)), float(rng.uniform(2.0, 3.2))
+    elif kind == 'jug':
+        depth, exponent = float(rng.uniform(0.5, 0.85)), float(rng.uniform(2.2, 4.5))
     elif kind in ('water', 'sauce', 'pump') and rng.random() < 0.2:
         exponent = float(rng.uniform(3.0, 6.0))
     caps = {
@@ -78,7 +87,7 @@ def sample_parameters(rng: np.random.Generator) -> BottleParameters:
         'sauce': ('screw', 'nozzle', 'flip', 'lid'), 'cleaner': ('screw', 'nozzle'),
         'shampoo': ('flip', 'screw'), 'pump': ('pump',),
         'flask': ('lid', 'screw'), 'squeeze': ('nozzle', 'flip', 'lid', 'screw'),
-        'tube': ('stand',)}[kind]
+        'tube': ('stand',), 'jug': ('screw', 'lid', 'flip')}[kind]
     cap = str(rng.choice(caps))
     lengths = {'screw': (0.016, 0.024), 'sport': (0.028, 0.040), 'capsule': (0.045, 0.065),
                'cork': (0.008, 0.016), 'crown': (0.006, 0.007), 'swing': (0.014, 0.020),
@@ -89,19 +98,28 @@ def sample_parameters(rng: np.random.Generator) -> BottleParameters:
     waisted = kind in ('water', 'soda', 'sauce', 'squeeze') and rng.random() < 0.45
     low = float(rng.uniform(0.06, 0.25))
     half = width / 2.0
+    upside_down = (kind in ('sauce', 'shampoo', 'squeeze') and cap in ('flip', 'lid')
+                   and rng.random() < UPSIDE_DOWN)
+    neck_half = float(min(neck_width / 2.0 * rng.uniform(0.92, 1.1), 0.85 * half * depth)
+                      if kind != 'tube' else min(0.5 * neck_width, 0.8 * half))
+    cap_wide = float(rng.uniform(*wide))
+    aside = grip = 0.0
+    if kind == 'jug':  # the cap stays above the foot
+        aside = float(rng.uniform(0.3, 0.95)) * max(half - neck_half * cap_wide, 0.0)
+        grip = float(rng.uniform(0.008, 0.013)) if rng.random() < 0.8 else 0.0
     return BottleParameters(
         kind=kind, half_m=half, depth=depth, exponent=exponent, height_m=height,
         body=float(np.clip(body + rng.normal(0.0, 0.04), 0.45, 0.88)),
         neck=float(neck * rng.uniform(0.7, 1.25)),
-        neck_half_m=float(min(neck_width / 2.0 * rng.uniform(0.92, 1.1), 0.85 * half * depth)
-                          if kind != 'tube' else min(0.5 * neck_width, 0.8 * half)),
+        neck_half_m=neck_half,
         waist=float(rng.uniform(0.05, 0.17)) if waisted else 0.0,
         waist_at=float(rng.uniform(0.35, 0.65)),
         ribs=int(rng.integers(3, 9)) if kind in ('water', 'soda') and rng.random() < 0.5 else 0,
-        shoulder=float(rng.uniform(0.0, 0.35) if kind == 'wine' and rng.random() < 0.4
-                       else rng.uniform(0.4, 1.0)),
-        cap=cap, cap_m=float(rng.uniform(*lengths)), cap_wide=float(rng.uniform(*wide)),
-        label_low=low, label_high=float(min(low + rng.uniform(0.35, 0.75), 0.97)))
+        shoulder=float(rng.uniform(0.0, 0.35) if kind == 'jug' or kind == 'wine'
+                       and rng.random() < 0.4 else rng.uniform(0.4, 1.0)),
+        cap=cap, cap_m=float(rng.uniform(*lengths)), cap_wide=cap_wide,
+        label_low=low, label_high=float(min(low + rng.uniform(0.35, 0.75), 0.97)),
+        upside_down=upside_down, aside_m=aside, handle_m=grip)
 
 
 def _profile(p: BottleParameters) -> tuple[np.ndarray, np.ndarray]:
@@ -193,8 +211,42 @@ def _cap(p: BottleParameters) -> dict[str, tuple[Mesh, str]]:
     return {'cap': (solid([(r, low), (r, high - 0.001), (0.97 * r, high), (0.0, high)]), 'cap')}
 
 
+def _aside(p: BottleParameters, mesh: Mesh) -> Mesh:
+    """The mesh with all that is above the body drawn to the side where the neck is, along -y."""
+    foot, top = p.body * p.height_m, (1.0 - p.neck) * p.height_m
+    share = np.clip((mesh.vertices[:, 2] - foot) / (top - foot), 0.0, 1.0)
+    vertices, normals = mesh.vertices.copy(), mesh.normals.copy()
+    vertices[:, 1] -= p.aside_m * share ** 2 * (3.0 - 2.0 * share)
+    lean = -p.aside_m * 6.0 * share * (1.0 - share) / (top - foot)
+    normals[:, 2] -= lean * normals[:, 1]  # the normal of what is sheared
+    return Mesh(vertices, mesh.faces, normals / np.linalg.norm(normals, axis=1, keepdims=True),
+                mesh.uv)
+
+
+def _grip(p: BottleParameters) -> Mesh:
+    """A handle beside the neck: from its foot out, and down to the edge of the body."""
+    foot, top = p.body * p.height_m, (1.0 - p.neck) * p.height_m
+    inner = p.neck_half_m - p.aside_m
+    outer = p.half_m - 1.1 * p.handle_m
+    corners = [(inner - p.handle_m, top - 1.2 * p.handle_m),
+               (0.4 * inner + 0.6 * outer, top - 1.3 * p.handle_m),
+               (outer, 0.6 * top + 0.4 * foot), (outer, foot - 1.5 * p.handle_m)]
+    path = resample(fillet(corners, 0.03, 9), 40)
+    half = np.full(len(path), p.handle_m)
+    return sweep_xz(path, np.minimum(half, 0.8 * p.half_m * p.depth), 0.8 * half,
+                    2.5).turned(0.5 * np.pi)
+
+
+def _upside_down(p: BottleParameters, mesh: Mesh, printed: bool) -> Mesh:
+    """The mesh reflected at half the height; what is printed on it stays as it is read."""
+    upwards = np.array([1.0, 1.0, -1.0])
+    vertices = mesh.vertices * upwards + np.array([0.0, 0.0, p.height_m])
+    uv = mesh.uv * np.array([1.0, -1.0]) + np.array([0.0, 1.0]) if printed else mesh.uv
+    return oriented(Mesh(vertices, mesh.faces, mesh.normals * upwards, uv))
+
+
 def build(p: BottleParameters) -> Shape:
-    """The bottle's meshes: body, label around it, and the closure."""
+    """The bottle's meshes: body, label around it, the closure, and a handle for some."""
     if p.kind == 'tube':
         half_x, half_y, height = _tube(p)
         exponent = np.full_like(height, 2.0)
@@ -213,6 +265,13 @@ def build(p: BottleParameters) -> Shape:
         meshes['label'] = (loft(half_x[on_wall] + grow, half_y[on_wall] + grow, z,
                                 exponent[on_wall], (z - z[0]) / (z[-1] - z[0])), 'label')
     meshes |= _cap(p)
+    if p.aside_m:
+        meshes = {name: (_aside(p, mesh), paint) for name, (mesh, paint) in meshes.items()}
+    if p.handle_m:
+        meshes['handle'] = (_grip(p), 'body')
+    if p.upside_down:
+        meshes = {name: (_upside_down(p, mesh, name == 'label'), paint)
+                  for name, (mesh, paint) in meshes.items()}
     heights = np.concatenate([mesh.vertices[:, 2] for mesh, _ in meshes.values()])
     lift = np.array([0.0, 0.0, -0.5 * (heights.min() + heights.max())])
     parts = {name: Part(mesh.moved(lift), material) for name, (mesh, material) in meshes.items()}
