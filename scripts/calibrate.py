@@ -28,7 +28,7 @@ from ros2_nabs_pose.core.encoder import bin_centers
 from ros2_nabs_pose.core.fit import fit
 from ros2_nabs_pose.core.losses import Observed
 from ros2_nabs_pose.core.presets import staged
-from ros2_nabs_pose.core.readings import read, turned
+from ros2_nabs_pose.core.readings import turned
 from ros2_nabs_pose.core.refiner import load_refiner, Refiner
 from ros2_nabs_pose.core.rotations import (
     axis_azimuth_from_rotation,
@@ -42,7 +42,7 @@ from ros2_nabs_pose.resources import find_refiner, models_dir
 from ros2_nabs_pose.training.compose import compose, FRONT_SEEN
 from ros2_nabs_pose.training.framing import CUT_OFF
 from ros2_nabs_pose.training.instances import TrainingViews
-from ros2_nabs_pose.training.validate import upright
+from ros2_nabs_pose.training.validate import second_look
 
 BATCHES = 15
 SEED = 5
@@ -69,17 +69,14 @@ def observe(path: Path, data: Path, backgrounds: Path,
         _, v = views.batch(4, 4)
         crops = compose(v, views.backgrounds, cut_off=CUT_OFF)
         with torch.no_grad():
-            # As in a fit, what leans is turned upright, and all is read once more.
-            image, turn, zoom = upright(crops.image, model.encoder(crops.image,
-                                                                    crops.focal))
-            said = read(model, image, preset.readings, zoom * crops.focal)
-            mask = torch.sigmoid(said.mask_logits)
-            valid = turned(crops.valid, turn, zoom)
+            look = second_look(model, crops, model.encoder(crops.image, crops.focal))
+            said, mask = look.said, torch.sigmoid(look.said.mask_logits)
+            valid = turned(crops.valid, look.turn, look.zoom)
         count = len(mask)
-        R_true = rotation_z(turn) @ crops.R
+        R_true = rotation_z(look.turn) @ crops.R
         starts = make_starts(said, [None] * count, preset.cold_starts, preset.warm_starts, free)
-        found = fit(model, starts, Observed.of(image, said, valid=valid),
-                    zoom * crops.focal, preset, refiner=refiner)
+        found = fit(model, starts, Observed.of(look.image, said, valid=valid), look.focal, preset,
+                    refiner=refiner)
         for i in range(count):
             R, true = found.best.R[i], R_true[i]
             outline = belief.outline_overlap(found.synthesis.alpha[i, 0].numpy(),

@@ -62,6 +62,7 @@ def presets(folder: Path) -> str:
     rows += [[f'`{key}`', *(f'{getattr(p, key):g}' for p in ours.values())] for key in (
         'readings', 'cold_starts', 'warm_starts', 'rate_rotation', 'rate_place', 'rate_latent',
         'latent_prior', 'start_prior', 'pull', 'sweep')]
+    rows.insert(2, ['`mirror`', *('yes' if p.mirror else 'no' for p in ours.values())])
     rows.append(['`losses`', *map(_losses, ours.values())])
     paper_rows = [[f'`{key}`', *(f'{getattr(p, key):g}' for p in papers.values())] for key in (
         'starts', 'iterations', 'latent_prior', 'among', 'within_deg')]
@@ -103,6 +104,19 @@ def fit(folder: Path) -> str:
     # What a download said in parentheses belongs to the machine, not to the document.
     left = [re.sub(r' \(.*\)(?=:)', '', line, flags=re.DOTALL) for line in report['left_out']]
     return text + ('\nLeft out:\n\n' + ''.join(f'- {line}\n' for line in left) if left else '')
+
+
+def fit_presets(folder: Path) -> str:
+    """The presets on held-out crops of every category."""
+    rows: dict[str, list[str]] = {}
+    names: dict[str, None] = {}
+    for row in _report(folder)['presets']:
+        names[row['preset']] = None
+        rows.setdefault(row['category'], [row['category'], str(row['crops'])]).extend((
+            f'{number(row["rotation_median_deg"], 1)} deg; {share(row["within_10_deg"])}; '
+            f'{share(row["within_20_deg"])}', number(1e3 * row['seconds_median'], 0)))
+    head = [x for name in names for x in (f'`{name}`: median; within 10 deg; 20 deg', 'ms')]
+    return table(['category', 'crops', *head], list(rows.values()))
 
 
 def fit_ablation(folder: Path) -> str:

@@ -99,13 +99,19 @@ def test_a_fits_report_becomes_tables(tmp_path):
         'category': 'mug', 'device': 'a machine', 'warm_start_deg': [5.0, 10.0], 'variants': [row],
         'speed_only': {'random': {'crops': 1, 'seconds_median': 100.0}},
         'left_out': ['paper: VGG could not be loaded (secret (inner) words): use another.'],
+        'presets': [{'category': c, 'preset': p, **figures(m, 0.05)} for c in ('can', 'all')
+                    for p, m in (('cold', 3.0), ('warm', 2.0))],
         'basin': {'crops': 2, 'converged_deg': 10.0, 'start_deg': [0, 45],
                   'share': {'own, cold': [1.0, 0.5]},
                   'share_of_basin': {'own, cold': [1.0, 0.75]}}}))
     made = tables().rewritten(''.join(f'<!-- figures: {name} -->\n<!-- end figures -->\n'
-                                      for name in ('fit', 'fit_ablation', 'fit_basin')), tmp_path)
+                                      for name in ('fit', 'fit_presets', 'fit_ablation',
+                                                   'fit_basin')), tmp_path)
     assert '| cold | 4 | 4.5 | 75 % | 100 % | 3.2; 75 % | 125 | 160 | 800 |' in made
     assert '| random (time only) | 1 | - | - | - | - | 100000 |' in made
+    for name in ('can', 'all'):
+        assert (f'| {name} | 4 | 3.0 deg; 75 %; 100 % | 50 | 2.0 deg; 75 %; 100 % | 50 |'
+                in made)
     assert '- paper: VGG could not be loaded: use another.' in made
     assert '| own, cold, truth | 100 % | 50 % |' in made
     assert '| own, cold, end of the true start | 100 % | 75 % |' in made

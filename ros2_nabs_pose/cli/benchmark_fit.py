@@ -6,15 +6,20 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any, TYPE_CHECKING
 
 from .reports import table, tell_line, text, write_report
 
+if TYPE_CHECKING:  # torch is imported when it is needed
+    from ..core.refiner import Refiner
+
 EXAMPLES = """example:
   nabs-pose benchmark fit --category mug --data data/mug --backgrounds data/backgrounds \\
-    --json fit.json --plots out
+    --all data --json fit.json --plots out
 
 DIR is a rendered category ("nabs-pose render mug --out data/mug"); only the instances that training
-leaves out are used, in cluttered crops that are the same for all variants.
+leaves out are used, in cluttered crops that are the same for all variants. --all names the folder
+that holds rendered categories: the presets are compared on crops of each that has a model, too.
 """
 
 
@@ -31,9 +36,32 @@ def add_parser(kinds: argparse._SubParsersAction) -> None:
     parser.add_argument('--crops', type=int, default=200, help='at most so many (default: 200)')
     parser.add_argument('--minutes', type=float, default=10.0,
                         help='about how long; fewer crops where it is short (default: 10)')
+    parser.add_argument('--all', type=Path, metavar='DIR',
+                        help='folder of rendered categories to compare the presets on, too')
+    parser.add_argument('--each', type=int, default=60, metavar='N',
+                        help='crops of each of them (default: 60)')
     parser.add_argument('--threads', type=int, default=0, help='CPU threads (0: all)')
     parser.add_argument('--json', type=Path, metavar='OUT', help='write the report here')
     parser.add_argument('--plots', type=Path, metavar='DIR', help='write pictures here')
+
+
+def _everywhere(args: argparse.Namespace, models: Path,
+                refiner: Refiner | None) -> list[dict[str, Any]]:
+    """The presets on every category that has a model and was rendered to ``args.all``."""
+    from ..core.checkpoint import load_model
+    from ..core.types import PoseError
+    from ..evaluation.every_category import presets_by_category
+    from ..training.instances import TrainingViews
+
+    known = {path.stem: path for path in sorted(models.glob('*.safetensors'))
+             if (args.all / path.stem).is_dir()}
+    if not known:
+        raise PoseError(f'{args.all} holds no folder of a category that has a model in {models}: '
+                        'name the folder in which categories were rendered.')
+    return presets_by_category(
+        {name: load_model(path) for name, path in known.items()},
+        {name: TrainingViews.load(args.all / name, args.backgrounds, 'validation')
+         for name in known}, max(args.each, 1), refiner, tell_line)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,10 +80,14 @@ def run(args: argparse.Namespace) -> int:
             else find_model(args.category))
     model = load_model(path)
     shared = find_refiner(path.parent)
+    refiner = None if shared is None else load_refiner(shared)
     data = TrainingViews.load(args.data, args.backgrounds, 'validation')
-    report = measure(model, data, max(args.crops, 1), args.minutes,
-                     progress=tell_line,
-                     refiner=None if shared is None else load_refiner(shared))
+    everywhere = (None if args.all is None
+                  else _everywhere(args, path.parent, refiner))  # a wrong folder is told at once
+    report = measure(model, data, max(args.crops, 1), args.minutes, progress=tell_line,
+                     refiner=refiner)
+    if everywhere is not None:
+        report['presets'] = everywhere
     print(f'{report["category"]}, {report["crops"]} crops, {report["device"]}')
     print(table(['variant', 'knob', 'crops', 'rot deg', '<= 5', '<= 10', '<= 20', 'ms',
                  'times faster than'], [
@@ -64,6 +96,12 @@ def run(args: argparse.Namespace) -> int:
          text(1e3 * row['seconds_median'], 1),
          ', '.join(f'{name} {ratio:.0f}' for name, ratio in row['speed_up'].items())]
         for row in report['variants']], labels=2))
+    if everywhere is not None:
+        print(table(['category', 'preset', 'crops', 'rot deg', '<= 5', '<= 10', '<= 20', 'ms'], [
+            [row['category'], row['preset'], text(row['crops']),
+             text(row['rotation_median_deg'], 1), *(text(row[f'within_{k}_deg'])
+                                                    for k in (5, 10, 20)),
+             text(1e3 * row['seconds_median'], 1)] for row in everywhere], labels=2))
     for name, found in report['speed_only'].items():
         print(f'{name}: {1e3 * found["seconds_median"]:.0f} ms, for speed only: its poses mean '
               'nothing')

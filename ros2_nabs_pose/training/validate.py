@@ -95,35 +95,56 @@ def _examples(model: CategoryModel, data: TrainingViews, batches: int,
     return found
 
 
-def upright(image: Tensor, said: Encoding) -> tuple[Tensor, Tensor, Tensor]:
+def upright(image: Tensor, axis: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Crops (B, 3, S, S) with leaning objects turned upright, the turns and the zooms (B,).
 
-    What the pipeline does at its second look (``core.cuts``), but here there is no picture around
-    the crops to cut from: their own pixels are turned. Turns are 0 where nothing leans.
+    axis: (B, 3) of the objects, crop camera. mask: (B, 1, S, S) what shows them. It is what the
+    pipeline does at its second look (``core.cuts``), but here there is no picture around the crops
+    to cut from: their own pixels are turned. Turns are 0 where nothing leans.
     """
-    turn = turn_upright(said.axis)
+    turn = turn_upright(axis)
     zoom = torch.ones_like(turn)
     leaning = torch.nonzero(turn)[:, 0]
     if len(leaning):
-        masks = torch.sigmoid(said.mask_logits[leaning, 0]).cpu().numpy()
+        masks = mask[leaning, 0].cpu().numpy()
         zoom[leaning] = torch.tensor([limited(tight_zoom(m, t)) for m, t in
                                       zip(masks, turn[leaning].tolist(), strict=True)]).to(zoom)
         image = image.index_copy(0, leaning, turned(image[leaning], turn[leaning], zoom[leaning]))
     return image, turn, zoom
 
 
-def read_as_fitted(model: CategoryModel, crops: Crops, said: Encoding, count: int) -> tuple[
-        Encoding, Tensor]:
-    """What a fit begins with: crops read anew, and rotations (B, count, 3, 3).
+@dataclass(frozen=True)
+class SecondLook:
+    """Crops as ``cold`` reads them in the end: what leans turned upright, in several ways.
 
-    said: the first look. As ``cold`` does it, what leans is turned upright and all is read in
-    several ways; mask and points of the reading are those of the crops as they are turned then.
-    The rotations are of the crops as they came, best first.
+    image: (B, 3, S, S). turn, zoom: (B,) of the pictures, see ``upright``. focal: (B,) of what they
+    show then. said: what was read of them, mask and points as they are turned.
     """
-    shown, turn, zoom = upright(crops.image, said)
-    again = read(model, shown, staged('cold').readings, zoom * crops.focal)
-    R = first_rotations(again, count, model.card.symmetry == 'free_z')[0]
-    return again, rotation_z(-turn)[:, None] @ R
+
+    image: Tensor
+    turn: Tensor
+    zoom: Tensor
+    focal: Tensor
+    said: Encoding
+
+
+def second_look(model: CategoryModel, crops: Crops, first: Encoding) -> SecondLook:
+    """Crops read anew; first: what the first look said."""
+    image, turn, zoom = upright(crops.image, first.axis, torch.sigmoid(first.mask_logits))
+    focal = zoom * crops.focal
+    return SecondLook(image, turn, zoom, focal,
+                      read(model, image, staged('cold').readings, focal))
+
+
+def read_as_fitted(model: CategoryModel, crops: Crops, first: Encoding, count: int) -> tuple[
+        Encoding, Tensor]:
+    """What a fit begins with: the second look, and rotations (B, count, 3, 3), best first.
+
+    first: the first look. The rotations are of the crops as they came.
+    """
+    look = second_look(model, crops, first)
+    R = first_rotations(look.said, count, model.card.symmetry == 'free_z')[0]
+    return look.said, rotation_z(-look.turn)[:, None] @ R
 
 
 def _overlap(a: Tensor, b: Tensor) -> Tensor:

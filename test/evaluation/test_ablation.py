@@ -2,26 +2,32 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 from dataclasses import replace
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from ros2_nabs_pose.core.checkpoint import CategoryModel, ModelCard, SizePrior
+from ros2_nabs_pose.core.cuts import limited, tight_zoom
 from ros2_nabs_pose.core.encoder import Encoder, EncoderConfig
 from ros2_nabs_pose.core.generator import FRAME_MARGIN, Generator, GeneratorConfig
 from ros2_nabs_pose.core.presets import PaperPreset, PoseStage, PRESETS
+from ros2_nabs_pose.core.readings import turned
 from ros2_nabs_pose.core.rotations import exp_so3, geodesic_angle, rotation_z
+from ros2_nabs_pose.evaluation import ablation
 from ros2_nabs_pose.evaluation.ablation import (
     default_variants,
     draw_cases,
     measure,
     pareto,
     rotation_error_deg,
+    run_case,
     table,
     Variant,
 )
 from ros2_nabs_pose.evaluation.ablation_plots import write_plots
 from ros2_nabs_pose.evaluation.ablation_shapes import turned_starts
+from ros2_nabs_pose.evaluation.every_category import presets_by_category
 from ros2_nabs_pose.training.instances import TrainingViews
 
 
@@ -128,10 +134,56 @@ def test_variants_turn_one_knob_and_have_names_of_their_own():
     variants = default_variants()
     assert len({v.name for v in variants}) == len(variants)
     assert {v.knob for v in variants} == {
-        'preset', 'refiner', 'steps', 'readings', 'starts', 'optimiser', 'loss', 'pull',
+        'preset', 'refiner', 'mirror', 'steps', 'readings', 'starts', 'optimiser', 'loss', 'pull',
         'start_prior', 'paper'}
     by_name = {v.name: v.preset for v in variants}
     assert by_name['8 starts'] == replace(PRESETS['cold'], cold_starts=8)
+
+
+def test_what_leans_is_turned_upright_before_it_is_fitted(views, model, monkeypatch):
+    """Fits are shown the same crop however the picture is turned; the error is told of the turn."""
+    case, = draw_cases(views, 1, False)
+    fitted = []
+
+    def fit(model, starts, seen, focal, preset, refiner=None):
+        fitted.append((seen.rgb, focal))
+        # An answer that is exact in the picture that was fitted.
+        return SimpleNamespace(best=SimpleNamespace(R=starts.R[:1]))
+
+    monkeypatch.setattr(ablation, 'fit', fit)
+    warm = Variant('warm', 'preset', replace(PRESETS['warm'], warm_starts=0), warm=True)
+    back = rotation_z(-torch.atan2(case.R[0, 0, 2], -case.R[0, 1, 2]))
+    straight = replace(case, R=back @ case.R, before=back @ case.R[0])
+    lean, angle = rotation_z(torch.tensor(1.2)), torch.tensor([1.2])
+    leaning = replace(straight, R=lean @ straight.R, before=lean @ straight.before,
+                      image=turned(straight.image, angle), mask=turned(straight.mask, angle))
+    errors = [run_case(model, c, warm)[0] for c in (straight, leaning)]
+    assert errors == pytest.approx([0.0, 0.0], abs=0.1)
+    (first, f0), (again, f1) = fitted
+    assert torch.equal(first, case.image) and torch.equal(f0, case.focal)
+    zoom = f1 / f0
+    assert float(zoom) == pytest.approx(limited(tight_zoom(leaning.mask[0, 0].numpy(), -1.2)))
+
+    def coarse(image):
+        return torch.nn.functional.avg_pool2d(image[..., 16:48, 16:48], 4)
+
+    expected = coarse(turned(straight.image, torch.zeros(1), zoom))
+    assert float((coarse(again) - expected).abs().mean()) < 0.005
+    assert float((coarse(leaning.image) - expected).abs().mean()) > 0.02
+
+
+def test_presets_are_compared_on_every_category_and_on_all(views, model):
+    said = []
+    rows = presets_by_category({'mug': model, 'pot': model}, {'mug': views, 'pot': views}, 2,
+                               progress=said.append)
+    assert [(r['category'], r['preset']) for r in rows] == [
+        (c, p) for c in ('mug', 'pot', 'all') for p in ('cold', 'warm', 'accurate')]
+    assert [r['crops'] for r in rows] == [2] * 6 + [4] * 3
+    assert said == ['mug: crop 1 of 2', 'mug: crop 2 of 2', 'pot: crop 1 of 2', 'pot: crop 2 of 2']
+    # Both are the same model on the same crops, so each figure of all is theirs.
+    for of_mug, of_all in zip(rows[:3], rows[6:], strict=True):
+        assert of_all['rotation_median_deg'] == pytest.approx(of_mug['rotation_median_deg'])
+        assert of_all['within_20_deg'] == of_mug['within_20_deg']
 
 
 def test_a_report_is_measured_and_drawn(views, model, tmp_path):
