@@ -42,7 +42,7 @@ from ros2_nabs_pose.resources import find_refiner, models_dir
 from ros2_nabs_pose.training.compose import compose, FRONT_SEEN
 from ros2_nabs_pose.training.framing import CUT_OFF
 from ros2_nabs_pose.training.instances import TrainingViews
-from ros2_nabs_pose.training.validate import second_look
+from ros2_nabs_pose.training.validate import look_again
 
 BATCHES = 15
 SEED = 5
@@ -69,7 +69,7 @@ def observe(path: Path, data: Path, backgrounds: Path,
         _, v = views.batch(4, 4)
         crops = compose(v, views.backgrounds, cut_off=CUT_OFF)
         with torch.no_grad():
-            look = second_look(model, crops, model.encoder(crops.image, crops.focal))
+            look = look_again(model, crops, model.encoder(crops.image, crops.focal))
             said, mask = look.said, torch.sigmoid(look.said.mask_logits)
             valid = turned(crops.valid, look.turn, look.zoom)
         count = len(mask)

@@ -110,7 +110,10 @@ def fit_presets(folder: Path) -> str:
     """The presets on held-out crops of every category."""
     rows: dict[str, list[str]] = {}
     names: dict[str, None] = {}
-    for row in _report(folder)['presets']:
+    found = _report(folder).get('presets')
+    if not found:
+        return '(Not measured: nabs-pose benchmark fit was run without --all.)\n'
+    for row in found:
         names[row['preset']] = None
         rows.setdefault(row['category'], [row['category'], str(row['crops'])]).extend((
             f'{number(row["rotation_median_deg"], 1)} deg; {share(row["within_10_deg"])}; '

@@ -112,6 +112,10 @@ def test_a_fits_report_becomes_tables(tmp_path):
     for name in ('can', 'all'):
         assert (f'| {name} | 4 | 3.0 deg; 75 %; 100 % | 50 | 2.0 deg; 75 %; 100 % | 50 |'
                 in made)
+    report = json.loads((tmp_path / 'fit.json').read_text())
+    (tmp_path / 'fit.json').write_text(json.dumps({**report, 'presets': []}))
+    block = '<!-- figures: fit_presets -->\n<!-- end figures -->\n'
+    assert 'was run without --all' in tables().rewritten(block, tmp_path)
     assert '- paper: VGG could not be loaded: use another.' in made
     assert '| own, cold, truth | 100 % | 50 % |' in made
     assert '| own, cold, end of the true start | 100 % | 75 % |' in made

@@ -6,12 +6,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
 
 from .reports import table, tell_line, text, write_report
 
-if TYPE_CHECKING:  # torch is imported when it is needed
-    from ..core.refiner import Refiner
+EACH = 60
 
 EXAMPLES = """example:
   nabs-pose benchmark fit --category mug --data data/mug --backgrounds data/backgrounds \\
@@ -38,30 +36,12 @@ def add_parser(kinds: argparse._SubParsersAction) -> None:
                         help='about how long; fewer crops where it is short (default: 10)')
     parser.add_argument('--all', type=Path, metavar='DIR',
                         help='folder of rendered categories to compare the presets on, too')
-    parser.add_argument('--each', type=int, default=60, metavar='N',
-                        help='crops of each of them (default: 60)')
+    parser.add_argument('--each', type=int, metavar='N',
+                        help=f'crops of each of them; {EACH} take about half a minute, beyond '
+                             f'--minutes (default: {EACH})')
     parser.add_argument('--threads', type=int, default=0, help='CPU threads (0: all)')
     parser.add_argument('--json', type=Path, metavar='OUT', help='write the report here')
     parser.add_argument('--plots', type=Path, metavar='DIR', help='write pictures here')
-
-
-def _everywhere(args: argparse.Namespace, models: Path,
-                refiner: Refiner | None) -> list[dict[str, Any]]:
-    """The presets on every category that has a model and was rendered to ``args.all``."""
-    from ..core.checkpoint import load_model
-    from ..core.types import PoseError
-    from ..evaluation.every_category import presets_by_category
-    from ..training.instances import TrainingViews
-
-    known = {path.stem: path for path in sorted(models.glob('*.safetensors'))
-             if (args.all / path.stem).is_dir()}
-    if not known:
-        raise PoseError(f'{args.all} holds no folder of a category that has a model in {models}: '
-                        'name the folder in which categories were rendered.')
-    return presets_by_category(
-        {name: load_model(path) for name, path in known.items()},
-        {name: TrainingViews.load(args.all / name, args.backgrounds, 'validation')
-         for name in known}, max(args.each, 1), refiner, tell_line)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -70,10 +50,15 @@ def run(args: argparse.Namespace) -> int:
 
     from ..core.checkpoint import load_model
     from ..core.refiner import load_refiner
+    from ..core.types import PoseError
     from ..evaluation.ablation import measure
+    from ..evaluation.every_category import presets_by_category
+    from ..evaluation.models import rendered_models
     from ..resources import find_model, find_refiner
     from ..training.instances import TrainingViews
 
+    if args.each is not None and args.all is None:
+        raise PoseError('--each is for the crops of --all: name the folder of rendered categories.')
     if args.threads > 0:
         torch.set_num_threads(args.threads)
     path = (args.models / f'{args.category}.safetensors' if args.models is not None
@@ -81,13 +66,14 @@ def run(args: argparse.Namespace) -> int:
     model = load_model(path)
     shared = find_refiner(path.parent)
     refiner = None if shared is None else load_refiner(shared)
+    everywhere = [] if args.all is None else rendered_models(path.parent, args.all)
     data = TrainingViews.load(args.data, args.backgrounds, 'validation')
-    everywhere = (None if args.all is None
-                  else _everywhere(args, path.parent, refiner))  # a wrong folder is told at once
     report = measure(model, data, max(args.crops, 1), args.minutes, progress=tell_line,
                      refiner=refiner)
-    if everywhere is not None:
-        report['presets'] = everywhere
+    write_report(args.json, report, indent=None)  # what is measured is not lost if the rest stops
+    report['presets'] = presets_by_category(
+        everywhere, args.all, args.backgrounds, max(args.each or EACH, 1), refiner,
+        tell_line) if everywhere else []
     print(f'{report["category"]}, {report["crops"]} crops, {report["device"]}')
     print(table(['variant', 'knob', 'crops', 'rot deg', '<= 5', '<= 10', '<= 20', 'ms',
                  'times faster than'], [
@@ -96,12 +82,12 @@ def run(args: argparse.Namespace) -> int:
          text(1e3 * row['seconds_median'], 1),
          ', '.join(f'{name} {ratio:.0f}' for name, ratio in row['speed_up'].items())]
         for row in report['variants']], labels=2))
-    if everywhere is not None:
+    if everywhere:
         print(table(['category', 'preset', 'crops', 'rot deg', '<= 5', '<= 10', '<= 20', 'ms'], [
             [row['category'], row['preset'], text(row['crops']),
              text(row['rotation_median_deg'], 1), *(text(row[f'within_{k}_deg'])
                                                     for k in (5, 10, 20)),
-             text(1e3 * row['seconds_median'], 1)] for row in everywhere], labels=2))
+             text(1e3 * row['seconds_median'], 1)] for row in report['presets']], labels=2))
     for name, found in report['speed_only'].items():
         print(f'{name}: {1e3 * found["seconds_median"]:.0f} ms, for speed only: its poses mean '
               'nothing')

@@ -187,6 +187,7 @@ def _render_data(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, st
     from ..data.glass import SHARES
     from ..data.jobs import run_jobs, shard
     from ..data.rendering import render_and_store_instance, RenderSettings
+    from ..data.shapes.bottle import KIND_WEIGHTS, KINDS
     from ..data.shapes.mug import LID_SHARE
 
     size = args.size or _DEFAULT_SIZE.get(args.what, 64)
@@ -203,9 +204,12 @@ def _render_data(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, st
     notes = {'clear_share': SHARES[args.what]} if args.what in SHARES else {}
     if args.what == 'mug':
         notes['lid_share'] = LID_SHARE
+    if args.what == 'bottle':
+        notes['jug_share'] = KIND_WEIGHTS[KINDS.index('jug')]
     known = read_recipe(folder)
     for note, news in (('clear_share', 'some were made clear'),
-                       ('lid_share', 'some got wide lids, drinks and rims of another material')):
+                       ('lid_share', 'some got wide lids, drinks and rims of another material'),
+                       ('jug_share', 'some were jugs and some stood on their caps')):
         if note in notes and note not in known and any(folder.glob('instance-*.npz')):
             print(f'The objects in {folder} were rendered before {news}, and are kept: for what a '
                   'new folder gets, choose another --out.', file=sys.stderr)

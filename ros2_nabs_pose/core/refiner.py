@@ -148,9 +148,9 @@ class Mirrored:
 
 def mirror_image(pair: Tensor) -> Tensor:
     """Pairs (H, 12, S, S) with left and right exchanged: those of mirrored objects."""
-    turned = pair.flip(3)
-    turned[:, TO_THE_RIGHT].neg_()
-    return turned
+    image = pair.flip(3)
+    image[:, TO_THE_RIGHT].neg_()
+    return image
 
 
 def upright_view(crops: Tensor, now: Hypotheses, size_px: int) -> Tensor:

@@ -2,10 +2,10 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """What each part of the fit buys: variants of presets on the same crops in one run.
 
-Held-out instances are composed into cluttered crops as in training, with a fixed seed; only crops
-that show the front part count. Every crop is fitted by itself, as in use, and the variants take
-turns on it, so that whatever else the machine does falls on all of them. Seconds cover encoder,
-starts and fit.
+Held-out instances are composed into cluttered crops as in training, but for what may hide them,
+which is no more than in validation; the seed is fixed, and only crops that show the front part
+count. Every crop is fitted by itself, as in use, and the variants take turns on it, so that
+whatever else the machine does falls on all of them. Seconds cover all from the crop to the pose.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ from ..core.presets import (
     Stage,
     staged,
 )
-from ..core.readings import read
 from ..core.refiner import Refiner
 from ..core.rotations import exp_so3, geodesic_angle, rotation_z
 from ..core.starts import make_starts, Remembered
@@ -44,7 +43,7 @@ from ..core.types import PoseError
 from ..training.compose import compose, FRONT_SEEN
 from ..training.engine import own_random_numbers
 from ..training.instances import TrainingViews
-from ..training.validate import MOST_HIDDEN, upright
+from ..training.validate import MOST_HIDDEN, second_look
 
 SEED = 21
 WARM_DEG = (5.0, 10.0)
@@ -141,7 +140,10 @@ def default_variants() -> tuple[Variant, ...]:
 @torch.no_grad()
 def draw_cases(data: TrainingViews, count: int, free_about_z: bool, size_px: int = 64) -> list[
         Case]:
-    """``count`` crops that show the front, always the same; the global random state is kept."""
+    """``count`` crops that show the front, always the same; the global random state is kept.
+
+    At most ``MOST_HIDDEN`` of an object is hidden by others. PoseError where none shows the front.
+    """
     cases: list[Case] = []
     with own_random_numbers(SEED, data.rgba.device):
         for _ in range(4 * count):
@@ -192,15 +194,14 @@ def run_case(model: CategoryModel, case: Case, variant: Variant,
             if not variant.warm:
                 first = model.encoder(case.image, case.focal)
                 axis, mask = first.axis, torch.sigmoid(first.mask_logits)
-            image, turn, zoom = upright(case.image, axis, mask)
-            focal = zoom * case.focal
-            said = read(model, image, variant.preset.readings, focal)
-            R, before = rotation_z(turn) @ case.R, rotation_z(turn)[0] @ case.before
-        memory = Remembered(before, said.mean[0]) if variant.warm else None
-        starts = make_starts(said, [memory], variant.preset.cold_starts,
+            look = second_look(model, case.image, case.focal, axis, mask, variant.preset.readings)
+            turn = rotation_z(look.turn)
+        R = turn @ case.R
+        memory = Remembered(turn[0] @ case.before, look.said.mean[0]) if variant.warm else None
+        starts = make_starts(look.said, [memory], variant.preset.cold_starts,
                              variant.preset.warm_starts, free)
-        result = fit(model, starts, Observed.of(image, said), focal, variant.preset,
-                     refiner=refiner)
+        result = fit(model, starts, Observed.of(look.image, look.said), look.focal,
+                     variant.preset, refiner=refiner)
     seconds = time.perf_counter() - began
     return float(rotation_error_deg(result.best.R, R, free)[0]), seconds
 

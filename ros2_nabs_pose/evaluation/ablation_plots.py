@@ -7,6 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .ablation import pareto
 from .figures import new_figure
 
@@ -16,19 +18,21 @@ def plot_pareto(report: dict[str, Any], path: Path) -> None:
 
     Yardsticks of time alone are vertical lines.
     """
+    from matplotlib import colormaps
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     figure = new_figure(10.0, 6.5)
     axes = figure.subplots()
     rows = report['variants']
     best = pareto(rows)
-    for knob, colour in zip(dict.fromkeys(r['knob'] for r in rows), (
-            'C0', 'C1', 'C2', 'C3', 'C4', 'C5', 'C6', 'C7', 'C8'), strict=False):
+    knobs = list(dict.fromkeys(r['knob'] for r in rows))
+    for knob, colour in zip(knobs, colormaps['turbo'](np.linspace(0.05, 0.95, len(knobs))),
+                            strict=True):
         mine = [r for r in rows if r['knob'] == knob]
         for warm, marker in ((False, 'o'), (True, '^')):
             axes.scatter([r['seconds_median'] for r in mine if r['warm'] == warm],
                          [r['rotation_median_deg'] for r in mine if r['warm'] == warm],
-                         color=colour, marker=marker, label=None if warm else knob)
+                         color=[colour], marker=marker, label=None if warm else knob)
     for row in rows:
         axes.annotate(row['name'], (row['seconds_median'], row['rotation_median_deg']),
                       textcoords='offset points', xytext=(5, 3), fontsize=7,

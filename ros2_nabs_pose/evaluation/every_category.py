@@ -4,44 +4,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from .ablation import draw_cases, run_case, summarise, Variant
-from ..core.checkpoint import CategoryModel
+from ..core.checkpoint import load_model
 from ..core.presets import staged
 from ..core.refiner import Refiner
+from ..core.types import PoseError
 from ..training.instances import TrainingViews
 
-ALL = 'all'
+ALL = 'all of them'
+PRESETS = ('cold', 'warm', 'accurate')
 
 
-def preset_variants() -> tuple[Variant, ...]:
-    """Each preset for what it is for: tracked objects begin near the truth."""
-    return tuple(Variant(name, 'preset', staged(name), warm=name == 'warm')
-                 for name in ('cold', 'warm', 'accurate'))
+def _runs(path: Path, data: Path, backgrounds: Path | None, crops: int, refiner: Refiner | None,
+          progress: Callable[[str], None]) -> dict[str, list[tuple[float, float]]]:
+    """Errors and seconds by preset, on crops of one category."""
+    model = load_model(path)
+    free, size = model.card.symmetry == 'free_z', model.encoder.config.resolution
+    try:
+        views = TrainingViews.load(data / path.stem, backgrounds, 'validation')
+        views.require_size(size)
+        cases = draw_cases(views, crops, free, size)
+    except PoseError as error:
+        raise PoseError(f'{data / path.stem}: {error}') from error
+    # Each preset for what it is for: tracked objects begin near the truth.
+    variants = [Variant(name, 'preset', staged(name), warm=name == 'warm') for name in PRESETS]
+    runs: dict[str, list[tuple[float, float]]] = {name: [] for name in PRESETS}
+    for variant in variants:
+        run_case(model, cases[0], variant, refiner)  # the first call allocates
+    for number, case in enumerate(cases):
+        for variant in variants:
+            runs[variant.name].append(run_case(model, case, variant, refiner))
+        progress(f'{path.stem}: crop {number + 1} of {len(cases)}')
+    return runs
 
 
-def presets_by_category(models: Mapping[str, CategoryModel], data: Mapping[str, TrainingViews],
-                        crops: int, refiner: Refiner | None = None,
+def presets_by_category(models: Sequence[Path], data: Path, backgrounds: Path | None, crops: int,
+                        refiner: Refiner | None = None,
                         progress: Callable[[str], None] = print) -> list[dict[str, Any]]:
     """Rows of category, preset and ``summarise``'s figures; last those of all crops, as ``ALL``.
 
-    crops: of each category, the same for all presets, as ``draw_cases`` draws them.
+    models: files, each with its category rendered in ``data``. crops: of each category, the same
+    for all presets, as ``draw_cases`` draws them. PoseError, which names the folder, where one
+    cannot be used.
     """
-    variants = preset_variants()
-    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for category, model in models.items():
-        free = model.card.symmetry == 'free_z'
-        cases = draw_cases(data[category], crops, free, model.encoder.config.resolution)
-        for variant in variants:
-            run_case(model, cases[0], variant, refiner)  # the first call allocates
-        for number, case in enumerate(cases):
-            for variant in variants:
-                run = run_case(model, case, variant, refiner)
-                for name in (category, ALL):
-                    found.setdefault((name, variant.name), []).append(run)
-            progress(f'{category}: crop {number + 1} of {len(cases)}')
-    return [{'category': name, 'preset': variant.name,
-             **summarise(*zip(*found[name, variant.name], strict=True))}
-            for name in (*models, ALL) for variant in variants if (name, variant.name) in found]
+    by_category = {path.stem: _runs(path, data, backgrounds, crops, refiner, progress)
+                   for path in models}
+    together = {name: [run for runs in by_category.values() for run in runs[name]]
+                for name in PRESETS}
+    return [{'category': category, 'preset': name, **summarise(*zip(*runs[name], strict=True))}
+            for category, runs in {**by_category, ALL: together}.items() for name in PRESETS]

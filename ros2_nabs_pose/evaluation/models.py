@@ -29,6 +29,19 @@ COLUMNS = {
     'together_depth_error_median': 'of four crops: depth error'}
 
 
+def rendered_models(folder: Path, data: Path,
+                    categories: Sequence[str] | None = None) -> list[Path]:
+    """Models in ``folder`` whose categories were rendered to ``data``; PoseError where none was."""
+    paths = sorted(p for p in folder.glob('*.safetensors')
+                   if (data / p.stem / 'dataset.json').is_file()
+                   and (not categories or p.stem in categories))
+    if not paths:
+        raise PoseError(f'No category has both a model in {folder} and rendered instances in '
+                        f'{data}: render them with "nabs-pose render CATEGORY --out '
+                        f'{data}/CATEGORY".')
+    return paths
+
+
 def measure_models(data: Path, backgrounds: Path | None, models: Path | None = None,
                    categories: Sequence[str] | None = None, sheets: Path | None = None,
                    progress: Callable[[str], None] = print,
@@ -44,14 +57,7 @@ def measure_models(data: Path, backgrounds: Path | None, models: Path | None = N
     from ..training.instances import TrainingViews
     from ..training.validate import CROPS, sample_sheet, validate
 
-    folder = models or models_dir()
-    paths = sorted(p for p in folder.glob('*.safetensors')
-                   if (data / p.stem / 'dataset.json').is_file()
-                   and (not categories or p.stem in categories))
-    if not paths:
-        raise PoseError(f'No category has both a model in {folder} and rendered instances in '
-                        f'{data}: render them with "nabs-pose render CATEGORY --out '
-                        f'{data}/CATEGORY".')
+    paths = rendered_models(models or models_dir(), data, categories)
     found = {}
     for path in paths:
         progress(f'measuring {path.stem}')

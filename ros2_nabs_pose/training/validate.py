@@ -115,10 +115,10 @@ def upright(image: Tensor, axis: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, 
 
 @dataclass(frozen=True)
 class SecondLook:
-    """Crops as ``cold`` reads them in the end: what leans turned upright, in several ways.
+    """Crops as a fit reads them in the end: what leans turned upright, in several ways.
 
     image: (B, 3, S, S). turn, zoom: (B,) of the pictures, see ``upright``. focal: (B,) of what they
-    show then. said: what was read of them, mask and points as they are turned.
+    show then, half widths. said: what was read of them, mask and points as they are turned.
     """
 
     image: Tensor
@@ -128,12 +128,21 @@ class SecondLook:
     said: Encoding
 
 
-def second_look(model: CategoryModel, crops: Crops, first: Encoding) -> SecondLook:
-    """Crops read anew; first: what the first look said."""
-    image, turn, zoom = upright(crops.image, first.axis, torch.sigmoid(first.mask_logits))
-    focal = zoom * crops.focal
-    return SecondLook(image, turn, zoom, focal,
-                      read(model, image, staged('cold').readings, focal))
+def second_look(model: CategoryModel, image: Tensor, focal: Tensor, axis: Tensor, mask: Tensor,
+                readings: int) -> SecondLook:
+    """Crops (B, 3, S, S) of focal lengths (B,) read in so many ways, turned as ``upright`` says.
+
+    axis, mask: (B, 3) and (B, 1, S, S) by a first look, or as a track knows them.
+    """
+    image, turn, zoom = upright(image, axis, mask)
+    focal = zoom * focal
+    return SecondLook(image, turn, zoom, focal, read(model, image, readings, focal))
+
+
+def look_again(model: CategoryModel, crops: Crops, first: Encoding) -> SecondLook:
+    """``second_look`` of crops as ``cold`` takes it; first: what the first look said."""
+    return second_look(model, crops.image, crops.focal, first.axis,
+                       torch.sigmoid(first.mask_logits), staged('cold').readings)
 
 
 def read_as_fitted(model: CategoryModel, crops: Crops, first: Encoding, count: int) -> tuple[
@@ -142,7 +151,7 @@ def read_as_fitted(model: CategoryModel, crops: Crops, first: Encoding, count: i
 
     first: the first look. The rotations are of the crops as they came.
     """
-    look = second_look(model, crops, first)
+    look = look_again(model, crops, first)
     R = first_rotations(look.said, count, model.card.symmetry == 'free_z')[0]
     return look.said, rotation_z(-look.turn)[:, None] @ R
 

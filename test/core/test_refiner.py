@@ -301,6 +301,8 @@ def test_weights_come_back_and_wrong_ones_are_named(tmp_path):
     again = load_refiner(path)
     assert again.config == refiner.config
     assert again.mirrors
+    save_refiner(refiner, path, {'steps': 3})
+    assert not load_refiner(path).mirrors
     pair = torch.rand(2, 12, 64, 64)
     torch.testing.assert_close(again(pair).turn, refiner.eval()(pair).turn, atol=2e-3, rtol=1e-2)
     with pytest.raises(PoseError, match="have format '6'"):

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from ros2_nabs_pose.cli.main import main
 from ros2_nabs_pose.core.checkpoint import CategoryModel, ModelCard, SizePrior
 from ros2_nabs_pose.core.cuts import limited, tight_zoom
 from ros2_nabs_pose.core.encoder import Encoder, EncoderConfig
@@ -14,7 +15,8 @@ from ros2_nabs_pose.core.generator import FRAME_MARGIN, Generator, GeneratorConf
 from ros2_nabs_pose.core.presets import PaperPreset, PoseStage, PRESETS
 from ros2_nabs_pose.core.readings import turned
 from ros2_nabs_pose.core.rotations import exp_so3, geodesic_angle, rotation_z
-from ros2_nabs_pose.evaluation import ablation
+from ros2_nabs_pose.core.types import PoseError
+from ros2_nabs_pose.evaluation import ablation, every_category
 from ros2_nabs_pose.evaluation.ablation import (
     default_variants,
     draw_cases,
@@ -25,7 +27,7 @@ from ros2_nabs_pose.evaluation.ablation import (
     table,
     Variant,
 )
-from ros2_nabs_pose.evaluation.ablation_plots import write_plots
+from ros2_nabs_pose.evaluation.ablation_plots import plot_pareto, write_plots
 from ros2_nabs_pose.evaluation.ablation_shapes import turned_starts
 from ros2_nabs_pose.evaluation.every_category import presets_by_category
 from ros2_nabs_pose.training.instances import TrainingViews
@@ -146,7 +148,7 @@ def test_what_leans_is_turned_upright_before_it_is_fitted(views, model, monkeypa
     fitted = []
 
     def fit(model, starts, seen, focal, preset, refiner=None):
-        fitted.append((seen.rgb, focal))
+        fitted.append((seen.rgb, focal, starts.R[:1]))
         # An answer that is exact in the picture that was fitted.
         return SimpleNamespace(best=SimpleNamespace(R=starts.R[:1]))
 
@@ -157,12 +159,19 @@ def test_what_leans_is_turned_upright_before_it_is_fitted(views, model, monkeypa
     lean, angle = rotation_z(torch.tensor(1.2)), torch.tensor([1.2])
     leaning = replace(straight, R=lean @ straight.R, before=lean @ straight.before,
                       image=turned(straight.image, angle), mask=turned(straight.mask, angle))
+    # The error is told in the turned picture, where the answer is: a wrong turn would show.
+    off = exp_so3(torch.tensor([0.0, 0.1, 0.0]))
+    straight, leaning = (replace(c, before=c.before @ off) for c in (straight, leaning))
     errors = [run_case(model, c, warm)[0] for c in (straight, leaning)]
-    assert errors == pytest.approx([0.0, 0.0], abs=0.1)
-    (first, f0), (again, f1) = fitted
+    assert errors == pytest.approx([math.degrees(0.1)] * 2, abs=0.1)
+    (first, f0, start), (again, f1, start_again) = fitted
+    torch.testing.assert_close(start, straight.before[None], atol=1e-4, rtol=0.0)
+    lean_left = -torch.atan2(start_again[0, 0, 2], -start_again[0, 1, 2])
+    assert float(lean_left) == pytest.approx(0.0, abs=1e-4)
     assert torch.equal(first, case.image) and torch.equal(f0, case.focal)
     zoom = f1 / f0
-    assert float(zoom) == pytest.approx(limited(tight_zoom(leaning.mask[0, 0].numpy(), -1.2)))
+    lean_back = float(torch.atan2(leaning.before[0, 2], leaning.before[1, 2].neg()).neg())
+    assert float(zoom) == pytest.approx(limited(tight_zoom(leaning.mask[0, 0].numpy(), lean_back)))
 
     def coarse(image):
         return torch.nn.functional.avg_pool2d(image[..., 16:48, 16:48], 4)
@@ -172,18 +181,51 @@ def test_what_leans_is_turned_upright_before_it_is_fitted(views, model, monkeypa
     assert float((coarse(leaning.image) - expected).abs().mean()) > 0.02
 
 
-def test_presets_are_compared_on_every_category_and_on_all(views, model):
+def test_presets_are_compared_on_every_category_and_on_all(views, model, monkeypatch, tmp_path):
+    torch.manual_seed(2)
+    other = CategoryModel(Generator(model.generator.config), Encoder(model.encoder.config),
+                          model.card).eval()
+    models = {'mug': model, 'pot': other}
+    monkeypatch.setattr(every_category, 'load_model', lambda path: models[path.stem])
+    monkeypatch.setattr(every_category.TrainingViews, 'load', lambda folder, clutter, split: views)
     said = []
-    rows = presets_by_category({'mug': model, 'pot': model}, {'mug': views, 'pot': views}, 2,
+    rows = presets_by_category([tmp_path / 'mug', tmp_path / 'pot'], tmp_path, None, 2,
                                progress=said.append)
     assert [(r['category'], r['preset']) for r in rows] == [
-        (c, p) for c in ('mug', 'pot', 'all') for p in ('cold', 'warm', 'accurate')]
+        (c, p) for c in ('mug', 'pot', every_category.ALL) for p in ('cold', 'warm', 'accurate')]
     assert [r['crops'] for r in rows] == [2] * 6 + [4] * 3
     assert said == ['mug: crop 1 of 2', 'mug: crop 2 of 2', 'pot: crop 1 of 2', 'pot: crop 2 of 2']
-    # Both are the same model on the same crops, so each figure of all is theirs.
-    for of_mug, of_all in zip(rows[:3], rows[6:], strict=True):
-        assert of_all['rotation_median_deg'] == pytest.approx(of_mug['rotation_median_deg'])
-        assert of_all['within_20_deg'] == of_mug['within_20_deg']
+    for category, row in (('mug', rows[0]), ('pot', rows[3])):
+        errors = [run_case(models[category], case, Variant('cold', 'preset', PRESETS['cold']))[0]
+                  for case in draw_cases(views, 2, False)]
+        assert row['rotation_median_deg'] == pytest.approx(sum(errors) / 2.0, abs=1e-3)
+    assert rows[0]['rotation_median_deg'] != rows[3]['rotation_median_deg']
+    small = replace(views, rgba=views.rgba[:, :, ::2, ::2])
+    monkeypatch.setattr(every_category.TrainingViews, 'load', lambda folder, clutter, split: small)
+    with pytest.raises(PoseError, match='pot: The views are of 32 pixels'):
+        presets_by_category([tmp_path / 'pot'], tmp_path, None, 2)
+
+
+def test_every_knob_is_in_the_legend(monkeypatch, tmp_path):
+    """More knobs than a palette has colours, and the yardstick's come last."""
+    names = [f'knob {k}' for k in range(13)]
+    rows = [{'name': n, 'knob': n, 'warm': False, 'seconds_median': 0.1 + k,
+             'rotation_median_deg': 5.0 + k} for k, n in enumerate(names)]
+    shown = []
+    monkeypatch.setattr('matplotlib.axes.Axes.legend', lambda self, **given: shown.extend(
+        self.get_legend_handles_labels()[1]))
+    plot_pareto({'variants': rows, 'category': 'mug', 'crops': 3, 'speed_only': {}},
+                tmp_path / 'plot.png')
+    assert shown == names
+
+
+def test_wrong_folders_of_every_category_are_named(tmp_path, capsys):
+    given = ['benchmark', 'fit', '--category', 'mug', '--data', str(tmp_path)]
+    assert main([*given, '--all', str(tmp_path)]) == 2
+    told = capsys.readouterr().err.strip().splitlines()
+    assert len(told) == 1 and f'rendered instances in {tmp_path}' in told[0]
+    assert main([*given, '--each', '5']) == 2
+    assert '--each is for the crops of --all' in capsys.readouterr().err
 
 
 def test_a_report_is_measured_and_drawn(views, model, tmp_path):

@@ -38,6 +38,8 @@ class BottleParameters:
     draws in at waist_at of its height, share of the radius. ribs: rings around the body.
     shoulder: how round the way from body to neck is, 0 straight to 1. cap: its kind; cap_m its
     height, cap_wide its radius over the neck's. label_low, label_high: share of the body's height.
+    upside_down: it stands on its cap. aside_m: how far the neck lies to the side of the middle,
+    along -y. handle_m: half the thickness of the handle on the other side, 0 where there is none.
     A tube stands on its cap, which is as wide as its neck, and ends in a flat seam at the top.
     """
 
@@ -214,7 +216,7 @@ def _cap(p: BottleParameters) -> dict[str, tuple[Mesh, str]]:
 def _aside(p: BottleParameters, mesh: Mesh) -> Mesh:
     """The mesh with all that is above the body drawn to the side where the neck is, along -y."""
     foot, top = p.body * p.height_m, (1.0 - p.neck) * p.height_m
-    share = np.clip((mesh.vertices[:, 2] - foot) / (top - foot), 0.0, 1.0)
+    share = np.clip((mesh.vertices[:, 2] - foot) / (top - foot), 0.0, 1.0)  # jugs have shoulders
     vertices, normals = mesh.vertices.copy(), mesh.normals.copy()
     vertices[:, 1] -= p.aside_m * share ** 2 * (3.0 - 2.0 * share)
     lean = -p.aside_m * 6.0 * share * (1.0 - share) / (top - foot)
@@ -233,8 +235,7 @@ def _grip(p: BottleParameters) -> Mesh:
                (outer, 0.6 * top + 0.4 * foot), (outer, foot - 1.5 * p.handle_m)]
     path = resample(fillet(corners, 0.03, 9), 40)
     half = np.full(len(path), p.handle_m)
-    return sweep_xz(path, np.minimum(half, 0.8 * p.half_m * p.depth), 0.8 * half,
-                    2.5).turned(0.5 * np.pi)
+    return sweep_xz(path, half, 0.8 * half, 2.5).turned(0.5 * np.pi)
 
 
 def _upside_down(p: BottleParameters, mesh: Mesh, printed: bool) -> Mesh:
