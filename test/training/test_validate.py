@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from ros2_nabs_pose.core.checkpoint import CategoryModel
 from ros2_nabs_pose.core.encoder import Encoding
 from ros2_nabs_pose.core.memory import CodePrior
 from ros2_nabs_pose.core.rotations import angle_apart, exp_so3
@@ -52,8 +53,7 @@ def crops_of(image):
 
 
 def model_of(reader, symmetry='none'):
-    return SimpleNamespace(encoder=reader, card=SimpleNamespace(symmetry=symmetry, training={}),
-                           eval=lambda: None)
+    return CategoryModel(None, reader, SimpleNamespace(symmetry=symmetry, training={}))
 
 
 def test_what_leans_is_shown_again_upright_and_turned_back_in_the_answer():
@@ -66,7 +66,8 @@ def test_what_leans_is_shown_again_upright_and_turned_back_in_the_answer():
     first, looks = reader.shown
     assert len(looks) == 9  # as it is, turned to and fro; untrained in mirrors, so none
     # What is shown enlarged has a longer focal length, in every look.
-    zooms = validating.upright(image, reader(image))[2]
+    said = reader(image)
+    zooms = validating.upright(image, said.axis, torch.sigmoid(said.mask_logits))[2]
     assert float(zooms[0]) == 1.0 and (zooms[1:] != 1.0).all()
     torch.testing.assert_close(looked_at, (5.0 * zooms).repeat(3))
     assert torch.equal(looks[0], first[0])  # the first one stands
