@@ -48,6 +48,10 @@ def _losses(preset: Any) -> str:
     return ', '.join(f'{name} {weight:g}' for name, weight in preset.losses.items())
 
 
+def _knob(value: float | bool) -> str:
+    return f'{value:g}' if not isinstance(value, bool) else 'yes' if value else 'no'
+
+
 def _times(ratio: float) -> str:
     return number(ratio, 0 if ratio >= 9.5 else 1)
 
@@ -59,10 +63,9 @@ def presets(folder: Path) -> str:
     ours = {n: p for n, p in PRESETS.items() if not isinstance(p, PaperPreset)}
     papers = {n: p for n, p in PRESETS.items() if isinstance(p, PaperPreset)}
     rows = [['`stages`', *('; '.join(map(_stage, p.stages)) for p in ours.values())]]
-    rows += [[f'`{key}`', *(f'{getattr(p, key):g}' for p in ours.values())] for key in (
-        'readings', 'cold_starts', 'warm_starts', 'rate_rotation', 'rate_place', 'rate_latent',
-        'latent_prior', 'start_prior', 'pull', 'sweep')]
-    rows.insert(2, ['`mirror`', *('yes' if p.mirror else 'no' for p in ours.values())])
+    rows += [[f'`{key}`', *(_knob(getattr(p, key)) for p in ours.values())] for key in (
+        'readings', 'mirror', 'cold_starts', 'warm_starts', 'rate_rotation', 'rate_place',
+        'rate_latent', 'latent_prior', 'start_prior', 'pull', 'sweep')]
     rows.append(['`losses`', *map(_losses, ours.values())])
     paper_rows = [[f'`{key}`', *(f'{getattr(p, key):g}' for p in papers.values())] for key in (
         'starts', 'iterations', 'latent_prior', 'among', 'within_deg')]

@@ -38,6 +38,8 @@ FIGURES = {
     'depth_error_median': ('depth error / diameter', lambda v: number(v, 3)),
     'together_alpha_iou_median': ('four crops together: alpha IoU', lambda v: number(v, 3)),
     'together_psnr_db_median': ('four crops together: PSNR (dB)', lambda v: number(v, 1)),
+    'together_psnr_lit_db_median': ('four crops together: PSNR, light removed (dB)',
+                                    lambda v: number(v, 1)),
     'together_depth_error_median': ('four crops together: depth error / diameter',
                                     lambda v: number(v, 3))}
 

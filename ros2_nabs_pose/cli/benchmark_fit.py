@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from .reports import table, tell_line, text, write_report
 
@@ -44,6 +46,13 @@ def add_parser(kinds: argparse._SubParsersAction) -> None:
     parser.add_argument('--plots', type=Path, metavar='DIR', help='write pictures here')
 
 
+def _figures(row: Mapping[str, Any]) -> list[str]:
+    """Cells of what ``summarise`` tells."""
+    return [text(row['crops']), text(row['rotation_median_deg'], 1),
+            *(text(row[f'within_{k}_deg']) for k in (5, 10, 20)),
+            text(1e3 * row['seconds_median'], 1)]
+
+
 def run(args: argparse.Namespace) -> int:
     """Measure, print the table, write the JSON, then the plots from it."""
     import torch
@@ -77,17 +86,13 @@ def run(args: argparse.Namespace) -> int:
     print(f'{report["category"]}, {report["crops"]} crops, {report["device"]}')
     print(table(['variant', 'knob', 'crops', 'rot deg', '<= 5', '<= 10', '<= 20', 'ms',
                  'times faster than'], [
-        [row['name'], row['knob'], text(row['crops']), text(row['rotation_median_deg'], 1),
-         *(text(row[f'within_{k}_deg']) for k in (5, 10, 20)),
-         text(1e3 * row['seconds_median'], 1),
+        [row['name'], row['knob'], *_figures(row),
          ', '.join(f'{name} {ratio:.0f}' for name, ratio in row['speed_up'].items())]
         for row in report['variants']], labels=2))
     if everywhere:
         print(table(['category', 'preset', 'crops', 'rot deg', '<= 5', '<= 10', '<= 20', 'ms'], [
-            [row['category'], row['preset'], text(row['crops']),
-             text(row['rotation_median_deg'], 1), *(text(row[f'within_{k}_deg'])
-                                                    for k in (5, 10, 20)),
-             text(1e3 * row['seconds_median'], 1)] for row in report['presets']], labels=2))
+            [row['category'], row['preset'], *_figures(row)] for row in report['presets']],
+            labels=2))
     for name, found in report['speed_only'].items():
         print(f'{name}: {1e3 * found["seconds_median"]:.0f} ms, for speed only: its poses mean '
               'nothing')

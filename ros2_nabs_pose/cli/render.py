@@ -201,15 +201,15 @@ def _render_data(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, st
         recipe |= {'views': args.views, 'samples': args.samples, 'lights': args.lights}
         job = partial(render_and_store_instance, folder, args.what, args.seed, RenderSettings(
             args.views, size, args.samples, args.lights))
-    notes = {'clear_share': SHARES[args.what]} if args.what in SHARES else {}
-    if args.what == 'mug':
-        notes['lid_share'] = LID_SHARE
-    if args.what == 'bottle':
-        notes['jug_share'] = KIND_WEIGHTS[KINDS.index('jug')]
+    # What came to families later: its note, its share by category, and what is said of it.
+    later = (('clear_share', SHARES, 'some were made clear'),
+             ('lid_share', {'mug': LID_SHARE},
+              'some got wide lids, drinks and rims of another material'),
+             ('jug_share', {'bottle': KIND_WEIGHTS[KINDS.index('jug')]},
+              'some were jugs and some stood on their caps'))
+    notes = {note: shares[args.what] for note, shares, _ in later if args.what in shares}
     known = read_recipe(folder)
-    for note, news in (('clear_share', 'some were made clear'),
-                       ('lid_share', 'some got wide lids, drinks and rims of another material'),
-                       ('jug_share', 'some were jugs and some stood on their caps')):
+    for note, _, news in later:
         if note in notes and note not in known and any(folder.glob('instance-*.npz')):
             print(f'The objects in {folder} were rendered before {news}, and are kept: for what a '
                   'new folder gets, choose another --out.', file=sys.stderr)

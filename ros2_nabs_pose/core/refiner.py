@@ -138,12 +138,14 @@ class Mirrored:
     def __call__(self, pair: Tensor) -> Comparison:
         """Compare pairs (H, 12, S, S); costs as much as 2 H."""
         said = self.refiner(torch.cat((pair, mirror_image(pair))))
-        # Turns are about axes that a mirror leaves where they are, but for the sense of turning.
-        sides = (('turn', (1.0, -1.0, -1.0)), ('shift', (-1.0, 1.0)), ('grow', ()), ('logits', ()))
-        halves = [(name, sign, *getattr(said, name).chunk(2)) for name, sign in sides]
-        return Comparison(**{
-            name: 0.5 * (own + (other * other.new_tensor(sign) if sign else other))
-            for name, sign, own, other in halves})
+
+        def mean(told: Tensor, *sides: float) -> Tensor:
+            own, other = told.chunk(2)
+            return 0.5 * (own + (other * other.new_tensor(sides) if sides else other))
+
+        # A mirror changes the sense of turns about the axes that lie in it.
+        return Comparison(mean(said.turn, 1.0, -1.0, -1.0), mean(said.shift, -1.0, 1.0),
+                          mean(said.grow), mean(said.logits))
 
 
 def mirror_image(pair: Tensor) -> Tensor:

@@ -206,6 +206,30 @@ def run_case(model: CategoryModel, case: Case, variant: Variant,
     return float(rotation_error_deg(result.best.R, R, free)[0]), seconds
 
 
+Runs = dict[str, list[tuple[float, float]]]
+"""Error (deg) and seconds of each variant, by its name, from the first crop on."""
+
+
+def take_turns(model: CategoryModel, cases: Sequence[Case], variants: Sequence[Variant],
+               refiner: Refiner | None, told: str, progress: Callable[[str], None],
+               budget_s: float = math.inf) -> Runs:
+    """All variants on every crop, crop by crop, as long as there is time; one crop there always is.
+
+    told: what progress names. The first call allocates and is not counted.
+    """
+    runs: Runs = {v.name: [] for v in variants}
+    for variant in variants:
+        run_case(model, cases[0], variant, refiner)
+    until = time.perf_counter() + budget_s
+    for number, case in enumerate(cases):
+        if number and time.perf_counter() > until:
+            break
+        for variant in variants:
+            runs[variant.name].append(run_case(model, case, variant, refiner))
+        progress(f'{told}: crop {number + 1} of {len(cases)}')
+    return runs
+
+
 def summarise(errors_deg: Sequence[float], seconds: Sequence[float]) -> dict[str, float]:
     """Figures of one variant over its crops (N > 0)."""
     errors = np.asarray(errors_deg)
@@ -214,11 +238,8 @@ def summarise(errors_deg: Sequence[float], seconds: Sequence[float]) -> dict[str
             'seconds_median': float(np.median(seconds))}
 
 
-Runs = dict[str, list[tuple[float, float]]]
-
-
 def table(variants: Sequence[Variant], runs: Runs) -> list[dict[str, Any]]:
-    """Rows of the ablation; ``runs``: (error, seconds) of each variant, from the first crop on.
+    """Rows of the ablation.
 
     speed_up: how many times faster than each paper preset (their medians). paper_crops: the same
     figures on just those crops that the paper presets had time for. Variants for speed only are
@@ -254,21 +275,14 @@ def measure(model: CategoryModel, data: TrainingViews, crops: int = 200, minutes
     chosen = tuple(variants) if variants is not None else default_variants()
     cases = draw_cases(data, crops, free, model.encoder.config.resolution)
     left_out: list[str] = []
-    runs: Runs = {v.name: [] for v in chosen}
     budget = {part: 60.0 * minutes * share for part, share in SHARES.items()}
 
     ours = [v for v in chosen if isinstance(v.preset, Preset)]
-    for variant in ours:
-        run_case(model, cases[0], variant, refiner)  # the first call allocates and is not counted
-    until = time.perf_counter() + budget['variants']
-    for number, case in enumerate(cases):
-        if number and time.perf_counter() > until:
-            left_out.append(f'{len(cases) - number} of {len(cases)} crops: no time')
-            break
-        for variant in ours:
-            runs[variant.name].append(run_case(model, case, variant, refiner))
-        progress(f'variants: crop {number + 1} of {len(cases)}')
+    runs = {**{v.name: [] for v in chosen},
+            **take_turns(model, cases, ours, refiner, 'variants', progress, budget['variants'])}
     counted = max((len(r) for r in runs.values()), default=0) or len(cases)
+    if counted < len(cases):
+        left_out.append(f'{len(cases) - counted} of {len(cases)} crops: no time')
 
     papers: list[Variant] = []
     for variant in (v for v in chosen if isinstance(v.preset, PaperPreset)):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .ablation import draw_cases, run_case, summarise, Variant
+from .ablation import draw_cases, Runs, summarise, take_turns, Variant
 from ..core.checkpoint import load_model
 from ..core.presets import staged
 from ..core.refiner import Refiner
@@ -16,11 +16,11 @@ from ..core.types import PoseError
 from ..training.instances import TrainingViews
 
 ALL = 'all of them'
-PRESETS = ('cold', 'warm', 'accurate')
+COMPARED = ('cold', 'warm', 'accurate')
 
 
 def _runs(path: Path, data: Path, backgrounds: Path | None, crops: int, refiner: Refiner | None,
-          progress: Callable[[str], None]) -> dict[str, list[tuple[float, float]]]:
+          progress: Callable[[str], None]) -> Runs:
     """Errors and seconds by preset, on crops of one category."""
     model = load_model(path)
     free, size = model.card.symmetry == 'free_z', model.encoder.config.resolution
@@ -31,15 +31,8 @@ def _runs(path: Path, data: Path, backgrounds: Path | None, crops: int, refiner:
     except PoseError as error:
         raise PoseError(f'{data / path.stem}: {error}') from error
     # Each preset for what it is for: tracked objects begin near the truth.
-    variants = [Variant(name, 'preset', staged(name), warm=name == 'warm') for name in PRESETS]
-    runs: dict[str, list[tuple[float, float]]] = {name: [] for name in PRESETS}
-    for variant in variants:
-        run_case(model, cases[0], variant, refiner)  # the first call allocates
-    for number, case in enumerate(cases):
-        for variant in variants:
-            runs[variant.name].append(run_case(model, case, variant, refiner))
-        progress(f'{path.stem}: crop {number + 1} of {len(cases)}')
-    return runs
+    variants = [Variant(name, 'preset', staged(name), warm=name == 'warm') for name in COMPARED]
+    return take_turns(model, cases, variants, refiner, path.stem, progress)
 
 
 def presets_by_category(models: Sequence[Path], data: Path, backgrounds: Path | None, crops: int,
@@ -54,6 +47,6 @@ def presets_by_category(models: Sequence[Path], data: Path, backgrounds: Path | 
     by_category = {path.stem: _runs(path, data, backgrounds, crops, refiner, progress)
                    for path in models}
     together = {name: [run for runs in by_category.values() for run in runs[name]]
-                for name in PRESETS}
+                for name in COMPARED}
     return [{'category': category, 'preset': name, **summarise(*zip(*runs[name], strict=True))}
-            for category, runs in {**by_category, ALL: together}.items() for name in PRESETS]
+            for category, runs in {**by_category, ALL: together}.items() for name in COMPARED]
