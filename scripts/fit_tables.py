@@ -109,13 +109,10 @@ def fit(folder: Path) -> str:
     return text + ('\nLeft out:\n\n' + ''.join(f'- {line}\n' for line in left) if left else '')
 
 
-def fit_presets(folder: Path) -> str:
-    """The presets on held-out crops of every category."""
+def _by_category(found: list[dict[str, Any]]) -> str:
+    """Rows of ``every_category`` as a table, its presets side by side."""
     rows: dict[str, list[str]] = {}
     names: dict[str, None] = {}
-    found = _report(folder).get('presets')
-    if not found:
-        return '(Not measured: nabs-pose benchmark fit was run without --all.)\n'
     for row in found:
         names[row['preset']] = None
         rows.setdefault(row['category'], [row['category'], str(row['crops'])]).extend((
@@ -123,6 +120,22 @@ def fit_presets(folder: Path) -> str:
             f'{share(row["within_20_deg"])}', number(1e3 * row['seconds_median'], 0)))
     head = [x for name in names for x in (f'`{name}`: median; within 10 deg; 20 deg', 'ms')]
     return table(['category', 'crops', *head], list(rows.values()))
+
+
+def fit_presets(folder: Path) -> str:
+    """The presets on held-out crops of every category."""
+    found = _report(folder).get('presets')
+    if not found:
+        return '(Not measured: nabs-pose benchmark fit was run without --all.)\n'
+    return _by_category(found)
+
+
+def fit_beside_paper(folder: Path) -> str:
+    """The presets beside the published protocol, on the same crops of every category."""
+    found = _report(folder).get('beside_paper')
+    if not found:
+        return '(Not measured: nabs-pose benchmark fit was run without --paper.)\n'
+    return _by_category(found)
 
 
 def fit_ablation(folder: Path) -> str:

@@ -205,8 +205,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
         demo, accuracy, ground, speed, node, inputs, outputs, services, parameters, box_publisher,
         model_tables.categories, model_tables.card_figures, model_tables.model_figures,
         model_tables.generators, model_tables.refiner, model_tables.model_cards,
-        fit_tables.presets, fit_tables.fit, fit_tables.fit_presets, fit_tables.fit_ablation,
-        fit_tables.fit_basin, fit_tables.fit_pictures,
+        fit_tables.presets, fit_tables.fit, fit_tables.fit_presets, fit_tables.fit_beside_paper,
+        fit_tables.fit_ablation, fit_tables.fit_basin, fit_tables.fit_pictures,
         real_tables.real_aims, real_tables.real_sets, real_tables.real_readings,
         real_tables.real_node, real_tables.real_photos,
         real_tables.real_confidence, real_tables.real_truth)}

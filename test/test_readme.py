@@ -101,21 +101,26 @@ def test_a_fits_report_becomes_tables(tmp_path):
         'left_out': ['paper: VGG could not be loaded (secret (inner) words): use another.'],
         'presets': [{'category': c, 'preset': p, **figures(m, 0.05)} for c in ('can', 'all')
                     for p, m in (('cold', 3.0), ('warm', 2.0))],
+        'beside_paper': [{'category': 'can', 'preset': p, **figures(m, 0.5)}
+                         for p, m in (('cold', 3.5), ('paper', 2.5))],
         'basin': {'crops': 2, 'converged_deg': 10.0, 'start_deg': [0, 45],
                   'share': {'own, cold': [1.0, 0.5]},
                   'share_of_basin': {'own, cold': [1.0, 0.75]}}}))
     made = tables().rewritten(''.join(f'<!-- figures: {name} -->\n<!-- end figures -->\n'
-                                      for name in ('fit', 'fit_presets', 'fit_ablation',
-                                                   'fit_basin')), tmp_path)
+                                      for name in ('fit', 'fit_presets', 'fit_beside_paper',
+                                                   'fit_ablation', 'fit_basin')), tmp_path)
     assert '| cold | 4 | 4.5 | 75 % | 100 % | 3.2; 75 % | 125 | 160 | 800 |' in made
     assert '| random (time only) | 1 | - | - | - | - | 100000 |' in made
     for name in ('can', 'all'):
         assert (f'| {name} | 4 | 3.0 deg; 75 %; 100 % | 50 | 2.0 deg; 75 %; 100 % | 50 |'
                 in made)
+    assert '| can | 4 | 3.5 deg; 75 %; 100 % | 500 | 2.5 deg; 75 %; 100 % | 500 |' in made
     report = json.loads((tmp_path / 'fit.json').read_text())
-    (tmp_path / 'fit.json').write_text(json.dumps({**report, 'presets': []}))
-    block = '<!-- figures: fit_presets -->\n<!-- end figures -->\n'
-    assert 'was run without --all' in tables().rewritten(block, tmp_path)
+    del report['presets'], report['beside_paper']
+    (tmp_path / 'fit.json').write_text(json.dumps(report))
+    for name, option in (('fit_presets', '--all'), ('fit_beside_paper', '--paper')):
+        block = f'<!-- figures: {name} -->\n<!-- end figures -->\n'
+        assert f'was run without {option}' in tables().rewritten(block, tmp_path)
     assert '- paper: VGG could not be loaded: use another.' in made
     assert '| own, cold, truth | 100 % | 50 % |' in made
     assert '| own, cold, end of the true start | 100 % | 75 % |' in made

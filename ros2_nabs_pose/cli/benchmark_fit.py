@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .arguments import not_negative
 from .reports import table, tell_line, text, write_report
 
 EACH = 60
 
 EXAMPLES = """example:
   nabs-pose benchmark fit --category mug --data data/mug --backgrounds data/backgrounds \\
-    --all data --json fit.json --plots out
+    --all data --paper 4 --json fit.json --plots out
 
 DIR is a rendered category ("nabs-pose render mug --out data/mug"); only the instances that training
 leaves out are used, in cluttered crops that are the same for all variants. --all names the folder
@@ -41,6 +42,9 @@ def add_parser(kinds: argparse._SubParsersAction) -> None:
     parser.add_argument('--each', type=int, metavar='N',
                         help=f'crops of each of them; {EACH} take about half a minute, beyond '
                              f'--minutes (default: {EACH})')
+    parser.add_argument('--paper', type=not_negative, metavar='N',
+                        help='on the first N crops of each of them, the published protocol, too, '
+                             'which takes about half a minute each (default: 0)')
     parser.add_argument('--threads', type=int, default=0, help='CPU threads (0: all)')
     parser.add_argument('--json', type=Path, metavar='OUT', help='write the report here')
     parser.add_argument('--plots', type=Path, metavar='DIR', help='write pictures here')
@@ -66,8 +70,10 @@ def run(args: argparse.Namespace) -> int:
     from ..resources import find_model, find_refiner
     from ..training.instances import TrainingViews
 
-    if args.each is not None and args.all is None:
-        raise PoseError('--each is for the crops of --all: name the folder of rendered categories.')
+    for option in ('each', 'paper'):
+        if getattr(args, option) is not None and args.all is None:
+            raise PoseError(f'--{option} is for the crops of --all: name the folder of rendered '
+                            'categories.')
     if args.threads > 0:
         torch.set_num_threads(args.threads)
     path = (args.models / f'{args.category}.safetensors' if args.models is not None
@@ -80,19 +86,21 @@ def run(args: argparse.Namespace) -> int:
     report = measure(model, data, max(args.crops, 1), args.minutes, progress=tell_line,
                      refiner=refiner)
     write_report(args.json, report, indent=None)  # what is measured is not lost if the rest stops
-    report['presets'] = presets_by_category(
-        everywhere, args.all, args.backgrounds, max(args.each or EACH, 1), refiner,
-        tell_line) if everywhere else []
+    if everywhere:
+        report |= presets_by_category(everywhere, args.all, args.backgrounds,
+                                      max(args.each or EACH, 1), refiner, tell_line,
+                                      args.paper or 0)
     print(f'{report["category"]}, {report["crops"]} crops, {report["device"]}')
     print(table(['variant', 'knob', 'crops', 'rot deg', '<= 5', '<= 10', '<= 20', 'ms',
                  'times faster than'], [
         [row['name'], row['knob'], *_figures(row),
          ', '.join(f'{name} {ratio:.0f}' for name, ratio in row['speed_up'].items())]
         for row in report['variants']], labels=2))
-    if everywhere:
-        print(table(['category', 'preset', 'crops', 'rot deg', '<= 5', '<= 10', '<= 20', 'ms'], [
-            [row['category'], row['preset'], *_figures(row)] for row in report['presets']],
-            labels=2))
+    for kind in ('presets', 'beside_paper'):
+        if report.get(kind):
+            print(table(['category', 'preset', 'crops', 'rot deg', '<= 5', '<= 10', '<= 20', 'ms'],
+                        [[row['category'], row['preset'], *_figures(row)] for row in report[kind]],
+                        labels=2))
     for name, found in report['speed_only'].items():
         print(f'{name}: {1e3 * found["seconds_median"]:.0f} ms, for speed only: its poses mean '
               'nothing')

@@ -6,6 +6,7 @@ import json
 import pytest
 from safetensors import safe_open
 from safetensors.torch import save_file
+from tiny_models import tiny_model
 import torch
 
 from ros2_nabs_pose.core import packing
@@ -16,8 +17,7 @@ from ros2_nabs_pose.core.checkpoint import (
     save_model,
     SizePrior,
 )
-from ros2_nabs_pose.core.encoder import Encoder, EncoderConfig
-from ros2_nabs_pose.core.generator import Generator, GeneratorConfig
+from ros2_nabs_pose.core.encoder import Encoder
 from ros2_nabs_pose.core.memory import CodePrior
 from ros2_nabs_pose.core.types import PoseError
 
@@ -27,11 +27,7 @@ CARD = ModelCard('mug', 'none', 'handle', SizePrior((0.11, 0.08, 0.1), 0.075, 0.
 
 @pytest.fixture(scope='module')
 def model():
-    torch.manual_seed(0)
-    return CategoryModel(
-        Generator(GeneratorConfig(latent_dim=4, style_dim=8, volume_channels=(4, 4, 4),
-                                  image_channels=(6, 5, 4))),
-        Encoder(EncoderConfig(latent_dim=4, channels=(4, 4, 8, 8), hidden=8)), CARD)
+    return tiny_model(CARD).train()
 
 
 def test_a_saved_model_comes_back_with_its_card_and_weights(model, tmp_path):

@@ -5,13 +5,12 @@ import math
 import time
 
 import pytest
+from tiny_models import tiny_model
 import torch
 
 from ros2_nabs_pose.core import fit as fitting
-from ros2_nabs_pose.core.checkpoint import CategoryModel, load_model, ModelCard, SizePrior
-from ros2_nabs_pose.core.encoder import Encoder, EncoderConfig
+from ros2_nabs_pose.core.checkpoint import load_model
 from ros2_nabs_pose.core.fit import _best_rows, fit
-from ros2_nabs_pose.core.generator import Generator, GeneratorConfig
 from ros2_nabs_pose.core.losses import build_terms, Observed
 from ros2_nabs_pose.core.pose_steps import in_plane, synthesise
 from ros2_nabs_pose.core.presets import PoseStage, PRESETS
@@ -19,15 +18,6 @@ from ros2_nabs_pose.core.rotations import exp_so3, geodesic_angle, rotation_z
 from ros2_nabs_pose.core.starts import Hypotheses
 from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.resources import find_model
-
-
-def tiny_model():
-    torch.manual_seed(1)
-    card = ModelCard('mug', 'none', 'handle', SizePrior((0.1, 0.1, 0.1), 0.08, 0.01))
-    return CategoryModel(
-        Generator(GeneratorConfig(latent_dim=4, style_dim=8, volume_channels=(4, 4, 4),
-                                  image_channels=(6, 5, 4))),
-        Encoder(EncoderConfig(latent_dim=4, channels=(4, 4, 8, 8), hidden=8)), card).eval()
 
 
 def view_rotation(azimuth, elevation, roll=0.0):

@@ -5,13 +5,14 @@ import math
 from types import SimpleNamespace
 
 import pytest
+from tiny_models import tiny_model
 import torch
 
 from ros2_nabs_pose.cli.main import main
-from ros2_nabs_pose.core.checkpoint import CategoryModel, ModelCard, SizePrior
+from ros2_nabs_pose.core.checkpoint import CategoryModel
 from ros2_nabs_pose.core.cuts import limited, tight_zoom
-from ros2_nabs_pose.core.encoder import Encoder, EncoderConfig
-from ros2_nabs_pose.core.generator import FRAME_MARGIN, Generator, GeneratorConfig
+from ros2_nabs_pose.core.encoder import Encoder
+from ros2_nabs_pose.core.generator import FRAME_MARGIN, Generator
 from ros2_nabs_pose.core.presets import PaperPreset, PoseStage, PRESETS
 from ros2_nabs_pose.core.readings import turned
 from ros2_nabs_pose.core.rotations import exp_so3, geodesic_angle, rotation_z
@@ -56,12 +57,7 @@ def views():
 
 @pytest.fixture()
 def model():
-    torch.manual_seed(1)
-    card = ModelCard('mug', 'none', 'handle', SizePrior((0.1, 0.1, 0.1), 0.08, 0.01))
-    return CategoryModel(
-        Generator(GeneratorConfig(latent_dim=4, style_dim=8, volume_channels=(4, 4, 4),
-                                  image_channels=(6, 5, 4))),
-        Encoder(EncoderConfig(latent_dim=4, channels=(4, 4, 8, 8), hidden=8)), card).eval()
+    return tiny_model()
 
 
 def test_crops_are_the_same_every_time_and_remember_a_pose_5_to_10_degrees_off(views):
@@ -189,8 +185,10 @@ def test_presets_are_compared_on_every_category_and_on_all(views, model, monkeyp
     monkeypatch.setattr(every_category, 'load_model', lambda path: models[path.stem])
     monkeypatch.setattr(every_category.TrainingViews, 'load', lambda folder, clutter, split: views)
     said = []
-    rows = presets_by_category([tmp_path / 'mug', tmp_path / 'pot'], tmp_path, None, 2,
-                               progress=said.append)
+    found = presets_by_category([tmp_path / 'mug', tmp_path / 'pot'], tmp_path, None, 2,
+                                progress=said.append)
+    rows = found['presets']
+    assert found['beside_paper'] == []
     assert [(r['category'], r['preset']) for r in rows] == [
         (c, p) for c in ('mug', 'pot', every_category.ALL) for p in ('cold', 'warm', 'accurate')]
     assert [r['crops'] for r in rows] == [2] * 6 + [4] * 3
@@ -204,6 +202,41 @@ def test_presets_are_compared_on_every_category_and_on_all(views, model, monkeyp
     monkeypatch.setattr(every_category.TrainingViews, 'load', lambda folder, clutter, split: small)
     with pytest.raises(PoseError, match='pot: The views are of 32 pixels'):
         presets_by_category([tmp_path / 'pot'], tmp_path, None, 2)
+
+
+def test_the_published_protocol_is_compared_on_the_crops_that_it_had(
+        views, model, monkeypatch, tmp_path):
+    short = Variant('short paper', 'paper', PaperPreset('p', {'features': 1.0}, starts=2,
+                                                        iterations=1))
+    monkeypatch.setattr(every_category, 'yardstick', lambda model: short)
+    monkeypatch.setattr(every_category, 'load_model', lambda path: model)
+    monkeypatch.setattr(every_category.TrainingViews, 'load', lambda folder, clutter, split: views)
+    said = []
+    found = presets_by_category([tmp_path / 'mug', tmp_path / 'pot'], tmp_path, None, 3,
+                                progress=said.append, by_paper=2)
+    assert {r['crops'] for r in found['presets']} == {3, 6}
+    beside = found['beside_paper']
+    names = ['cold', 'warm', 'accurate', 'short paper']
+    assert [(r['category'], r['preset']) for r in beside] == [
+        (c, p) for c in ('mug', 'pot', every_category.ALL) for p in names]
+    assert [r['crops'] for r in beside] == [2] * 8 + [4] * 4
+    cases = draw_cases(views, 3, False)
+    for row, name in zip(beside[:4:3], ('cold', 'paper'), strict=True):
+        variant = short if name == 'paper' else Variant('cold', 'preset', PRESETS['cold'])
+        errors = [run_case(model, case, variant)[0] for case in cases[:2]]
+        assert row['rotation_median_deg'] == pytest.approx(sum(errors) / 2.0, abs=1e-3)
+    assert said[3:5] == ['mug, short paper: crop 1 of 2', 'mug, short paper: crop 2 of 2']
+
+
+@pytest.mark.parametrize('there, name', [(True, 'paper'), (False, 'paper_offline')])
+def test_the_yardstick_is_the_paper_where_its_weights_can_be_had(model, monkeypatch, there, name):
+    def build(losses, encoder):
+        if not there:
+            raise PoseError('no weights')
+
+    monkeypatch.setattr(every_category, 'build_terms', build)
+    chosen = every_category.yardstick(model)
+    assert (chosen.name, chosen.preset) == (name, PRESETS[name])
 
 
 def test_every_knob_is_in_the_legend(monkeypatch, tmp_path):
@@ -224,8 +257,9 @@ def test_wrong_folders_of_every_category_are_named(tmp_path, capsys):
     assert main([*given, '--all', str(tmp_path)]) == 2
     told = capsys.readouterr().err.strip().splitlines()
     assert len(told) == 1 and f'rendered instances in {tmp_path}' in told[0]
-    assert main([*given, '--each', '5']) == 2
-    assert '--each is for the crops of --all' in capsys.readouterr().err
+    for option in ('--each', '--paper'):
+        assert main([*given, option, '5']) == 2
+        assert f'{option} is for the crops of --all' in capsys.readouterr().err
 
 
 def test_a_report_is_measured_and_drawn(views, model, tmp_path):

@@ -9,25 +9,15 @@ import sys
 
 import pytest
 from safetensors import safe_open
+from tiny_models import TINY_CARD, tiny_model
 import torch
 
-from ros2_nabs_pose.core.checkpoint import (
-    CategoryModel,
-    load_model,
-    ModelCard,
-    save_model,
-    SizePrior,
-)
-from ros2_nabs_pose.core.encoder import Encoder, EncoderConfig
-from ros2_nabs_pose.core.generator import Generator, GeneratorConfig
+from ros2_nabs_pose.core.checkpoint import load_model, save_model
 from ros2_nabs_pose.core.memory import CodePrior
 from ros2_nabs_pose.core.refiner import load_refiner, Refiner, RefinerConfig, save_refiner
 from ros2_nabs_pose.core.types import PoseError
 
 SCRIPT = Path(__file__).resolve().parents[2] / 'scripts' / 'average_models.py'
-SIZES = (GeneratorConfig(latent_dim=4, style_dim=8, volume_channels=(4, 4, 4),
-                         image_channels=(6, 5, 4)),
-         EncoderConfig(latent_dim=4, channels=(4, 4, 8, 8), hidden=8))
 
 
 @pytest.fixture
@@ -39,10 +29,9 @@ def average():
 
 
 def weights(path, value, category='mug', command='', **sizes):
-    card = ModelCard(category, 'none', 'handle', SizePrior((0.1, 0.1, 0.1), 0.08, 0.01),
-                     codes=CodePrior((0.0,) * 4, (1.0,) * 4), figures={'mask_iou_median': 0.5},
-                     training={'command': command})
-    model = CategoryModel(Generator(SIZES[0]), Encoder(replace(SIZES[1], **sizes)), card)
+    card = replace(TINY_CARD, category=category, codes=CodePrior((0.0,) * 4, (1.0,) * 4),
+                   figures={'mask_iou_median': 0.5}, training={'command': command})
+    model = tiny_model(card, **sizes)
     model.load_state_dict({k: torch.full_like(v, value) for k, v in model.state_dict().items()})
     save_model(model, path)
     return path
