@@ -61,7 +61,7 @@ class EncoderConfig:
     field of view and codes that are known from elsewhere; former ones are not.
     """
 
-    latent_dim: int = 27
+    latent_dim: int = 51
     colour_dims: int = 3
     channels: tuple[int, int, int, int] = (32, 64, 112, 160)
     blocks: tuple[int, int, int, int] = (2, 2, 2, 1)

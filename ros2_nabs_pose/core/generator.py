@@ -43,7 +43,7 @@ class GeneratorConfig:
     colour_dims: 3 where the code begins with the object's mean colour (see ``Generator``), else 0.
     """
 
-    latent_dim: int = 27
+    latent_dim: int = 51
     colour_dims: int = 3
     style_dim: int = 96
     volume_channels: tuple[int, int, int] = (64, 32, 16)

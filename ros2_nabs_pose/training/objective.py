@@ -27,7 +27,7 @@ class Weights:
     edges: float = 4.0
     front: float = 5.0
     kl: float = 1e-4
-    code: float = 2.5
+    code: float = 0.09
     mask: float = 2.0
     axis: float = 3.0
     azimuth: float = 0.5
@@ -159,11 +159,11 @@ def kl(mean: Tensor, logvar: Tensor, weights: Weights) -> Tensor:
 def code_term(said: Encoding, target: Tensor, weights: Weights) -> Tensor:
     """How unlikely the cluttered crops' posterior makes the instance's code ``target`` (B, D).
 
-    The spread is held above 0.1.
+    The spread is held above 0.1. As in ``kl`` each number counts alike, however many there are.
     """
     spread = said.logvar.clamp_min(LEAST_LOGVAR)
     unlikely = 0.5 * (spread + (said.mean - target).square() * torch.exp(-spread))
-    return weights.code * unlikely.mean()
+    return weights.code * unlikely.sum(1).mean()
 
 
 def proportions(read: Proportions, size: Tensor, center: Tensor, log_radius: Tensor,

@@ -16,6 +16,7 @@ import torch
 from torch import nn, Tensor
 from torch.nn import functional
 
+from .code_length import lengthened
 from .compose import facing_first, Views, visible_points
 from ..core.generator import channels_last
 
@@ -96,8 +97,10 @@ class CleanEncoder(nn.Module):
 
         Those of runs whose clean encoder saw the picture alone have no blocks and no weights for
         points: blocks are one's own then, which change nothing at first, and points count nothing,
-        so that the codes stay what they were.
+        so that the codes stay what they were. Shorter codes become as long as this one's.
         """
+        last = f'layers.{len(self.layers) - 1}.'
+        state = lengthened(state, self.state_dict(), tell=(last,), hear=())
         first = state['layers.0.weight']
         if first.shape[1] != PICTURE:
             return state

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .code_length import lengthened
 from .compose import compose, Crops, facing_first, mirrored, recolour, roughly, Views
 from .engine import Engine, full_precision
 from .framing import CUT_OFF
@@ -79,9 +80,14 @@ OPTIONAL = ('encoder.others.', 'encoder.from_field.', 'encoder.from_known.')
 
 
 def _with_own_layers(part: torch.nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of another run; optional layers left out, or one's own kept, as they must."""
-    own = {k: v for k, v in part.state_dict().items() if k.startswith(OPTIONAL)}
-    return {**own, **{k: v for k, v in state.items() if k in own or not k.startswith(OPTIONAL)}}
+    """Weights of another run; optional layers left out, or one's own kept, as they must.
+
+    Those of shorter codes are made as long as one's own (``lengthened``).
+    """
+    own = part.state_dict()
+    kept = {k: v for k, v in own.items() if k.startswith(OPTIONAL)}
+    return lengthened({**kept, **{k: v for k, v in state.items()
+                                  if k in kept or not k.startswith(OPTIONAL)}}, own)
 
 
 HINTS, HINT_SPREAD = 0.5, 0.3
