@@ -10,9 +10,9 @@ from ros2_nabs_pose.core.checkpoint import CategoryModel, ModelCard, SizePrior
 from ros2_nabs_pose.core.encoder import Encoder, EncoderConfig
 from ros2_nabs_pose.core.generator import Generator, GeneratorConfig
 
-TINY_GENERATOR = GeneratorConfig(latent_dim=4, style_dim=8, volume_channels=(4, 4, 4),
+TINY_GENERATOR = GeneratorConfig(latent_dim=4, palette=0, style_dim=8, volume_channels=(4, 4, 4),
                                  image_channels=(6, 5, 4))
-TINY_ENCODER = EncoderConfig(latent_dim=4, channels=(4, 4, 8, 8), hidden=8)
+TINY_ENCODER = EncoderConfig(latent_dim=4, palette=0, channels=(4, 4, 8, 8), hidden=8)
 TINY_CARD = ModelCard('mug', 'none', 'handle', SizePrior((0.1, 0.1, 0.1), 0.08, 0.01))
 
 

@@ -22,11 +22,11 @@ from .memory import CodePrior
 from .packing import packed, unpacked
 from .types import PoseError
 
-FORMAT = '6'
-FORMER = ('5', '4', '3')
+FORMAT = '7'
+FORMER = ('6', '5', '4', '3')
 """Formats of former versions that are read, too: '3' is not packed, neither it nor '4' tells how
-many further rotations there are, for there are none; in none is an encoder told field of view or
-known codes."""
+many further rotations there are, for there are none; before '6' no encoder is told field of view or
+known codes; none has a palette."""
 
 
 @dataclass(frozen=True)
@@ -152,9 +152,11 @@ def load_model(path: Path) -> CategoryModel:
         if card_values.get('codes'):
             card_values['codes'] = CodePrior(**_tuples(card_values['codes']))
         card = ModelCard(**card_values)
-        generator = Generator(GeneratorConfig(**_tuples(json.loads(metadata['generator']))))
-        sizes = {'others': 0, 'informed': False, **json.loads(metadata['encoder'])}
-        encoder = Encoder(EncoderConfig(**_tuples(sizes)))
+        former = {'palette': 0}
+        generator = Generator(GeneratorConfig(**_tuples(
+            {**former, **json.loads(metadata['generator'])})))
+        former |= {'others': 0, 'informed': False}
+        encoder = Encoder(EncoderConfig(**_tuples({**former, **json.loads(metadata['encoder'])})))
         model = CategoryModel(generator, encoder, card)
         model.load_state_dict(tensors)
         if card.codes and {len(card.codes.mean), len(card.codes.std)} != {

@@ -58,11 +58,13 @@ class EncoderConfig:
 
     others: how many further rotations it reads; those of bodies that may spin about their axis,
     whose starts are other tilts, are trained with none. informed: whether it is told the crop's
-    field of view and codes that are known from elsewhere; former ones are not.
+    field of view and codes that are known from elsewhere; former ones are not. colour_dims and
+    palette: as in ``generator.GeneratorConfig``.
     """
 
-    latent_dim: int = 51
+    latent_dim: int = 60
     colour_dims: int = 3
+    palette: int = 3
     channels: tuple[int, int, int, int] = (32, 64, 112, 160)
     blocks: tuple[int, int, int, int] = (2, 2, 2, 1)
     reduced: int = 128
@@ -192,6 +194,20 @@ def bin_centers(bins: int, device: torch.device | None = None) -> Tensor:
     return (torch.arange(bins, device=device) + 0.5) * (2.0 * math.pi / bins) - math.pi
 
 
+def with_palette(mean: Tensor, logits: Tensor, colour: Tensor, share: Tensor) -> Tensor:
+    """Codes (B, D) whose last numbers are the colours that are looked for (``GeneratorConfig``).
+
+    Each is the mean colour of the pixels that are attended to. logits: (B, P, H, W) how much,
+    beside ``share`` (B, 1, H, W) in [0, 1], what of a pixel the object covers. colour: (B, 3, H, W)
+    in [0, 1], whose means are told as 4 c - 2.
+    """
+    seen = (logits + torch.log(share + 1e-4)).flatten(2)
+    where = functional.softmax(seen.to(torch.promote_types(seen.dtype, torch.float32)), 2)
+    found = torch.einsum('bpn,bcn->bpc', where, colour.flatten(2).to(where.dtype))
+    return torch.cat((mean[:, :mean.shape[1] - 3 * logits.shape[1]],
+                      (4.0 * found - 2.0).flatten(1).to(mean.dtype)), 1)
+
+
 def _over_mask(mask: Tensor, *features: Tensor) -> list[Tensor]:
     """Means (B, C) of feature maps (B, C, S', S') over a mask (B, 1, S, S)."""
     means = []
@@ -263,6 +279,8 @@ class Encoder(nn.Module):
         self.up0 = Up(c1, c0)
         self.to_mask = nn.Conv2d(c0, 4, 3, padding=1)
         self.to_points = nn.Conv2d(c0, 3, 3, padding=1)
+        if config.palette:
+            self.to_palette = nn.Conv2d(c0, config.palette, 3, padding=1)
         # The pose is read off the map of points, with the decoder's features beside it ...
         self.pose0 = nn.Conv2d(4, c0, 3, stride=2, padding=1)
         self.pose1 = nn.Conv2d(c0 + c1, c1, 3, stride=2, padding=1)
@@ -345,6 +363,9 @@ class Encoder(nn.Module):
             *_over_mask(covered, f0, f1, g0, g1), point, torch.sqrt(extent + 1e-6)), 1)).chunk(2, 1)
         if self.config.colour_dims:
             mean = torch.cat((mean[:, :3] + mean_colour, mean[:, 3:]), 1)
+        if self.config.palette:
+            mean = with_palette(mean, self.to_palette(g0), functional.avg_pool2d(crop, 2),
+                                share.detach())
         k = self.config.azimuth_bins
         axis, place, front, logits, offset = self.head(informed).split((3, 3, 1, k, k), 1)
         others = (self.others(informed) if self.config.others else informed[:, :0]).view(

@@ -41,10 +41,12 @@ class GeneratorConfig:
     """Sizes of the generator; the defaults are the compact variant for CPUs.
 
     colour_dims: 3 where the code begins with the object's mean colour (see ``Generator``), else 0.
+    palette: how many further colours it ends with; 0 in former models.
     """
 
-    latent_dim: int = 51
+    latent_dim: int = 60
     colour_dims: int = 3
+    palette: int = 3
     style_dim: int = 96
     volume_channels: tuple[int, int, int] = (64, 32, 16)
     image_channels: tuple[int, int, int] = (64, 32, 20)
@@ -54,6 +56,10 @@ class GeneratorConfig:
     def __post_init__(self) -> None:
         if self.resolution != 4 * self.volume_size:
             raise ValueError('resolution must be four times volume_size')
+        if self.palette and not self.colour_dims:
+            raise ValueError('a palette needs a mean colour beside it')
+        if self.latent_dim < self.colour_dims + 3 * self.palette:
+            raise ValueError('latent_dim must have room for the colours')
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,9 @@ class Generator(nn.Module):
 
     The first three numbers of a code are the object's mean colour, 4 c - 2 for c in [0, 1]; what is
     decoded is the difference to it. An encoder reads that colour off a crop by averaging, so no
-    capacity and no training goes into telling a red mug from a blue one.
+    capacity and no training goes into telling a red mug from a blue one. The last numbers are
+    further colours of its parts, told in the same way: each pixel is painted in a mixture of
+    them and the mean, so that what is learned is where a cap or a screen is, whatever its colour.
     """
 
     frustum: Tensor
@@ -159,6 +167,10 @@ class Generator(nn.Module):
         self.mod_i1 = Modulation(style, i1, False)
         self.mod_i2 = Modulation(style, i2, False)
         self.to_image = nn.Conv2d(i2, 5, 3, padding=1)
+        if config.palette:
+            self.to_palette = nn.Conv2d(i2, config.palette, 3, padding=1)
+            assert self.to_palette.bias is not None
+            nn.init.constant_(self.to_palette.bias, -2.0)  # the mean counts most at first
 
         self.proportions_head = nn.Sequential(
             nn.Linear(style, 64), nn.LeakyReLU(0.1), nn.Linear(64, 7))
@@ -176,12 +188,14 @@ class Generator(nn.Module):
         self.register_buffer('frustum', points, persistent=False)
 
     def volume(self, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """Feature volume (B, C, N, N, N) and style (B, E + colour_dims) of a code (B, latent_dim).
+        """Feature volume (B, C, N, N, N) and style (B, E) of a code (B, latent_dim).
 
-        They depend on the code alone: while a fit holds the code, compute them once.
+        Behind ``style_dim`` numbers the style holds the code's colours. Both depend on the code
+        alone: while a fit holds the code, compute them once.
         """
         style = self.style(latent)
-        colour = latent[:, :self.config.colour_dims]
+        palette = self.config.latent_dim - 3 * self.config.palette
+        colours = latent[:, :self.config.colour_dims], latent[:, palette:]
         x = self.constant.expand(latent.shape[0], -1, -1, -1, -1)
         x = self.mod_const(x, style)
         x = _activate(self.mod_v0(self.conv_v0(x), style))
@@ -196,7 +210,7 @@ class Generator(nn.Module):
             for conv, mod in finer:
                 x = functional.interpolate(x, scale_factor=2, mode='nearest')
                 x = _activate(mod(conv(x), style))
-        return x, torch.cat((style, colour), 1)
+        return x, torch.cat((style, *colours), 1)
 
     def render(self, volume: Tensor, style: Tensor, R_view: Tensor,
                perspective: Tensor) -> UprightViews:
@@ -229,7 +243,7 @@ class Generator(nn.Module):
             style = style.repeat_interleave(repeat, 0)
         flat = seen.reshape(batch, channels * n, n, n)
         flat = flat.contiguous(memory_format=torch.channels_last)
-        style, colour = style[:, :self.config.style_dim], style[:, self.config.style_dim:]
+        style, colours = style[:, :self.config.style_dim], style[:, self.config.style_dim:]
 
         x = _activate(self.project(flat))
         x = _activate(self.project_out(x))
@@ -238,10 +252,17 @@ class Generator(nn.Module):
         x = _activate(self.mod_i1(self.conv_i1(x), style))
         x = functional.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
         x = _activate(self.mod_i2(self.conv_i2(x), style))
-        out = self.to_image(x)
+        if self.config.palette:
+            last = self.to_image, self.to_palette
+            out = functional.conv2d(x, torch.cat([conv.weight for conv in last]), torch.cat([
+                conv.bias for conv in last if conv.bias is not None]), padding=1)
+            shares = functional.softmax(functional.pad(out[:, 5:], (0, 0, 0, 0, 1, 0)), 1)
+            paint = torch.einsum('bphw,bpc->bchw', shares, colours.unflatten(1, (-1, 3)))
+        else:
+            out, paint = self.to_image(x), colours[:, :, None, None]
         painted = out[:, :3]
         if self.config.colour_dims:
-            painted = painted + 1.25 * colour[:, :, None, None]
+            painted = painted + 1.25 * paint
         return UprightViews(rgb=torch.sigmoid(painted), alpha=torch.sigmoid(2.0 * out[:, 3:4]),
                             depth=out[:, 4:5])
 

@@ -15,13 +15,14 @@ from .types import PoseError
 VARIANTS: dict[str, tuple[GeneratorConfig, EncoderConfig]] = {
     'compact': (GeneratorConfig(), EncoderConfig()),
     'large': (
-        GeneratorConfig(latent_dim=96, style_dim=256, volume_channels=(256, 128, 64),
+        GeneratorConfig(latent_dim=105, style_dim=256, volume_channels=(256, 128, 64),
                         image_channels=(256, 128, 80)),
-        EncoderConfig(latent_dim=96, channels=(96, 192, 384, 512), hidden=768)),
+        EncoderConfig(latent_dim=105, channels=(96, 192, 384, 512), hidden=768)),
     'paper': (
-        GeneratorConfig(latent_dim=16, colour_dims=0, style_dim=256,
+        GeneratorConfig(latent_dim=16, colour_dims=0, palette=0, style_dim=256,
                         volume_channels=(512, 128, 64), image_channels=(512, 256, 64)),
-        EncoderConfig(latent_dim=16, colour_dims=0, channels=(64, 128, 256, 512), hidden=512)),
+        EncoderConfig(latent_dim=16, colour_dims=0, palette=0, channels=(64, 128, 256, 512),
+                      hidden=512)),
 }
 
 

@@ -4,8 +4,8 @@
 
 It has the paper's form (arXiv 2008.08145, section 3.2: four strided convolutions and two linear
 layers) with residual blocks between, and serves in training alone, so it may see what no crop
-tells: beside the picture, which point of the object each pixel shows. An instance's code is the
-mean of several of its views; the shipped encoder learns to read that code off one cluttered crop.
+tells: beside the picture, which point of the object each pixel shows. An instance's code is what
+several of its views agree on; the shipped encoder learns to read that code off one cluttered crop.
 """
 
 from __future__ import annotations
@@ -18,10 +18,18 @@ from torch.nn import functional
 
 from .code_length import lengthened
 from .compose import facing_first, Views, visible_points
+from ..core.encoder import with_palette
 from ..core.generator import channels_last
 
 PICTURE, CHANNELS = 4, 7
 """Colour times alpha and alpha; the same and the points times alpha."""
+
+
+PALETTE = 'attention.', 'towards'
+"""Where its parameters begin."""
+TOWARDS = (2.0, 0.0, 0.0), (0.0, 0.0, 2.0), (0.0, 0.0, -2.0)
+"""Where the colours of a palette are looked for at first, by object coordinates: in front, at the
+top, at the bottom; what more there are, anywhere."""
 
 
 class _Block(nn.Module):
@@ -52,11 +60,21 @@ def clean_input(views: Views, free_about_z: bool) -> Tensor:
     return torch.cat((views.stacked[:, :PICTURE], visible_points(views)), 1)
 
 
+def agreed(means: Tensor, logvars: Tensor, use: Tensor | None = None) -> Tensor:
+    """(I, D) what the views of instances say together, by posteriors (I, V, D).
+
+    The surer of a number a view is, the more it counts: the one that shows the screen, for a
+    screen's colour. use: (I, V) how much each view counts, or all alike.
+    """
+    weights = torch.exp(-logvars) if use is None else use.unsqueeze(-1) * torch.exp(-logvars)
+    return (weights * means).sum(1) / weights.sum(1)
+
+
 class CleanEncoder(nn.Module):
     """Posterior of the code from clean upright views as ``clean_input`` gives them."""
 
     def __init__(self, latent_dim: int, channels: tuple[int, int, int, int] = (24, 48, 96, 128),
-                 resolution: int = 64, colour_dims: int = 3) -> None:
+                 resolution: int = 64, colour_dims: int = 3, palette: int = 0) -> None:
         super().__init__()
         self.colour_dims = colour_dims
         layers: list[nn.Module] = []
@@ -71,6 +89,15 @@ class CleanEncoder(nn.Module):
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(layer.weight, a=0.1)
         self.blocks = nn.ModuleList(_Block(after) for after in channels)
+        self.attention: nn.Module | None = None
+        if palette:
+            self.attention = nn.Sequential(
+                nn.Conv2d(channels[0], 32, 3, padding=1), nn.LeakyReLU(0.1),
+                nn.Conv2d(32, palette, 3, padding=1))
+            self.towards = nn.Parameter(torch.zeros(palette, 3))
+            with torch.no_grad():
+                for place, direction in zip(self.towards, TOWARDS, strict=False):
+                    place.copy_(torch.tensor(direction))
         last = self.layers[-1]
         assert isinstance(last, nn.Linear)
         with torch.no_grad():
@@ -83,13 +110,23 @@ class CleanEncoder(nn.Module):
         """Mean and log-variance (B, D)."""
         x = torch.cat((seen[:, :PICTURE] * 2.0 - 1.0, seen[:, PICTURE:]), 1)
         x = x.contiguous(memory_format=torch.channels_last)
+        fine = x
         for place, block in enumerate(self.blocks):
             x = block(self.layers[2 * place + 1](self.layers[2 * place](x)))
+            if not place:
+                fine = x
         mean, logvar = self.layers[2 * len(self.blocks):](x).chunk(2, 1)
         if self.colour_dims:
             # As the generator wants it: the code begins with the mean colour, 4 c - 2.
             colour = seen[:, :3].sum((2, 3)) / seen[:, 3:4].sum((2, 3)).clamp_min(1.0)
             mean = torch.cat((mean[:, :3] + 4.0 * colour - 2.0, mean[:, 3:]), 1)
+        if self.attention is not None:
+            small = functional.avg_pool2d(seen, 2)
+            cover = small[:, 3:4]
+            painted, points = (values / cover.clamp_min(1e-3)
+                               for values in (small[:, :3], small[:, PICTURE:]))
+            logits = self.attention(fine) + torch.einsum('pi,bihw->bphw', self.towards, points)
+            mean = with_palette(mean, logits, painted, cover)
         return mean, logvar.clamp(-8.0, 4.0)
 
     def taking_up(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -97,13 +134,15 @@ class CleanEncoder(nn.Module):
 
         Those of runs whose clean encoder saw the picture alone have no blocks and no weights for
         points: blocks are one's own then, which change nothing at first, and points count nothing,
-        so that the codes stay what they were. Shorter codes become as long as this one's.
+        so that the codes stay what they were. Shorter codes become as long as this one's, and who
+        had no palette gets one's own.
         """
         last = f'layers.{len(self.layers) - 1}.'
         state = lengthened(state, self.state_dict(), tell=(last,), hear=())
+        own = {k: v for k, v in self.state_dict().items() if k.startswith(('blocks.', *PALETTE))}
+        state = {**{k: v for k, v in own.items() if k.startswith(PALETTE)}, **state}
         first = state['layers.0.weight']
         if first.shape[1] != PICTURE:
             return state
-        own = {k: v for k, v in self.state_dict().items() if k.startswith('blocks.')}
         wider = functional.pad(first, (0, 0, 0, 0, 0, CHANNELS - PICTURE))
         return {**own, **state, 'layers.0.weight': wider}

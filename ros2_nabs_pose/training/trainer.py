@@ -3,8 +3,8 @@
 """What a run of a category's training holds, and its steps.
 
 Each step takes a few instances with a few views of each. A clean encoder (teacher.py) reads the
-views; the code of an instance is the mean of a random part of their posteriors, sampled; from that
-code all its views are drawn at their true poses (Chen et al., section 3.2, with several target
+views; the code of an instance is what a random part of them agrees on, sampled; from that code all
+its views are drawn at their true poses (Chen et al., section 3.2, with several target
 views instead of one, so that the 3D volume is computed once for them). The shipped encoder sees the
 same views composed into cluttered crops, and learns to read the code, the mask and the pose; where
 it is trained alone, also from what the generator, which stays, draws from its codes. The clean
@@ -30,7 +30,7 @@ from .instances import STEEP, TrainingViews
 from .loop import descend, follow, learning_rate
 from .objective import code_term, kl, proportions, readings, reconstruction, Weights
 from .state import read_state, save_state, Stateful, take_up
-from .teacher import clean_input, CleanEncoder
+from .teacher import agreed, clean_input, CleanEncoder
 from ..core.checkpoint import CategoryModel, load_model, ModelCard, save_model
 from ..core.encoder import Encoder, EncoderConfig, Encoding
 from ..core.generator import Generator, GeneratorConfig
@@ -75,7 +75,8 @@ class TrainConfig:
         return self.only not in ('teacher', 'drawing')
 
 
-OPTIONAL = ('encoder.others.', 'encoder.from_field.', 'encoder.from_known.')
+OPTIONAL = ('encoder.others.', 'encoder.from_field.', 'encoder.from_known.', 'encoder.to_palette.',
+            'generator.to_palette.')
 """Layers that some encoders have and others do not."""
 
 
@@ -134,7 +135,8 @@ class Trainer:
         self.average.requires_grad_(False)
         sizes = self.model.generator.config
         self.teacher = CleanEncoder(sizes.latent_dim,
-                                    colour_dims=sizes.colour_dims).to(self.device)
+                                    colour_dims=sizes.colour_dims,
+                                    palette=sizes.palette).to(self.device)
         self.encoder_only = config.only == 'encoder'
         if config.only in ('encoder', 'teacher'):
             self.model.generator.requires_grad_(False)
@@ -184,11 +186,11 @@ class Trainer:
             mean, logvar = self.teacher(seen)
         return mean.float(), logvar.float()
 
-    def reading_terms(self, said: Encoding, crops: Crops, mean: Tensor,
+    def reading_terms(self, said: Encoding, crops: Crops, mean: Tensor, logvar: Tensor,
                       group: int) -> dict[str, Tensor]:
         """Terms of an encoder alone, whose codes are to be the teacher's (``taught``)."""
         return {**readings(said, crops, self.weights, self.free_about_z),
-                'code': code_term(said, self._together(mean, group), self.weights)}
+                'code': code_term(said, self._together(mean, logvar, group), self.weights)}
 
     def drawing_terms(self, said: Encoding, views: Views, group: int) -> dict[str, Tensor]:
         """Terms of what the generator, which stays, draws from codes as they were read.
@@ -217,7 +219,7 @@ class Trainer:
                 said = full_precision(self.model.encoder(
                     crops.image, roughly(crops.focal), hints(mean, group)))
             if self.encoder_only:
-                return {**self.reading_terms(said, crops, mean, group),
+                return {**self.reading_terms(said, crops, mean, logvar, group),
                         **self.drawing_terms(said, views, group)}
         means, spreads = (x.view(count, group, -1) for x in (mean, (0.5 * logvar).exp()))
         if self.free_about_z:
@@ -229,8 +231,8 @@ class Trainer:
             use = torch.rand(count, group, device=self.device)
             use = (use <= use.sort(1).values.gather(
                 1, torch.randint(group, (count, 1), device=self.device))).to(means.dtype)
-            use = (use / use.sum(1, keepdim=True)).unsqueeze(-1)
-            code, spread = (use * means).sum(1), (use * spreads).sum(1)
+            code = agreed(means, logvar.view_as(means), use)
+            spread = torch.einsum('iv,ivd->id', use / use.sum(1, keepdim=True), spreads)
         code = code + spread * torch.randn_like(code)
         if said is not None:
             read = said.mean.view(count, group, -1)[:, 0]
@@ -248,16 +250,17 @@ class Trainer:
         if said is None or crops is None:
             return {**terms, 'kl': kl(mean, logvar, self.weights)}
         return {**terms, 'kl': kl(mean, logvar, self.weights),
-                **self.reading_terms(said, crops, mean, group)}
+                **self.reading_terms(said, crops, mean, logvar, group)}
 
-    def _together(self, mean: Tensor, group: int) -> Tensor:
-        """What a crop's code should be (B, D): its instance's mean over the ``group`` views.
+    def _together(self, mean: Tensor, logvar: Tensor, group: int) -> Tensor:
+        """What a crop's code should be (B, D): what the ``group`` views of its instance agree on.
 
         A round body's code is that of the side that is seen, so each view has its own.
         """
         if self.free_about_z:
             return mean.detach()
-        return mean.detach().view(-1, group, mean.shape[1]).mean(1).repeat_interleave(group, 0)
+        means, logvars = (x.detach().view(-1, group, x.shape[1]) for x in (mean, logvar))
+        return agreed(means, logvars).repeat_interleave(group, 0)
 
     def train_step(self) -> dict[str, float]:
         """One optimiser step; returns the terms."""

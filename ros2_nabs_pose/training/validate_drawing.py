@@ -15,7 +15,7 @@ from torch import Tensor
 from .compose import Views
 from .engine import own_random_numbers
 from .instances import TrainingViews
-from .teacher import clean_input, CleanEncoder
+from .teacher import agreed, clean_input, CleanEncoder
 from .validate import (
     BATCHES,
     depth_shade,
@@ -36,7 +36,7 @@ def _drawn(model: CategoryModel, teacher: CleanEncoder, data: TrainingViews,
            batches: int) -> list[tuple[Views, dict[str, Tensor]]]:
     """Views (B), and what is drawn of them (B, 5, S, S), by the code that it is drawn from.
 
-    clean: the mean of an instance's views; clean_own: each view's own. A round body's code is of
+    clean: what an instance's views agree on; clean_own: each view's own. A round body's code is of
     the side that is seen: each view has its own alone, which is clean then. The same views every
     time: the global random state is kept as it was.
     """
@@ -46,11 +46,11 @@ def _drawn(model: CategoryModel, teacher: CleanEncoder, data: TrainingViews,
     with own_random_numbers(SEED, data.rgba.device):
         for _ in range(batches):
             _, views = data.batch(INSTANCES, VIEWS)
-            own = teacher(clean_input(views, free))[0]
+            own, logvar = teacher(clean_input(views, free))
             codes = {'clean': own}
             if not free:
-                mean = own.view(INSTANCES, VIEWS, -1).mean(1).repeat_interleave(VIEWS, 0)
-                codes = {'clean': mean, 'clean_own': own}
+                together = agreed(*(x.view(INSTANCES, VIEWS, -1) for x in (own, logvar)))
+                codes = {'clean': together.repeat_interleave(VIEWS, 0), 'clean_own': own}
             found.append((views, {k: draw(model, code, views) for k, code in codes.items()}))
     return found
 

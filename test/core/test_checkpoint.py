@@ -6,7 +6,7 @@ import json
 import pytest
 from safetensors import safe_open
 from safetensors.torch import save_file
-from tiny_models import tiny_model
+from tiny_models import TINY_ENCODER, TINY_GENERATOR, tiny_model
 import torch
 
 from ros2_nabs_pose.core import packing
@@ -18,6 +18,7 @@ from ros2_nabs_pose.core.checkpoint import (
     SizePrior,
 )
 from ros2_nabs_pose.core.encoder import Encoder
+from ros2_nabs_pose.core.generator import Generator
 from ros2_nabs_pose.core.memory import CodePrior
 from ros2_nabs_pose.core.types import PoseError
 
@@ -28,6 +29,12 @@ CARD = ModelCard('mug', 'none', 'handle', SizePrior((0.11, 0.08, 0.1), 0.075, 0.
 @pytest.fixture(scope='module')
 def model():
     return tiny_model(CARD).train()
+
+
+def stored_in(path):
+    """Metadata and tensors of a file."""
+    with safe_open(path, 'pt') as file:
+        return file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
 
 
 def test_a_saved_model_comes_back_with_its_card_and_weights(model, tmp_path):
@@ -133,9 +140,7 @@ def test_encoders_of_the_former_format_are_told_nothing_beside_the_crop(model, t
     path = tmp_path / 'm.safetensors'
     encoder = Encoder(replace(model.encoder.config, informed=False))
     save_model(CategoryModel(model.generator, encoder, CARD), path)
-    with safe_open(path, 'pt') as file:
-        metadata = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    metadata, tensors = stored_in(path)
     sizes = json.loads(metadata['encoder'])
     assert sizes.pop('informed') is False
     save_file(tensors, path, {**metadata, 'format': '5', 'encoder': json.dumps(sizes)})
@@ -145,13 +150,39 @@ def test_encoders_of_the_former_format_are_told_nothing_beside_the_crop(model, t
     assert torch.equal(loaded.encoder(crop, torch.tensor([3.0])).axis, loaded.encoder(crop).axis)
 
 
+def test_models_of_the_former_format_paint_without_a_palette(model, tmp_path):
+    path = tmp_path / 'm.safetensors'
+    save_model(model, path)
+    metadata, tensors = stored_in(path)
+    metadata['format'] = '6'
+    for part in ('generator', 'encoder'):
+        sizes = json.loads(metadata[part])
+        assert sizes.pop('palette') == 0
+        metadata[part] = json.dumps(sizes)
+    save_file(tensors, path, metadata)
+    loaded = load_model(path)
+    assert loaded.generator.config == model.generator.config
+    assert loaded.encoder.config == model.encoder.config
+
+
+def test_a_palette_comes_back(tmp_path):
+    torch.manual_seed(2)
+    sizes = {'latent_dim': 9, 'palette': 2}
+    model = CategoryModel(Generator(replace(TINY_GENERATOR, **sizes)),
+                          Encoder(replace(TINY_ENCODER, **sizes)), CARD).eval()
+    save_model(model, tmp_path / 'm.safetensors', exact=True)
+    loaded = load_model(tmp_path / 'm.safetensors')
+    crop, code = torch.rand(1, 3, 64, 64), torch.randn(1, 9)
+    view = torch.eye(3)[None], torch.tensor([0.1])
+    assert torch.equal(loaded.encoder(crop).mean, model.encoder(crop).mean)
+    assert torch.equal(loaded.generator(code, *view).rgb, model.generator(code, *view).rgb)
+
+
 def test_files_that_do_not_tell_of_further_rotations_have_none(model, tmp_path):
     path = tmp_path / 'm.safetensors'
     encoder = Encoder(replace(model.encoder.config, others=0))
     save_model(CategoryModel(model.generator, encoder, CARD), path)
-    with safe_open(path, 'pt') as file:
-        metadata = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    metadata, tensors = stored_in(path)
     sizes = json.loads(metadata['encoder'])
     assert sizes.pop('others') == 0
     save_file(tensors, path, {**metadata, 'encoder': json.dumps(sizes)})

@@ -1,5 +1,6 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
+from dataclasses import replace
 import math
 
 import pytest
@@ -15,7 +16,7 @@ from ros2_nabs_pose.core.generator import (
 from ros2_nabs_pose.core.rotations import exp_so3, rotation_z
 from ros2_nabs_pose.core.volume import normalised, normalised_slices
 
-SMALL = GeneratorConfig(latent_dim=4, style_dim=8, volume_channels=(4, 4, 4),
+SMALL = GeneratorConfig(latent_dim=4, palette=0, style_dim=8, volume_channels=(4, 4, 4),
                         image_channels=(6, 5, 4))
 
 
@@ -36,7 +37,7 @@ def blob_volume(center_xyz, channels=1):
 @pytest.fixture
 def seen_volume(monkeypatch):
     """Catches the sampled volume before it is decoded, (B, C * depth, 16, 16)."""
-    generator = Generator(GeneratorConfig(volume_channels=(4, 4, 1)))
+    generator = Generator(GeneratorConfig(volume_channels=(4, 4, 1), palette=0))
     caught = []
     generator.project.register_forward_pre_hook(lambda _, args: caught.append(args[0].detach()))
 
@@ -174,3 +175,34 @@ def test_a_code_begins_with_the_objects_mean_colour():
     means = drawn.rgb.mean((0, 2, 3)).tolist()
     assert means == pytest.approx([1 / (1 + math.exp(-2.5)), 0.5, 1 / (1 + math.exp(2.5))],
                                   abs=1e-5)
+
+
+def test_a_pixel_is_painted_in_the_colour_of_the_palette_that_it_chooses():
+    torch.manual_seed(3)
+    generator = Generator(replace(SMALL, latent_dim=10, palette=2)).eval()
+    code = torch.randn(1, 10)
+    R, perspective = upright(0.4, 0.3), torch.tensor([0.1])
+    with torch.no_grad():
+        generator.to_image.weight[:3], generator.to_image.bias[:3] = 0.0, 0.0
+        for chosen, colour in ((0, code[0, 4:7]), (1, code[0, 7:]), (None, code[0, :3])):
+            bias = torch.full((2,), -40.0)
+            if chosen is not None:
+                bias[chosen] = 40.0
+            generator.to_palette.bias.copy_(bias)
+            rgb = generator(code, R, perspective).rgb
+            wanted = torch.sigmoid(1.25 * colour).view(1, 3, 1, 1).expand_as(rgb)
+            torch.testing.assert_close(rgb, wanted)
+        # Where it wavers, it is painted in the mean of them.
+        generator.to_palette.weight.zero_()
+        generator.to_palette.bias.copy_(torch.tensor([0.0, -40.0]))
+        mixed = 0.5 * (code[0, :3] + code[0, 4:7])
+        torch.testing.assert_close(generator(code, R, perspective).rgb[0, :, 5, 5],
+                                   torch.sigmoid(1.25 * mixed))
+
+
+@pytest.mark.parametrize(('sizes', 'message'), [
+    ({'latent_dim': 11, 'palette': 3}, 'room for the colours'),
+    ({'palette': 1, 'colour_dims': 0}, 'a mean colour beside it')])
+def test_a_palette_has_room_in_the_code_and_a_mean_beside_it(sizes, message):
+    with pytest.raises(ValueError, match=message):
+        GeneratorConfig(**sizes)

@@ -77,7 +77,8 @@ def test_pixels_outside_the_image_do_not_count():
 
 def test_encoder_features_are_zero_for_the_same_picture_and_grow_with_difference():
     torch.manual_seed(0)
-    encoder = Encoder(EncoderConfig(latent_dim=4, channels=(8, 8, 8, 8), hidden=8)).eval()
+    encoder = Encoder(EncoderConfig(latent_dim=4, palette=0, channels=(8, 8, 8, 8),
+                                    hidden=8)).eval()
     term = EncoderFeatures(encoder)
     rgb = torch.rand(1, 3, 64, 64)
     alpha = disc(20.0, 64)
@@ -90,7 +91,7 @@ def test_encoder_features_are_zero_for_the_same_picture_and_grow_with_difference
 
 
 def test_an_unknown_loss_is_named():
-    encoder = Encoder(EncoderConfig(latent_dim=4, channels=(4, 4, 4, 4), hidden=4))
+    encoder = Encoder(EncoderConfig(latent_dim=4, palette=0, channels=(4, 4, 4, 4), hidden=4))
     with pytest.raises(PoseError, match='no loss "ssim"'):
         build_terms({'ssim': 1.0}, encoder)
 

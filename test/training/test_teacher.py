@@ -1,6 +1,7 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 from dataclasses import replace
+import math
 
 import pytest
 from test_training import tiny_views
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 from ros2_nabs_pose.core.rotations import rotation_facing, rotation_z
-from ros2_nabs_pose.training.teacher import CHANNELS, clean_input, CleanEncoder
+from ros2_nabs_pose.training.teacher import agreed, CHANNELS, clean_input, CleanEncoder
 
 NAME = 'layers.0.weight'
 
@@ -80,3 +81,36 @@ def test_a_clean_encoder_of_other_sizes_is_not_cut_to_fit():
         state[NAME] = torch.zeros(24, channels, 4, 4)
         with pytest.raises(RuntimeError, match='size mismatch'):
             child.load_state_dict(child.taking_up(state))
+
+
+def test_a_palette_is_looked_for_at_the_top_and_at_the_bottom_at_first():
+    """A view whose upper half is red and whose lower half is blue, as a camera sees it level."""
+    torch.manual_seed(4)
+    encoder = CleanEncoder(15, palette=3)
+    seen = torch.zeros(1, CHANNELS, 64, 64)
+    seen[:, 0, :32], seen[:, 2, 32:], seen[:, 3] = 1.0, 1.0, 1.0
+    seen[:, 6] = torch.linspace(1.0, -1.0, 64)[:, None]
+    with torch.no_grad():
+        front, top, bottom = encoder(seen)[0][0, 6:].view(3, 3)
+    assert top[0] > 1.0 > -1.0 > top[2] and bottom[2] > 1.0 > -1.0 > bottom[0]
+    assert abs(float(front[0])) < 1.0
+    torch.testing.assert_close(front[0] + front[2], torch.tensor(0.0), atol=1e-4, rtol=0.0)
+
+
+def test_who_had_no_palette_gets_one():
+    torch.manual_seed(6)
+    parent, child = CleanEncoder(6), CleanEncoder(15, palette=3)
+    child.load_state_dict(child.taking_up(parent.state_dict()))
+    seen = clean_input(some_views(), False)
+    for mine, theirs in zip(child(seen), parent(seen), strict=True):
+        torch.testing.assert_close(mine[:, :6], theirs)
+    assert child.taking_up(child.state_dict()).keys() == child.state_dict().keys()
+
+
+def test_views_agree_on_what_the_surest_says():
+    means = torch.tensor([[[1.0, 5.0], [3.0, 7.0]]])
+    alike = agreed(means, torch.zeros(1, 2, 2))
+    assert alike.tolist() == [[2.0, 6.0]]
+    surer = agreed(means, torch.tensor([[[0.0, 0.0], [0.0, math.log(3.0)]]]))
+    torch.testing.assert_close(surer, torch.tensor([[2.0, 5.5]]))
+    assert agreed(means, torch.zeros(1, 2, 2), torch.tensor([[1.0, 0.0]])).tolist() == [[1.0, 5.0]]

@@ -31,9 +31,10 @@ from ros2_nabs_pose.training.train import train
 from ros2_nabs_pose.training.trainer import HINT_SPREAD, HINTS, hints, TrainConfig, Trainer
 from ros2_nabs_pose.training.validate_drawing import validate_drawing
 
-TINY_GENERATOR = GeneratorConfig(latent_dim=4, style_dim=8, volume_channels=(4, 4, 4),
+TINY_GENERATOR = GeneratorConfig(latent_dim=4, palette=0, style_dim=8, volume_channels=(4, 4, 4),
                                  image_channels=(6, 5, 4))
-TINY_ENCODER = EncoderConfig(latent_dim=4, channels=(8, 8, 12, 12), blocks=(1, 1, 1, 1), hidden=8)
+TINY_ENCODER = EncoderConfig(latent_dim=4, palette=0, channels=(8, 8, 12, 12), blocks=(1, 1, 1, 1),
+                             hidden=8)
 
 
 def tiny_views(instances=3, views=5, size=64):
@@ -287,6 +288,20 @@ def test_a_run_whose_clean_encoder_saw_pictures_alone_is_begun_from_and_not_resu
     with pytest.raises(PoseError, match='begin anew from it, with --init .*state.pt and another'):
         Trainer(config, views, views.card('mug'), TINY_GENERATOR,
                 TINY_ENCODER).load_state(tmp_path / 'state.pt')
+
+
+def test_a_palette_is_learned_by_all_who_have_to_do_with_it():
+    views = tiny_views()
+    sizes = {'latent_dim': 13, 'palette': 3}
+    trainer = Trainer(TrainConfig('mug', 'd', None, 'r', 'o', student_from=0), views,
+                      views.card('mug'), replace(TINY_GENERATOR, **sizes),
+                      replace(TINY_ENCODER, **sizes))
+    index, batch = views.batch(2, 3)
+    sum(trainer.losses(index, batch).values()).backward()
+    for learner in (trainer.teacher.attention[2].weight, trainer.teacher.towards,
+                    trainer.model.generator.to_palette.weight,
+                    trainer.model.encoder.to_palette.weight):
+        assert learner.grad.abs().max() > 1e-7
 
 
 def test_the_encoder_alone_needs_a_generator_to_begin_with(tmp_path, monkeypatch):
