@@ -31,8 +31,15 @@ class GreyViews:
 
 
 def teacher(seen):
-    """Reads the grey."""
-    return seen[:, :1].mean((2, 3)), None
+    """Reads the grey; all views are as sure."""
+    grey = seen[:, :1].mean((2, 3))
+    return grey, torch.zeros_like(grey)
+
+
+def teacher_sure_of_dark_views(seen):
+    """Reads the grey; the darker, the surer by far."""
+    grey = seen[:, :1].mean((2, 3))
+    return grey, 300.0 * grey
 
 
 def grey_model(symmetry):
@@ -59,6 +66,12 @@ def test_drawings_are_judged_from_an_instances_mean_code_and_from_a_views_own():
     for code in ('clean', 'clean_own'):
         assert figures[f'{code}_alpha_iou_median'] == 1.0
         assert figures[f'{code}_depth_error_median'] == pytest.approx(0.01, abs=1e-6)
+
+
+def test_the_surest_view_of_an_instance_has_the_say():
+    figures = validate_drawing(grey_model('none'), teacher_sure_of_dark_views, GreyViews())
+    # The first counts, from which the others are 0.1, 0.2 and 0.3 off: see above for the median.
+    assert figures['clean_psnr_db_median'] == pytest.approx(-20.0 * math.log10(0.2), abs=1e-3)
 
 
 def test_every_view_of_a_round_body_has_its_own_code_alone():
