@@ -157,6 +157,9 @@ def load_model(path: Path) -> CategoryModel:
             {**former, **json.loads(metadata['generator'])})))
         former |= {'others': 0, 'informed': False}
         encoder = Encoder(EncoderConfig(**_tuples({**former, **json.loads(metadata['encoder'])})))
+        if any(getattr(generator.config, size) != getattr(encoder.config, size)
+               for size in ('latent_dim', 'colour_dims', 'palette', 'resolution')):
+            raise ValueError('generator and encoder are of other sizes')
         model = CategoryModel(generator, encoder, card)
         model.load_state_dict(tensors)
         if card.codes and {len(card.codes.mean), len(card.codes.std)} != {

@@ -30,6 +30,7 @@ from torch import nn, Tensor
 from torch.nn import functional
 
 from .generator import channels_last
+from .palette import check_room, with_palette
 from .rotations import (
     angle_apart,
     angles_among,
@@ -73,6 +74,9 @@ class EncoderConfig:
     others: int = 3
     informed: bool = True
     resolution: int = 64
+
+    def __post_init__(self) -> None:
+        check_room(self.latent_dim, self.colour_dims, self.palette)
 
 
 @dataclass(frozen=True)
@@ -192,20 +196,6 @@ class Encoding:
 def bin_centers(bins: int, device: torch.device | None = None) -> Tensor:
     """Centres of the azimuth bins, (bins,) rad in [-pi, pi)."""
     return (torch.arange(bins, device=device) + 0.5) * (2.0 * math.pi / bins) - math.pi
-
-
-def with_palette(mean: Tensor, logits: Tensor, colour: Tensor, share: Tensor) -> Tensor:
-    """Codes (B, D) whose last numbers are the colours that are looked for (``GeneratorConfig``).
-
-    Each is the mean colour of the pixels that are attended to. logits: (B, P, H, W) how much,
-    beside ``share`` (B, 1, H, W) in [0, 1], what of a pixel the object covers. colour: (B, 3, H, W)
-    in [0, 1], whose means are told as 4 c - 2.
-    """
-    seen = (logits + torch.log(share + 1e-4)).flatten(2)
-    where = functional.softmax(seen.to(torch.promote_types(seen.dtype, torch.float32)), 2)
-    found = torch.einsum('bpn,bcn->bpc', where, colour.flatten(2).to(where.dtype))
-    return torch.cat((mean[:, :mean.shape[1] - 3 * logits.shape[1]],
-                      (4.0 * found - 2.0).flatten(1).to(mean.dtype)), 1)
 
 
 def _over_mask(mask: Tensor, *features: Tensor) -> list[Tensor]:

@@ -23,6 +23,7 @@ import torch
 from torch import nn, Tensor
 from torch.nn import functional
 
+from .palette import check_room, mixed
 from .types import FRAME_MARGIN
 from .volume import (
     convolved_twice_as_fine,
@@ -56,10 +57,7 @@ class GeneratorConfig:
     def __post_init__(self) -> None:
         if self.resolution != 4 * self.volume_size:
             raise ValueError('resolution must be four times volume_size')
-        if self.palette and not self.colour_dims:
-            raise ValueError('a palette needs a mean colour beside it')
-        if self.latent_dim < self.colour_dims + 3 * self.palette:
-            raise ValueError('latent_dim must have room for the colours')
+        check_room(self.latent_dim, self.colour_dims, self.palette)
 
 
 @dataclass(frozen=True)
@@ -188,10 +186,10 @@ class Generator(nn.Module):
         self.register_buffer('frustum', points, persistent=False)
 
     def volume(self, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """Feature volume (B, C, N, N, N) and style (B, E) of a code (B, latent_dim).
+        """Feature volume (B, C, N, N, N) and style of a code (B, latent_dim).
 
-        Behind ``style_dim`` numbers the style holds the code's colours. Both depend on the code
-        alone: while a fit holds the code, compute them once.
+        The style is (B, style_dim + colour_dims + 3 palette): it ends with the code's colours. Both
+        depend on the code alone: while a fit holds the code, compute them once.
         """
         style = self.style(latent)
         palette = self.config.latent_dim - 3 * self.config.palette
@@ -256,8 +254,7 @@ class Generator(nn.Module):
             last = self.to_image, self.to_palette
             out = functional.conv2d(x, torch.cat([conv.weight for conv in last]), torch.cat([
                 conv.bias for conv in last if conv.bias is not None]), padding=1)
-            shares = functional.softmax(functional.pad(out[:, 5:], (0, 0, 0, 0, 1, 0)), 1)
-            paint = torch.einsum('bphw,bpc->bchw', shares, colours.unflatten(1, (-1, 3)))
+            paint = mixed(out[:, 5:], colours)
         else:
             out, paint = self.to_image(x), colours[:, :, None, None]
         painted = out[:, :3]

@@ -64,8 +64,9 @@ def presets_by_category(models: Sequence[Path], data: Path, backgrounds: Path | 
                         refiner: Refiner | None = None,
                         progress: Callable[[str], None] = print,
                         by_paper: int = 0) -> dict[str, list[dict[str, Any]]]:
-    """'presets': rows of ``_rows``, on all crops. 'beside_paper': of those that the paper's had.
+    """Category, preset and ``ablation.summarise``'s figures, row by row, last those of ``ALL``.
 
+    'presets': on all crops. 'beside_paper': on those that the published protocol had, with it.
     models: files, each with its category rendered in ``data``. crops: of each category, the same
     for all presets, as ``draw_cases`` draws them. by_paper: on the first so many of them the
     published protocol is measured, too (``yardstick``; half a minute each). PoseError, which names

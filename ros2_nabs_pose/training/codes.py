@@ -42,6 +42,16 @@ def usual_codes(model: CategoryModel, data: TrainingViews) -> CodePrior:
                        for values in (mean.mean(0), std)))
 
 
+def agreed(means: Tensor, logvars: Tensor, use: Tensor | None = None) -> Tensor:
+    """(I, D) what the views of instances say together, by posteriors (I, V, D).
+
+    The surer of a number a view is, the more it counts: the one that shows the screen, for a
+    screen's colour. use: (I, V) how much each view counts, or all alike.
+    """
+    weights = torch.exp(-logvars) if use is None else use.unsqueeze(-1) * torch.exp(-logvars)
+    return (weights * means).sum(1) / weights.sum(1)
+
+
 def code_of_all(said: Encoding, group: int, usual: CodePrior | None,
                 evidence: float | Tensor) -> Tensor:
     """(B, D) what all crops of an object tell together, ``group`` of them in a row.

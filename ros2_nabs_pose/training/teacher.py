@@ -18,8 +18,8 @@ from torch.nn import functional
 
 from .code_length import lengthened
 from .compose import facing_first, Views, visible_points
-from ..core.encoder import with_palette
 from ..core.generator import channels_last
+from ..core.palette import with_palette
 
 PICTURE, CHANNELS = 4, 7
 """Colour times alpha and alpha; the same and the points times alpha."""
@@ -60,18 +60,11 @@ def clean_input(views: Views, free_about_z: bool) -> Tensor:
     return torch.cat((views.stacked[:, :PICTURE], visible_points(views)), 1)
 
 
-def agreed(means: Tensor, logvars: Tensor, use: Tensor | None = None) -> Tensor:
-    """(I, D) what the views of instances say together, by posteriors (I, V, D).
-
-    The surer of a number a view is, the more it counts: the one that shows the screen, for a
-    screen's colour. use: (I, V) how much each view counts, or all alike.
-    """
-    weights = torch.exp(-logvars) if use is None else use.unsqueeze(-1) * torch.exp(-logvars)
-    return (weights * means).sum(1) / weights.sum(1)
-
-
 class CleanEncoder(nn.Module):
-    """Posterior of the code from clean upright views as ``clean_input`` gives them."""
+    """Posterior of the code from clean upright views as ``clean_input`` gives them.
+
+    colour_dims, palette: as in ``GeneratorConfig``, 0 where the code has no such numbers.
+    """
 
     def __init__(self, latent_dim: int, channels: tuple[int, int, int, int] = (24, 48, 96, 128),
                  resolution: int = 64, colour_dims: int = 3, palette: int = 0) -> None:
@@ -107,7 +100,7 @@ class CleanEncoder(nn.Module):
         channels_last(self)
 
     def forward(self, seen: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance (B, D)."""
+        """Mean and log-variance (B, D) of views (B, CHANNELS, S, S)."""
         x = torch.cat((seen[:, :PICTURE] * 2.0 - 1.0, seen[:, PICTURE:]), 1)
         x = x.contiguous(memory_format=torch.channels_last)
         fine = x
@@ -137,12 +130,14 @@ class CleanEncoder(nn.Module):
         so that the codes stay what they were. Shorter codes become as long as this one's, and who
         had no palette gets one's own.
         """
+        own = self.state_dict()
+        blocks, palette = ({k: v for k, v in own.items() if k.startswith(part)}
+                           for part in ('blocks.', PALETTE))
         last = f'layers.{len(self.layers) - 1}.'
-        state = lengthened(state, self.state_dict(), tell=(last,), hear=())
-        own = {k: v for k, v in self.state_dict().items() if k.startswith(('blocks.', *PALETTE))}
-        state = {**{k: v for k, v in own.items() if k.startswith(PALETTE)}, **state}
+        state = {**palette, **lengthened(state, own, tell=(last,), hear=(),
+                                         palette=len(state.get('towards', ())))}
         first = state['layers.0.weight']
         if first.shape[1] != PICTURE:
             return state
         wider = functional.pad(first, (0, 0, 0, 0, 0, CHANNELS - PICTURE))
-        return {**own, **state, 'layers.0.weight': wider}
+        return {**blocks, **state, 'layers.0.weight': wider}

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from .code_length import with_codes_of
 from .codes import usual_codes
 from .curves import Curves
 from .engine import Engine
@@ -44,13 +45,15 @@ def train(config: TrainConfig, replace_out: bool = False) -> dict[str, Any]:
         check_out(run, Path(config.out))
     folder = Path(config.data)
     clutter = Path(config.backgrounds) if config.backgrounds else None
+    state = run / STATE
     sizes = get_variant(config.variant)
+    if config.only in ('encoder', 'teacher'):
+        sizes = with_codes_of(state if state.exists() else Path(config.init), sizes)
     engine = Engine(config.device, config.precision)
     data = TrainingViews.load(folder, clutter, 'train', engine.device)
     held_out = TrainingViews.load(folder, clutter, 'validation', engine.device)
     trainer = Trainer(config, data, data.card(config.category), *sizes, engine=engine)
     first = engine.rank == 0
-    state = run / STATE
     if state.exists():
         trainer.load_state(state)
         if first:

@@ -22,7 +22,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .code_length import lengthened
+from .code_length import lengthened, PAINTED
+from .codes import agreed
 from .compose import compose, Crops, facing_first, mirrored, recolour, roughly, Views
 from .engine import Engine, full_precision
 from .framing import CUT_OFF
@@ -30,7 +31,7 @@ from .instances import STEEP, TrainingViews
 from .loop import descend, follow, learning_rate
 from .objective import code_term, kl, proportions, readings, reconstruction, Weights
 from .state import read_state, save_state, Stateful, take_up
-from .teacher import agreed, clean_input, CleanEncoder
+from .teacher import clean_input, CleanEncoder
 from ..core.checkpoint import CategoryModel, load_model, ModelCard, save_model
 from ..core.encoder import Encoder, EncoderConfig, Encoding
 from ..core.generator import Generator, GeneratorConfig
@@ -77,7 +78,7 @@ class TrainConfig:
 
 OPTIONAL = ('encoder.others.', 'encoder.from_field.', 'encoder.from_known.', 'encoder.to_palette.',
             'generator.to_palette.')
-"""Layers that some encoders have and others do not."""
+"""Layers that some models have and others do not."""
 
 
 def _with_own_layers(part: torch.nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -87,8 +88,8 @@ def _with_own_layers(part: torch.nn.Module, state: dict[str, Tensor]) -> dict[st
     """
     own = part.state_dict()
     kept = {k: v for k, v in own.items() if k.startswith(OPTIONAL)}
-    return lengthened({**kept, **{k: v for k, v in state.items()
-                                  if k in kept or not k.startswith(OPTIONAL)}}, own)
+    taken = {k: v for k, v in state.items() if k in kept or not k.startswith(OPTIONAL)}
+    return lengthened({**kept, **taken}, own, palette=len(state.get(PAINTED, ())))
 
 
 HINTS, HINT_SPREAD = 0.5, 0.3
@@ -96,16 +97,18 @@ HINTS, HINT_SPREAD = 0.5, 0.3
 error; the numbers of a code differ from object to object by 0.3 to 0.8."""
 
 
-def hints(mean: Tensor, group: int) -> Tensor:
+def hints(mean: Tensor, logvar: Tensor, group: int) -> Tensor:
     """Codes (B, D) as tracks may know them beforehand, NaN where nothing is known.
 
-    mean: (B, D) codes of clean views, ``group`` of an instance in a row. A hint is the mean of what
-    the instance's other views tell, for with the own one the answer would be told, too.
+    mean, logvar: (B, D) posteriors of clean views, ``group`` of an instance in a row. A hint is
+    what the instance's other views agree on, for with the own one the answer would be told, too.
     """
     if group == 1:
         return torch.full_like(mean, math.nan)
-    own = mean.detach().view(-1, group, mean.shape[1])
-    told = ((own.sum(1, keepdim=True) - own) / (group - 1)).flatten(0, 1)
+    means, logvars = (x.detach().view(-1, group, x.shape[1]) for x in (mean, logvar))
+    others = 1.0 - torch.eye(group, device=mean.device)
+    told = torch.stack([agreed(means, logvars, use.expand(len(means), -1))
+                        for use in others], 1).flatten(0, 1)
     draw = torch.rand(2, len(mean), 1, device=mean.device)
     told = told + HINT_SPREAD * draw[0] * torch.randn_like(told)
     return torch.where(draw[1] < HINTS, told, math.nan)
@@ -217,7 +220,7 @@ class Trainer:
             crops = compose(views, self.data.backgrounds, cut_off=CUT_OFF)
             with self.engine.autocast():
                 said = full_precision(self.model.encoder(
-                    crops.image, roughly(crops.focal), hints(mean, group)))
+                    crops.image, roughly(crops.focal), hints(mean, logvar, group)))
             if self.encoder_only:
                 return {**self.reading_terms(said, crops, mean, logvar, group),
                         **self.drawing_terms(said, views, group)}
@@ -231,8 +234,7 @@ class Trainer:
             use = torch.rand(count, group, device=self.device)
             use = (use <= use.sort(1).values.gather(
                 1, torch.randint(group, (count, 1), device=self.device))).to(means.dtype)
-            code = agreed(means, logvar.view_as(means), use)
-            spread = torch.einsum('iv,ivd->id', use / use.sum(1, keepdim=True), spreads)
+            code, spread = (agreed(x, logvar.view_as(x), use) for x in (means, spreads))
         code = code + spread * torch.randn_like(code)
         if said is not None:
             read = said.mean.view(count, group, -1)[:, 0]
@@ -306,7 +308,8 @@ class Trainer:
         """Start with another run's models (its ``state.pt``): what they share is learned already.
 
         Or, with ``only='teacher'``, with a model's .safetensors, which has no teacher. Raises
-        PoseError where the file is missing, its layers have other sizes, or a teacher is needed.
+        PoseError where the file is missing, its layers have other sizes (but for shorter codes, and
+        none of the optional ones), or a teacher is needed.
         """
         if not path.is_file():
             raise PoseError(f'There is no training state at {path}: give the state.pt of a run, or '

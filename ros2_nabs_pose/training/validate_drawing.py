@@ -12,10 +12,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .codes import agreed
 from .compose import Views
 from .engine import own_random_numbers
 from .instances import TrainingViews
-from .teacher import agreed, clean_input, CleanEncoder
+from .teacher import clean_input, CleanEncoder
 from .validate import (
     BATCHES,
     depth_shade,

@@ -178,6 +178,15 @@ def test_a_palette_comes_back(tmp_path):
     assert torch.equal(loaded.generator(code, *view).rgb, model.generator(code, *view).rgb)
 
 
+def test_a_generator_and_an_encoder_of_other_codes_are_refused(model, tmp_path):
+    sizes = {'latent_dim': 13, 'palette': 3}
+    encoder = Encoder(replace(TINY_ENCODER, **{**sizes, 'palette': 2}))
+    generator = Generator(replace(TINY_GENERATOR, **sizes))
+    save_model(CategoryModel(generator, encoder, CARD), tmp_path / 'm.safetensors')
+    with pytest.raises(PoseError, match='generator and encoder are of other sizes'):
+        load_model(tmp_path / 'm.safetensors')
+
+
 def test_files_that_do_not_tell_of_further_rotations_have_none(model, tmp_path):
     path = tmp_path / 'm.safetensors'
     encoder = Encoder(replace(model.encoder.config, others=0))

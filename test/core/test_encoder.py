@@ -18,8 +18,8 @@ from ros2_nabs_pose.core.encoder import (
     MODE_SHARE,
     SAME_RAD,
     USUAL_FIELD,
-    with_palette,
 )
+from ros2_nabs_pose.core.generator import GeneratorConfig
 from ros2_nabs_pose.core.rotations import (
     axis_azimuth_from_rotation,
     exp_so3,
@@ -162,28 +162,25 @@ def test_an_encoder_tells_as_many_further_rotations_as_it_is_made_for():
     torch.testing.assert_close(axis, said.axis, atol=1e-4, rtol=0.0)
 
 
-def test_a_palette_holds_the_colours_of_what_is_looked_for():
-    colour = torch.zeros(1, 3, 2, 4)
-    colour[..., :2], colour[..., 2:] = 0.25, 0.75
-    colour[:, 0] = 1.0
-    logits = torch.zeros(1, 2, 2, 4)
-    logits[:, 1, :, :2] = 30.0
-    share = torch.ones(1, 1, 2, 4)
-    mean = torch.arange(8.0)[None]
-    found = with_palette(mean, logits, colour, share)
-    assert torch.equal(found[:, :2], mean[:, :2])
-    # Everywhere alike: the mean; on the left: what is there. As 4 c - 2.
-    torch.testing.assert_close(found[0, 2:], torch.tensor([2.0, 0.0, 0.0, 2.0, -1.0, -1.0]))
-    share[..., :2] = 0.0  # the object is not there, however hard it is looked for elsewhere
-    found = with_palette(mean, logits / 30.0, colour, share)
-    torch.testing.assert_close(found[0, 2:], torch.tensor([2.0, 1.0, 1.0] * 2), atol=2e-3, rtol=0.0)
-
-
 def test_an_encoder_looks_for_its_palette_on_the_object():
+    """A red object on the left, blue clutter beside it, which the mask leaves out."""
     torch.manual_seed(5)
     encoder = Encoder(replace(TINY, latent_dim=9, palette=2)).eval()
-    crop = torch.full((1, 3, 64, 64), 0.5)
-    crop[:, 0] = 0.8
+    crop = torch.zeros(1, 3, 64, 64)
+    crop[:, 0, :, :32], crop[:, 2, :, 32:] = 1.0, 1.0
+    on_the_left = torch.full((1, 4, 32, 32), 30.0)
+    on_the_left[..., 16:] = -30.0
+    encoder.to_mask.register_forward_hook(lambda *_: on_the_left)
     with torch.no_grad():
         mean = encoder(crop).mean
-    torch.testing.assert_close(mean[0, 3:], torch.tensor([1.2, 0.0, 0.0] * 2))
+    red = torch.tensor([2.0, -2.0, -2.0])
+    torch.testing.assert_close(mean[0, 3:].view(2, 3), red.expand(2, 3), atol=2e-3, rtol=0.0)
+
+
+@pytest.mark.parametrize(('sizes', 'message'), [
+    ({'latent_dim': 11, 'palette': 3}, 'room for the colours'),
+    ({'palette': 1, 'colour_dims': 0}, 'a mean colour beside it')])
+@pytest.mark.parametrize('kind', [EncoderConfig, GeneratorConfig])
+def test_a_palette_has_room_in_the_code_and_a_mean_beside_it(kind, sizes, message):
+    with pytest.raises(ValueError, match=message):
+        kind(**sizes)

@@ -198,11 +198,3 @@ def test_a_pixel_is_painted_in_the_colour_of_the_palette_that_it_chooses():
         mixed = 0.5 * (code[0, :3] + code[0, 4:7])
         torch.testing.assert_close(generator(code, R, perspective).rgb[0, :, 5, 5],
                                    torch.sigmoid(1.25 * mixed))
-
-
-@pytest.mark.parametrize(('sizes', 'message'), [
-    ({'latent_dim': 11, 'palette': 3}, 'room for the colours'),
-    ({'palette': 1, 'colour_dims': 0}, 'a mean colour beside it')])
-def test_a_palette_has_room_in_the_code_and_a_mean_beside_it(sizes, message):
-    with pytest.raises(ValueError, match=message):
-        GeneratorConfig(**sizes)

@@ -47,6 +47,9 @@ from ros2_nabs_pose.core.starts import Hypotheses, turned_around
 from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.resources import find_model, find_refiner, models_dir
 
+CODE = 27
+"""Numbers in a code of the shipped mug."""
+
 
 @pytest.fixture(scope='module')
 def mug():
@@ -62,7 +65,7 @@ def rows(R, t=(0.0, 0.0), scale=0.6, latent=None):
     count = len(R)
     return Hypotheses(torch.arange(count), R, R.new_tensor(t).expand(count, 2),
                       torch.full((count,), math.log(scale), dtype=R.dtype),
-                      torch.zeros(count, 27) if latent is None else latent.expand(count, -1),
+                      torch.zeros(count, CODE) if latent is None else latent.expand(count, -1),
                       torch.zeros(count, dtype=torch.bool), torch.zeros(count))
 
 
@@ -240,7 +243,7 @@ def test_a_mirror_is_used_where_both_networks_have_learned_from_one(mug, shipped
 
 def drawn_by_itself(model, R, focal):
     """A crop that the model draws at a pose, its own colours on grey, and that pose."""
-    now = rows(R, latent=0.5 * torch.ones(1, 27))
+    now = rows(R, latent=0.5 * torch.ones(1, model.generator.config.latent_dim))
     made = synthesise(model, *volumes(model, now.latent), R, now.t, now.log_scale, focal, 64)
     return now, Observed.unread(made.rgb + 0.5 * (1.0 - made.alpha), made.alpha)
 
@@ -305,7 +308,7 @@ def test_weights_come_back_and_wrong_ones_are_named(tmp_path):
     assert not load_refiner(path).mirrors
     pair = torch.rand(2, 12, 64, 64)
     torch.testing.assert_close(again(pair).turn, refiner.eval()(pair).turn, atol=2e-3, rtol=1e-2)
-    with pytest.raises(PoseError, match="have format '6'"):
+    with pytest.raises(PoseError, match="have format '"):
         load_refiner(find_model('mug'))
     with pytest.raises(PoseError, match='no weights at'):
         load_refiner(tmp_path / 'none.safetensors')

@@ -1,7 +1,6 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 from dataclasses import replace
-import math
 
 import pytest
 from test_training import tiny_views
@@ -9,7 +8,7 @@ import torch
 from torch import nn
 
 from ros2_nabs_pose.core.rotations import rotation_facing, rotation_z
-from ros2_nabs_pose.training.teacher import agreed, CHANNELS, clean_input, CleanEncoder
+from ros2_nabs_pose.training.teacher import CHANNELS, clean_input, CleanEncoder
 
 NAME = 'layers.0.weight'
 
@@ -105,12 +104,3 @@ def test_who_had_no_palette_gets_one():
     for mine, theirs in zip(child(seen), parent(seen), strict=True):
         torch.testing.assert_close(mine[:, :6], theirs)
     assert child.taking_up(child.state_dict()).keys() == child.state_dict().keys()
-
-
-def test_views_agree_on_what_the_surest_says():
-    means = torch.tensor([[[1.0, 5.0], [3.0, 7.0]]])
-    alike = agreed(means, torch.zeros(1, 2, 2))
-    assert alike.tolist() == [[2.0, 6.0]]
-    surer = agreed(means, torch.tensor([[[0.0, 0.0], [0.0, math.log(3.0)]]]))
-    torch.testing.assert_close(surer, torch.tensor([[2.0, 5.5]]))
-    assert agreed(means, torch.zeros(1, 2, 2), torch.tensor([[1.0, 0.0]])).tolist() == [[1.0, 5.0]]

@@ -3,6 +3,7 @@
 import csv
 from dataclasses import replace
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from ros2_nabs_pose.core.generator import FRAME_MARGIN, Generator, GeneratorConf
 from ros2_nabs_pose.core.rotations import axis_azimuth_from_rotation, exp_so3, rotation_z
 from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.training import trainer as training
-from ros2_nabs_pose.training.codes import usual_codes
+from ros2_nabs_pose.training.codes import agreed, usual_codes
 from ros2_nabs_pose.training.compose import compose, facing_first, mirrored, recolour
 from ros2_nabs_pose.training.framing import CUT_OFF
 from ros2_nabs_pose.training.instances import (
@@ -26,7 +27,13 @@ from ros2_nabs_pose.training.instances import (
     without_grain,
 )
 from ros2_nabs_pose.training.loop import learning_rate
-from ros2_nabs_pose.training.objective import _further_rotations, readings, soft_bins, Weights
+from ros2_nabs_pose.training.objective import (
+    _further_rotations,
+    code_term,
+    readings,
+    soft_bins,
+    Weights,
+)
 from ros2_nabs_pose.training.train import train
 from ros2_nabs_pose.training.trainer import HINT_SPREAD, HINTS, hints, TrainConfig, Trainer
 from ros2_nabs_pose.training.validate_drawing import validate_drawing
@@ -476,7 +483,8 @@ def test_hints_are_what_the_other_views_tell_and_half_of_the_crops_have_none():
     torch.manual_seed(4)
     mean = torch.randn(400, 1, 3).expand(400, 4, 3).clone()
     mean[:, 0] += 100.0  # what one view tells has no say in its own hint
-    told = hints(mean.flatten(0, 1), 4).view(400, 4, 3)
+    alike = torch.zeros(1600, 3)
+    told = hints(mean.flatten(0, 1), alike, 4).view(400, 4, 3)
     missing = told.isnan().any(2)
     assert torch.equal(missing, told.isnan().all(2))
     assert float(missing.float().mean()) == pytest.approx(1.0 - HINTS, abs=0.04)
@@ -485,7 +493,53 @@ def test_hints_are_what_the_other_views_tell_and_half_of_the_crops_have_none():
     assert float(off.std()) == pytest.approx(HINT_SPREAD / math.sqrt(3.0), rel=0.1)
     assert float((told[:, 1] - mean[:, 1])[~missing[:, 1]].mean()) == pytest.approx(
         100.0 / 3.0, abs=0.1)
-    assert hints(mean[:, 0], 1).isnan().all()
+    assert hints(mean[:, 0], alike[:400], 1).isnan().all()
+    # Of the others the unsure one has no say.
+    unsure = torch.zeros(400, 4, 3)
+    unsure[:, 0] = 20.0
+    told = hints(mean.flatten(0, 1), unsure.flatten(0, 1), 4).view(400, 4, 3)
+    off = (told[:, 1] - mean[:, 1])[~told.isnan().any(2)[:, 1]]
+    assert float(off.abs().max()) < 4.0 * HINT_SPREAD
+
+
+def test_an_instances_code_is_what_its_surest_view_says(monkeypatch):
+    """Both the one that is drawn, with that view's spread, and the one that crops are read for."""
+    views = tiny_views()
+    trainer = Trainer(TrainConfig('mug', 'd', None, 'r', 'o', only='drawing'), views,
+                      views.card('mug'), TINY_GENERATOR, TINY_ENCODER)
+    index, batch = views.batch(2, 3)
+    mean = torch.arange(6.0).view(6, 1).expand(6, 4).contiguous()
+    logvar = torch.full((6, 4), 4.0)
+    logvar[[1, 5]] = -12.0
+    monkeypatch.setattr(trainer, 'taught', lambda *_: (mean, logvar))
+    monkeypatch.setattr(trainer, 'augmented', lambda index, views: (views, views.R_view[:2, 0]))
+    monkeypatch.setattr(torch, 'rand', lambda *size, **_: torch.zeros(size))  # all views count
+    drawn = []
+    monkeypatch.setattr(trainer.model.generator, 'volume', lambda code: drawn.append(code) or (
+        Generator.volume(trainer.model.generator, code)))
+    trainer.losses(index, batch)
+    assert (drawn[0] - torch.tensor([[1.0], [5.0]])).abs().max() < 0.05
+    together = trainer._together(mean, logvar, 3)
+    torch.testing.assert_close(together[:, 0], torch.tensor([1.0] * 3 + [5.0] * 3), atol=1e-4,
+                               rtol=0.0)
+
+
+def test_every_number_of_a_code_counts_alike_however_many_there_are():
+    def term(numbers):
+        said = SimpleNamespace(mean=torch.full((2, numbers), 0.5), logvar=torch.zeros(2, numbers))
+        return float(code_term(said, torch.zeros(2, numbers), Weights()))
+
+    assert term(1) == pytest.approx(Weights().code * 0.125)
+    assert term(8) == pytest.approx(8.0 * term(1))
+
+
+def test_views_agree_on_what_the_surest_says():
+    means = torch.tensor([[[1.0, 5.0], [3.0, 7.0]]])
+    alike = agreed(means, torch.zeros(1, 2, 2))
+    assert alike.tolist() == [[2.0, 6.0]]
+    surer = agreed(means, torch.tensor([[[0.0, 0.0], [0.0, math.log(3.0)]]]))
+    torch.testing.assert_close(surer, torch.tensor([[2.0, 5.5]]))
+    assert agreed(means, torch.zeros(1, 2, 2), torch.tensor([[1.0, 0.0]])).tolist() == [[1.0, 5.0]]
 
 
 def test_what_is_usual_for_codes_is_told_by_the_finished_model():

@@ -53,7 +53,7 @@ def grey_model(symmetry):
                            card=SimpleNamespace(symmetry=symmetry))
 
 
-def test_drawings_are_judged_from_an_instances_mean_code_and_from_a_views_own():
+def test_drawings_are_judged_from_what_an_instances_views_agree_on_and_from_a_views_own():
     torch.manual_seed(5)
     before = torch.get_rng_state()
     figures = validate_drawing(grey_model('none'), teacher, GreyViews())
