@@ -30,7 +30,7 @@ from torch import nn, Tensor
 from torch.nn import functional
 
 from .generator import channels_last
-from .palette import check_room, with_palette
+from .palette import check_room, looked_for
 from .rotations import (
     angle_apart,
     angles_among,
@@ -354,8 +354,11 @@ class Encoder(nn.Module):
         if self.config.colour_dims:
             mean = torch.cat((mean[:, :3] + mean_colour, mean[:, 3:]), 1)
         if self.config.palette:
-            mean = with_palette(mean, self.to_palette(g0), functional.avg_pool2d(crop, 2),
-                                share.detach())
+            # As for the mean colour, what is added takes the crop's light and exposure back.
+            found = looked_for(self.to_palette(g0), functional.avg_pool2d(crop, 2),
+                               share.detach())
+            first = mean.shape[1] - found.shape[1]
+            mean = torch.cat((mean[:, :first], mean[:, first:] + found), 1)
         k = self.config.azimuth_bins
         axis, place, front, logits, offset = self.head(informed).split((3, 3, 1, k, k), 1)
         others = (self.others(informed) if self.config.others else informed[:, :0]).view(

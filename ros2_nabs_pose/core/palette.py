@@ -21,18 +21,17 @@ def check_room(latent_dim: int, colour_dims: int, palette: int) -> None:
         raise ValueError('latent_dim must have room for the colours')
 
 
-def with_palette(mean: Tensor, logits: Tensor, colour: Tensor, share: Tensor) -> Tensor:
-    """Codes (B, D) whose last 3 P numbers are P colours that were looked for (``GeneratorConfig``).
+def looked_for(logits: Tensor, colour: Tensor, share: Tensor) -> Tensor:
+    """(B, 3 P) the colours, 4 c - 2 each, of where P things are looked for on an object.
 
-    Each is a mean of the object's pixels, told as 4 c - 2. mean: (B, D). logits: (B, P, H, W) how
-    strongly each of the colours is looked for in a pixel. colour: (B, 3, H, W) in [0, 1]. share:
-    (B, 1, H, W) in [0, 1], how much of a pixel the object covers.
+    Each is a mean of its pixels. logits: (B, P, H, W) how strongly each is looked for in a pixel.
+    colour: (B, 3, H, W) in [0, 1]. share: (B, 1, H, W) in [0, 1], how much of a pixel the object
+    covers.
     """
     seen = (logits + torch.log(share + 1e-4)).flatten(2)
     where = functional.softmax(seen, 2)
     found = torch.einsum('bpn,bcn->bpc', where, colour.flatten(2).to(where.dtype))
-    return torch.cat((mean[:, :mean.shape[1] - 3 * logits.shape[1]],
-                      (4.0 * found - 2.0).flatten(1).to(mean.dtype)), 1)
+    return (4.0 * found - 2.0).flatten(1)
 
 
 def mixed(logits: Tensor, colours: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from torch.nn import functional
 from .code_length import lengthened
 from .compose import facing_first, Views, visible_points
 from ..core.generator import channels_last
-from ..core.palette import with_palette
+from ..core.palette import looked_for
 
 PICTURE, CHANNELS = 4, 7
 """Colour times alpha and alpha; the same and the points times alpha."""
@@ -119,7 +119,8 @@ class CleanEncoder(nn.Module):
             painted, points = (values / cover.clamp_min(1e-3)
                                for values in (small[:, :3], small[:, PICTURE:]))
             logits = self.attention(fine) + torch.einsum('pi,bihw->bphw', self.towards, points)
-            mean = with_palette(mean, logits, painted, cover)
+            found = looked_for(logits, painted, cover)
+            mean = torch.cat((mean[:, :mean.shape[1] - found.shape[1]], found), 1)
         return mean, logvar.clamp(-8.0, 4.0)
 
     def taking_up(self, state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -172,7 +172,12 @@ def test_an_encoder_looks_for_its_palette_on_the_object():
     on_the_left[..., 16:] = -30.0
     encoder.to_mask.register_forward_hook(lambda *_: on_the_left)
     with torch.no_grad():
+        for values in encoder.look[-1].parameters():
+            values.zero_()
         mean = encoder(crop).mean
+        encoder.look[-1].bias[8] = 0.5
+        added = encoder(crop).mean - mean
+    assert added.tolist() == [[0.0] * 8 + [0.5]]
     red = torch.tensor([2.0, -2.0, -2.0])
     torch.testing.assert_close(mean[0, 3:].view(2, 3), red.expand(2, 3), atol=2e-3, rtol=0.0)
 
