@@ -109,8 +109,11 @@ def fit(folder: Path) -> str:
     return text + ('\nLeft out:\n\n' + ''.join(f'- {line}\n' for line in left) if left else '')
 
 
-def _by_category(found: list[dict[str, Any]]) -> str:
+def _by_category(folder: Path, kind: str, option: str) -> str:
     """Rows of ``every_category`` as a table, its presets side by side."""
+    found = _report(folder).get(kind)
+    if not found:
+        return f'(Not measured: nabs-pose benchmark fit was run without {option}.)\n'
     rows: dict[str, list[str]] = {}
     names: dict[str, None] = {}
     for row in found:
@@ -124,18 +127,12 @@ def _by_category(found: list[dict[str, Any]]) -> str:
 
 def fit_presets(folder: Path) -> str:
     """The presets on held-out crops of every category."""
-    found = _report(folder).get('presets')
-    if not found:
-        return '(Not measured: nabs-pose benchmark fit was run without --all.)\n'
-    return _by_category(found)
+    return _by_category(folder, 'presets', '--all')
 
 
 def fit_beside_paper(folder: Path) -> str:
     """The presets beside the published protocol, on the same crops of every category."""
-    found = _report(folder).get('beside_paper')
-    if not found:
-        return '(Not measured: nabs-pose benchmark fit was run without --paper.)\n'
-    return _by_category(found)
+    return _by_category(folder, 'beside_paper', '--paper')
 
 
 def fit_ablation(folder: Path) -> str:

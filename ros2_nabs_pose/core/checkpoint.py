@@ -152,11 +152,10 @@ def load_model(path: Path) -> CategoryModel:
         if card_values.get('codes'):
             card_values['codes'] = CodePrior(**_tuples(card_values['codes']))
         card = ModelCard(**card_values)
-        former = {'palette': 0}
-        generator = Generator(GeneratorConfig(**_tuples(
-            {**former, **json.loads(metadata['generator'])})))
-        former |= {'others': 0, 'informed': False}
-        encoder = Encoder(EncoderConfig(**_tuples({**former, **json.loads(metadata['encoder'])})))
+        sizes = {'palette': 0, **json.loads(metadata['generator'])}
+        generator = Generator(GeneratorConfig(**_tuples(sizes)))
+        sizes = {'palette': 0, 'others': 0, 'informed': False, **json.loads(metadata['encoder'])}
+        encoder = Encoder(EncoderConfig(**_tuples(sizes)))
         if any(getattr(generator.config, size) != getattr(encoder.config, size)
                for size in ('latent_dim', 'colour_dims', 'palette', 'resolution')):
             raise ValueError('generator and encoder are of other sizes')

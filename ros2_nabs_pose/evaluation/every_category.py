@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def yardstick(model: CategoryModel) -> Variant:
 
 
 def _runs(path: Path, data: Path, backgrounds: Path | None, crops: int, refiner: Refiner | None,
-          progress: Callable[[str], None], by_paper: int) -> Runs:
+          progress: Callable[[str], None], paper: Variant | None, by_paper: int) -> Runs:
     """Errors and seconds by preset, on crops of one category; the paper's on the first so many."""
     model = load_model(path)
     free, size = model.card.symmetry == 'free_z', model.encoder.config.resolution
@@ -44,16 +44,14 @@ def _runs(path: Path, data: Path, backgrounds: Path | None, crops: int, refiner:
     # Each preset for what it is for: tracked objects begin near the truth.
     variants = [Variant(name, 'preset', staged(name), warm=name == 'warm') for name in COMPARED]
     runs = take_turns(model, cases, variants, refiner, path.stem, progress)
-    if by_paper:
-        paper = yardstick(model)
+    if paper:
         runs |= take_turns(model, cases[:by_paper], [paper], None, f'{path.stem}, {paper.name}',
                            progress)
     return runs
 
 
-def _rows(by_category: Mapping[str, Runs], names: Iterable[str]) -> list[dict[str, Any]]:
+def _rows(by_category: Mapping[str, Runs], names: Sequence[str]) -> list[dict[str, Any]]:
     """Category, preset and ``summarise``'s figures; last those of all categories, as ``ALL``."""
-    names = tuple(names)
     together = {name: [run for runs in by_category.values() for run in runs[name]]
                 for name in names}
     return [{'category': category, 'preset': name, **summarise(*zip(*runs[name], strict=True))}
@@ -72,10 +70,11 @@ def presets_by_category(models: Sequence[Path], data: Path, backgrounds: Path | 
     published protocol is measured, too (``yardstick``; half a minute each). PoseError, which names
     the folder, where one cannot be used.
     """
-    by_category = {path.stem: _runs(path, data, backgrounds, crops, refiner, progress, by_paper)
-                   for path in models}
+    # Asked once: where there are no weights, every question tries to fetch them.
+    paper = yardstick(load_model(models[0])) if by_paper else None
+    by_category = {path.stem: _runs(path, data, backgrounds, crops, refiner, progress, paper,
+                                    by_paper) for path in models}
     beside = {category: {name: found[:by_paper] for name, found in runs.items()}
-              for category, runs in by_category.items()} if by_paper else {}
-    names = dict.fromkeys(name for runs in beside.values() for name in runs)
+              for category, runs in by_category.items()}
     return {'presets': _rows(by_category, COMPARED),
-            'beside_paper': _rows(beside, names) if beside else []}
+            'beside_paper': _rows(beside, (*COMPARED, paper.name)) if paper else []}

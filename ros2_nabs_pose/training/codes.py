@@ -42,14 +42,13 @@ def usual_codes(model: CategoryModel, data: TrainingViews) -> CodePrior:
                        for values in (mean.mean(0), std)))
 
 
-def agreed(means: Tensor, logvars: Tensor, use: Tensor | None = None) -> Tensor:
-    """(I, D) what the views of instances say together, by posteriors (I, V, D).
+def agreed(values: Tensor, sureness: Tensor) -> Tensor:
+    """(I, D) what V views of each of I instances say together, by their values (I, V, D).
 
-    The surer of a number a view is, the more it counts: the one that shows the screen, for a
-    screen's colour. use: (I, V) how much each view counts, or all alike.
+    sureness: (I, V, D) one over the variance of each value. The surer of a number a view is, the
+    more it counts: the one that shows the screen, for a screen's colour.
     """
-    weights = torch.exp(-logvars) if use is None else use.unsqueeze(-1) * torch.exp(-logvars)
-    return (weights * means).sum(1) / weights.sum(1)
+    return (sureness * values).sum(1) / sureness.sum(1)
 
 
 def code_of_all(said: Encoding, group: int, usual: CodePrior | None,
@@ -60,7 +59,7 @@ def code_of_all(said: Encoding, group: int, usual: CodePrior | None,
     (B, 1); without ``usual`` they have a mean and no more.
     """
     own, sureness = (x.unflatten(0, (-1, group)) for x in (said.mean, said.sureness))
-    mean = (sureness * own).sum(1, keepdim=True) / sureness.sum(1, keepdim=True)
+    mean = agreed(own, sureness)[:, None]
     of_all, told = (x.expand_as(own).flatten(0, 1) for x in (mean, sureness.mean(1, keepdim=True)))
     if usual is None:
         return of_all

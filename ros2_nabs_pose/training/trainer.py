@@ -105,10 +105,9 @@ def hints(mean: Tensor, logvar: Tensor, group: int) -> Tensor:
     """
     if group == 1:
         return torch.full_like(mean, math.nan)
-    means, logvars = (x.detach().view(-1, group, x.shape[1]) for x in (mean, logvar))
+    means, sureness = (x.detach().view(-1, group, x.shape[1]) for x in (mean, torch.exp(-logvar)))
     others = 1.0 - torch.eye(group, device=mean.device)
-    told = torch.stack([agreed(means, logvars, use.expand(len(means), -1))
-                        for use in others], 1).flatten(0, 1)
+    told = torch.stack([agreed(means, use[:, None] * sureness) for use in others], 1).flatten(0, 1)
     draw = torch.rand(2, len(mean), 1, device=mean.device)
     told = told + HINT_SPREAD * draw[0] * torch.randn_like(told)
     return torch.where(draw[1] < HINTS, told, math.nan)
@@ -234,7 +233,8 @@ class Trainer:
             use = torch.rand(count, group, device=self.device)
             use = (use <= use.sort(1).values.gather(
                 1, torch.randint(group, (count, 1), device=self.device))).to(means.dtype)
-            code, spread = (agreed(x, logvar.view_as(x), use) for x in (means, spreads))
+            sureness = use[..., None] * torch.exp(-logvar).view_as(means)
+            code, spread = agreed(means, sureness), agreed(spreads, sureness)
         code = code + spread * torch.randn_like(code)
         if said is not None:
             read = said.mean.view(count, group, -1)[:, 0]
@@ -261,8 +261,9 @@ class Trainer:
         """
         if self.free_about_z:
             return mean.detach()
-        means, logvars = (x.detach().view(-1, group, x.shape[1]) for x in (mean, logvar))
-        return agreed(means, logvars).repeat_interleave(group, 0)
+        means, sureness = (x.detach().view(-1, group, x.shape[1])
+                           for x in (mean, torch.exp(-logvar)))
+        return agreed(means, sureness).repeat_interleave(group, 0)
 
     def train_step(self) -> dict[str, float]:
         """One optimiser step; returns the terms."""

@@ -50,7 +50,8 @@ def _drawn(model: CategoryModel, teacher: CleanEncoder, data: TrainingViews,
             own, logvar = teacher(clean_input(views, free))
             codes = {'clean': own}
             if not free:
-                together = agreed(*(x.view(INSTANCES, VIEWS, -1) for x in (own, logvar)))
+                together = agreed(*(x.view(INSTANCES, VIEWS, -1)
+                                    for x in (own, torch.exp(-logvar))))
                 codes = {'clean': together.repeat_interleave(VIEWS, 0), 'clean_own': own}
             found.append((views, {k: draw(model, code, views) for k, code in codes.items()}))
     return found

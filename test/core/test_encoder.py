@@ -6,6 +6,7 @@ from dataclasses import replace
 import math
 
 import pytest
+from tiny_models import TINY_ENCODER
 import torch
 
 from ros2_nabs_pose.core.encoder import (
@@ -27,7 +28,6 @@ from ros2_nabs_pose.core.rotations import (
     rotation_from_axis_azimuth,
 )
 
-TINY = EncoderConfig(latent_dim=4, palette=0, channels=(4, 4, 8, 8), hidden=8)
 AXIS = torch.nn.functional.normalize(torch.tensor([0.1, -0.8, -0.5]), dim=0)
 
 
@@ -56,7 +56,7 @@ def turned(R, degrees):
 
 def test_the_field_of_view_has_a_say_in_pose_and_code_and_an_unknown_one_is_the_usual():
     torch.manual_seed(2)
-    encoder, crops = Encoder(TINY).eval(), torch.rand(2, 3, 64, 64)
+    encoder, crops = Encoder(TINY_ENCODER).eval(), torch.rand(2, 3, 64, 64)
     near, usual = torch.full((2,), 1.0 / (USUAL_FIELD + FIELD_SPREAD)), torch.full(
         (2,), 1.0 / USUAL_FIELD)
     with torch.no_grad():
@@ -69,13 +69,13 @@ def test_the_field_of_view_has_a_say_in_pose_and_code_and_an_unknown_one_is_the_
         for name in ('mask_logits', 'points'):
             assert torch.equal(getattr(told, name), getattr(untold, name)), name
         torch.testing.assert_close(encoder(crops, usual).axis, untold.axis)
-        without = Encoder(replace(TINY, informed=False)).eval()
+        without = Encoder(replace(TINY_ENCODER, informed=False)).eval()
         assert torch.equal(without(crops, near, torch.ones(2, 4)).axis, without(crops).axis)
 
 
 def test_a_known_code_has_a_say_in_the_pose_but_not_in_the_code_that_is_read():
     torch.manual_seed(2)
-    encoder, crops = Encoder(TINY).eval(), torch.rand(2, 3, 64, 64)
+    encoder, crops = Encoder(TINY_ENCODER).eval(), torch.rand(2, 3, 64, 64)
     known = torch.stack((torch.ones(4), torch.full((4,), math.nan)))
     with torch.no_grad():
         assert torch.equal(encoder(crops, None, known).axis, encoder(crops).axis)
@@ -154,7 +154,7 @@ def test_a_rotation_is_as_likely_as_what_was_read_around_it():
 
 def test_an_encoder_tells_as_many_further_rotations_as_it_is_made_for():
     torch.manual_seed(1)
-    said = Encoder(TINY).eval()(torch.rand(2, 3, 64, 64))
+    said = Encoder(TINY_ENCODER).eval()(torch.rand(2, 3, 64, 64))
     assert said.others.shape == (2, 3, 3, 3) and said.other_logits.shape == (2, 3)
     torch.testing.assert_close(torch.linalg.det(said.others), torch.ones(2, 3))
     assert float(geodesic_angle(said.others[:, 0], said.others[:, 1]).detach().min()) > 0.1
@@ -165,7 +165,7 @@ def test_an_encoder_tells_as_many_further_rotations_as_it_is_made_for():
 def test_an_encoder_looks_for_its_palette_on_the_object():
     """A red object on the left, blue clutter beside it, which the mask leaves out."""
     torch.manual_seed(5)
-    encoder = Encoder(replace(TINY, latent_dim=9, palette=2)).eval()
+    encoder = Encoder(replace(TINY_ENCODER, latent_dim=9, palette=2)).eval()
     crop = torch.zeros(1, 3, 64, 64)
     crop[:, 0, :, :32], crop[:, 2, :, 32:] = 1.0, 1.0
     on_the_left = torch.full((1, 4, 32, 32), 30.0)

@@ -4,6 +4,7 @@ from dataclasses import replace
 import math
 
 import pytest
+from tiny_models import TINY_GENERATOR
 import torch
 
 from ros2_nabs_pose.core import generator as generator_module
@@ -15,9 +16,6 @@ from ros2_nabs_pose.core.generator import (
 )
 from ros2_nabs_pose.core.rotations import exp_so3, rotation_z
 from ros2_nabs_pose.core.volume import normalised, normalised_slices
-
-SMALL = GeneratorConfig(latent_dim=4, palette=0, style_dim=8, volume_channels=(4, 4, 4),
-                        image_channels=(6, 5, 4))
 
 
 def upright(azimuth_rad, elevation_rad):
@@ -81,7 +79,7 @@ def test_perspective_shows_the_far_side_smaller(seen_volume):
 
 def test_several_views_of_one_volume_equal_single_views():
     torch.manual_seed(0)
-    generator = Generator(SMALL).eval()
+    generator = Generator(TINY_GENERATOR).eval()
     latent = torch.randn(2, 4)
     rotations = torch.cat([upright(a, 0.4) for a in (0.1, 0.9, 2.0, -1.0, 0.3, 3.0)])
     kappa = torch.linspace(0.05, 0.3, 6)
@@ -116,7 +114,7 @@ def test_warp_turns_shifts_and_scales_a_point(angle, tu, tv, scale):
 
 def test_gradients_of_rotation_and_code_agree_with_finite_differences():
     torch.manual_seed(3)
-    generator = Generator(SMALL).double().eval()
+    generator = Generator(TINY_GENERATOR).double().eval()
     R = upright(0.4, 0.5).double()
     latent = torch.randn(1, 4, dtype=torch.float64, requires_grad=True)
     omega = torch.zeros(1, 3, dtype=torch.float64, requires_grad=True)
@@ -139,7 +137,7 @@ def test_resolution_must_fit_the_volume():
 @pytest.mark.parametrize('batch', [1, 2, 3])
 def test_volumes_as_slices_are_the_volumes_that_torch_convolves(batch, monkeypatch):
     torch.manual_seed(0)
-    generator = Generator(SMALL).double()
+    generator = Generator(TINY_GENERATOR).double()
     latent = torch.randn(batch, 4, dtype=torch.float64, requires_grad=True)
     found = []
     for sliced_up_to in (0, 8):
@@ -166,7 +164,7 @@ def test_adaptive_instance_normalisation_sets_mean_and_spread_of_each_map():
 
 def test_a_code_begins_with_the_objects_mean_colour():
     torch.manual_seed(0)
-    generator = Generator(SMALL)
+    generator = Generator(TINY_GENERATOR)
     with torch.no_grad():
         generator.to_image.weight.zero_()
         generator.to_image.bias.zero_()
@@ -179,7 +177,7 @@ def test_a_code_begins_with_the_objects_mean_colour():
 
 def test_a_pixel_is_painted_in_the_colour_of_the_palette_that_it_chooses():
     torch.manual_seed(3)
-    generator = Generator(replace(SMALL, latent_dim=10, palette=2)).eval()
+    generator = Generator(replace(TINY_GENERATOR, latent_dim=10, palette=2)).eval()
     code = torch.randn(1, 10)
     R, perspective = upright(0.4, 0.3), torch.tensor([0.1])
     with torch.no_grad():

@@ -7,11 +7,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tiny_models import TINY_GENERATOR
 import torch
 
 from ros2_nabs_pose.core.checkpoint import CategoryModel, load_model, save_model
 from ros2_nabs_pose.core.encoder import bin_centers, Encoder, EncoderConfig, Encoding
-from ros2_nabs_pose.core.generator import FRAME_MARGIN, Generator, GeneratorConfig
+from ros2_nabs_pose.core.generator import FRAME_MARGIN, Generator
 from ros2_nabs_pose.core.rotations import axis_azimuth_from_rotation, exp_so3, rotation_z
 from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.training import trainer as training
@@ -38,8 +39,6 @@ from ros2_nabs_pose.training.train import train
 from ros2_nabs_pose.training.trainer import HINT_SPREAD, HINTS, hints, TrainConfig, Trainer
 from ros2_nabs_pose.training.validate_drawing import validate_drawing
 
-TINY_GENERATOR = GeneratorConfig(latent_dim=4, palette=0, style_dim=8, volume_channels=(4, 4, 4),
-                                 image_channels=(6, 5, 4))
 TINY_ENCODER = EncoderConfig(latent_dim=4, palette=0, channels=(8, 8, 12, 12), blocks=(1, 1, 1, 1),
                              hidden=8)
 
@@ -535,11 +534,11 @@ def test_every_number_of_a_code_counts_alike_however_many_there_are():
 
 def test_views_agree_on_what_the_surest_says():
     means = torch.tensor([[[1.0, 5.0], [3.0, 7.0]]])
-    alike = agreed(means, torch.zeros(1, 2, 2))
-    assert alike.tolist() == [[2.0, 6.0]]
-    surer = agreed(means, torch.tensor([[[0.0, 0.0], [0.0, math.log(3.0)]]]))
+    alike = torch.ones(1, 2, 2)
+    assert agreed(means, alike).tolist() == [[2.0, 6.0]]
+    surer = agreed(means, torch.tensor([[[1.0, 1.0], [1.0, 1.0 / 3.0]]]))
     torch.testing.assert_close(surer, torch.tensor([[2.0, 5.5]]))
-    assert agreed(means, torch.zeros(1, 2, 2), torch.tensor([[1.0, 0.0]])).tolist() == [[1.0, 5.0]]
+    assert agreed(means, torch.tensor([[[1.0], [0.0]]]) * alike).tolist() == [[1.0, 5.0]]
 
 
 def test_what_is_usual_for_codes_is_told_by_the_finished_model():
