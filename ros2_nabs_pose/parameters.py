@@ -14,6 +14,8 @@ from dataclasses import dataclass, Field, field, fields
 import math
 from typing import Any
 
+from .core.known_size import read_size
+from .core.types import PoseError
 from .detections import class_key
 
 DEFAULT_CLASS_MAP = (
@@ -58,7 +60,8 @@ class Parameters:
         choices=('warm', 'cold', 'accurate'))
     known_sizes: tuple[str, ...] = _parameter(
         NONE, "Categories whose objects' size is known, as 'category:metres' of the longest side "
-        "of the box around one, such as 'mug:0.12'; distances then are no guess, also without "
+        "of the box around one, such as 'mug:0.12', or better of all three, towards the front, "
+        "across and up, such as 'mug:0.12x0.08x0.10'; distances then are no guess, also without "
         'depth.')
     common_ground: bool = _parameter(
         True, 'Objects of one image whose axes agree, as far as they are known, are taken to stand '
@@ -154,20 +157,19 @@ class Parameters:
         return self.ground_frame or self.up_frame
 
     @property
-    def known_sizes_m(self) -> dict[str, float]:
-        """Longest side (m) by category; ValueError in one sentence where an entry is none."""
-        sizes: dict[str, float] = {}
+    def known_sizes_m(self) -> dict[str, tuple[float, ...]]:
+        """Longest side or three sides (m) by category; ValueError where an entry is neither."""
+        sizes: dict[str, tuple[float, ...]] = {}
         for entry in filter(None, self.known_sizes):
             category, _, metres = entry.rpartition(':')
             try:
-                size = float(metres)
-            except ValueError:
-                size = math.nan
-            if category not in self.categories or not 0.0 < size < math.inf:
+                sizes[category] = read_size(metres)
+            except PoseError:
+                category = ''
+            if category not in self.categories:
                 raise ValueError(
-                    f"known_sizes has {entry!r}: write 'category:metres' with a size above 0 and "
-                    f'one of {", ".join(self.categories)}')
-            sizes[category] = size
+                    f"known_sizes has {entry!r}: write 'category:metres' or 'category:XxYxZ' "
+                    f'with sizes above 0 and one of {", ".join(self.categories)}')
         return sizes
 
     @classmethod

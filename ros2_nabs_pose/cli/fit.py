@@ -23,7 +23,7 @@ EXAMPLES = """examples:
   nabs-pose fit 0001.png --category mug --box 210 150 330 270 \\
       --intrinsics 615 615 320 240 --mask mug.png --json --overlay pose.png
   nabs-pose fit 0001.png --category can --box 40 60 90 160 --depth 0001-depth.png
-  nabs-pose fit 0001.png --category mug --box 210 150 330 270 --known-size 0.12
+  nabs-pose fit 0001.png --category mug --box 210 150 330 270 --known-size 0.12x0.08x0.10
 
 Without --intrinsics the focal length is taken as 1.2 times the longer side of the image, as of a
 phone; distances then are rough. Exit status: 0 a pose, 1 no pose is believed in, 2 bad input.
@@ -50,9 +50,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                         help="16-bit depth of the image's size; gives the metric scale")
     parser.add_argument('--depth-unit', type=float, default=0.001, metavar='M',
                         help='metres of one step of the depth image (default: 0.001)')
-    parser.add_argument('--known-size', type=float, metavar='M',
-                        help="longest side of the object's box, metres, where it is known; gives "
-                        'the metric scale')
+    parser.add_argument('--known-size', metavar='M',
+                        help="longest side of the object's box, metres, where it is known, or all "
+                        'three as 0.12x0.08x0.10, towards the front, across and up; gives the '
+                        'metric scale')
     parser.add_argument('--preset', default='cold', help='effort of the fit (default: cold)')
     parser.add_argument('--device', default='cpu', help='cpu or cuda')
     parser.add_argument('--models', type=Path, metavar='DIR', help='folder of the model files')
@@ -69,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
     from ..core.camera import from_camera_info_values, guess_intrinsics
     from ..core.crop import check_box
+    from ..core.known_size import read_size
     from ..core.types import Box, PoseError
     from ..evaluation.sets import load_depth, load_image, load_mask
 
@@ -91,8 +93,7 @@ def run(args: argparse.Namespace) -> int:
         if pixels is not None and pixels.shape != (height, width):
             raise PoseError(f'{path} is {pixels.shape[1]} x {pixels.shape[0]}, but the image is '
                             f'{width} x {height}')
-    if args.known_size is not None and not 0.0 < args.known_size < float('inf'):
-        raise PoseError(f'--known-size is {args.known_size:g}: give metres above 0')
+    known = None if args.known_size is None else {args.category: read_size(args.known_size)}
     if depth_m is not None and not np.any(depth_m > 0):
         raise PoseError(f'{args.depth} has no measured pixel')
 
@@ -100,8 +101,7 @@ def run(args: argparse.Namespace) -> int:
 
     pipeline = PosePipeline.load([args.category], device=args.device, preset=args.preset,
                                  models_dir=args.models, seed=args.seed,
-                                 known_size_m=None if args.known_size is None
-                                 else {args.category: args.known_size})
+                                 known_size_m=known)
     result = pipeline.estimate_frame(image, intrinsics, [box], depth_m=depth_m, masks=[mask])
     if not result.estimates:
         reason = result.failures[0].reason if result.failures else 'no pose is believed in'

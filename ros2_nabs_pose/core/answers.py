@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from .checkpoint import CategoryModel
 from .cuts import Cut
 from .encoder import bin_centers, Encoding
 from .fit import FitResult
+from .known_size import radius_of
 from .lift import lift, scale_from_depth
 from .rotations import axis_azimuth_from_rotation, spin_nearest
 from .types import PoseError, PoseEstimate, SCALE_CATEGORY_MEAN, SCALE_DEPTH, SCALE_KNOWN_SIZE
@@ -50,14 +52,6 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class Known:
-    """What the user knows of an object: its radius, or the longest side of its box; metres."""
-
-    radius_m: float | None = None
-    side_m: float | None = None
-
-
-@dataclass(frozen=True)
 class Measured:
     """An object's metric size: radius (m), where it came from, its box's extent and centre (m)."""
 
@@ -67,9 +61,12 @@ class Measured:
     center_m: np.ndarray
 
 
-def answer(model: CategoryModel, cut: Cut, fitted: Fitted, known: Known,
+def answer(model: CategoryModel, cut: Cut, fitted: Fitted, sides_m: Sequence[float] | None,
            seconds: float) -> PoseEstimate:
-    """The answer for one crop, with the box's track id; PoseError where nothing is explained."""
+    """The answer for one crop, with the box's track id; PoseError where nothing is explained.
+
+    sides_m: what is known of the object's size, one side or three (``check_size``).
+    """
     result, row = fitted.result, fitted.row
     R, t, synthesis = result.best.R[row], fitted.t, fitted.synthesis
     loss = float(result.loss[row])
@@ -86,7 +83,7 @@ def answer(model: CategoryModel, cut: Cut, fitted: Fitted, known: Known,
         probability = torch.softmax(fitted.said.azimuth_logits[row], 0)
         centers = bin_centers(len(probability)).numpy()
         yaw_std = belief.yaw_spread(probability.cpu().numpy(), centers, float(yaw))
-    measured = _measured(model, cut, fitted, known)
+    measured = _measured(model, cut, fitted, sides_m)
     T_cam_obj = lift(cut.view, R.double().cpu().numpy(), t, fitted.scale, measured.radius_m)
     if free and cut.track is not None:
         # Among equal rotations the one nearest to the last one is published.
@@ -111,7 +108,8 @@ def answer(model: CategoryModel, cut: Cut, fitted: Fitted, known: Known,
 
 
 @torch.no_grad()
-def _measured(model: CategoryModel, cut: Cut, fitted: Fitted, known: Known) -> Measured:
+def _measured(model: CategoryModel, cut: Cut, fitted: Fitted,
+              sides_m: Sequence[float] | None) -> Measured:
     """Metric size: known, measured by depth now or before, or what the code and category tell."""
     prior, row, made = model.card.size, fitted.row, fitted.result.synthesis
     read = model.generator.proportions(
@@ -120,10 +118,9 @@ def _measured(model: CategoryModel, cut: Cut, fitted: Fitted, known: Known) -> M
     radius = float(np.clip(float(read.log_radius_m.exp()), prior.radius_m - spread,
                            prior.radius_m + spread))
     source = SCALE_CATEGORY_MEAN
-    if known.radius_m is not None:
-        radius, source = known.radius_m, SCALE_KNOWN_SIZE
-    elif known.side_m is not None:
-        radius, source = known.side_m / float(read.size[0].max()), SCALE_KNOWN_SIZE
+    drawn = read.size[0].double().cpu().numpy()
+    if sides_m is not None:
+        radius, source = radius_of(sides_m, drawn), SCALE_KNOWN_SIZE
     elif cut.depth_m is not None:
         alpha = made.alpha[row, 0]
         relative = (made.depth[row, 0] / alpha.clamp_min(1e-3)).cpu().numpy()
@@ -134,7 +131,8 @@ def _measured(model: CategoryModel, cut: Cut, fitted: Fitted, known: Known) -> M
     if source == SCALE_CATEGORY_MEAN and cut.track is not None and cut.track.radius_m:
         # A frame without depth must not make the object jump back to a guessed size.
         radius, source = cut.track.radius_m, SCALE_DEPTH
-    return Measured(radius, source, radius * read.size[0].double().cpu().numpy(),
+    told = sides_m is not None and len(sides_m) == len(drawn)
+    return Measured(radius, source, np.array(sides_m) if told else radius * drawn,
                     radius * read.center[0].double().cpu().numpy())
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 import time
 
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor
 
 from . import belief
-from .answers import answer, Fitted, Known
+from .answers import answer, Fitted
 from .checkpoint import CategoryModel, load_model
 from .cuts import Cut, cut_out, Frame, LEANS_RAD, limited, STANDS_RAD, tight_zoom, turn_upright
 from .deadline import late
@@ -26,6 +25,7 @@ from .folding import fold_norms
 from .follow import followed
 from .front import front_point
 from .ground import on_one_ground
+from .known_size import check_size, KnownSize
 from .losses import build_terms, Observed
 from .memory import TELLING
 from .paper import fit_paper
@@ -47,12 +47,11 @@ class PosePipeline:
 
     def __init__(self, models: Mapping[str, CategoryModel], preset: str = 'cold',
                  device: str = 'cpu', seed: int = 0,
-                 known_radius_m: Mapping[str, float] | None = None,
                  refiner: Refiner | None = None,
-                 known_size_m: Mapping[str, float] | None = None,
+                 known_size_m: Mapping[str, KnownSize] | None = None,
                  common_ground: bool = True) -> None:
-        """What is known of a category's objects: known_radius_m, ``PoseEstimate.radius_m``, or
-        known_size_m, the longest side of ``PoseEstimate.size_m``. seed: of the published protocol's
+        """known_size_m: of categories whose objects' size is known, the longest side of
+        ``PoseEstimate.size_m`` or all three (``KnownSize``). seed: of the published protocol's
         random starts; nothing else is left to chance. common_ground: objects of one image that
         stand on one ground are told together, their axes (``standing``) and guessed sizes
         (``ground``); the published protocol has no such thing and goes without. Raises PoseError
@@ -63,25 +62,24 @@ class PosePipeline:
         if isinstance(PRESETS[preset], PaperPreset):
             encoder = next(iter(models.values())).encoder
             build_terms(PRESETS[preset].losses, encoder, next(encoder.parameters()).device)
-        for category, size in chain((known_radius_m or {}).items(), (known_size_m or {}).items()):
-            if category not in models or not 0.0 < size < float('inf'):
-                raise PoseError(f'A known size of {size:g} m for "{category}" is of no use: give '
-                                f'one above 0 for {", ".join(sorted(models))}.')
+        for category in known_size_m or {}:
+            if category not in models:
+                raise PoseError(f'A known size for "{category}" is of no use: give one for '
+                                f'{", ".join(sorted(models))}.')
         self.models = dict(models)
         self.refiner = refiner
         self.preset = PRESETS[preset]
         self.warm_preset = PRESETS['warm'] if preset == 'cold' else self.preset
         self.device = torch.device(device)
         self.seed = seed
-        self.known_radius_m = dict(known_radius_m or {})
-        self.known_size_m = dict(known_size_m or {})
+        self.known_size_m = {c: check_size(size) for c, size in (known_size_m or {}).items()}
         self.common_ground = common_ground and isinstance(self.preset, Preset)
         self._tracks = Tracks()
 
     @classmethod
     def load(cls, categories: Sequence[str] | None = None, device: str = 'cpu',
              preset: str = 'cold', models_dir: Path | str | None = None, seed: int = 0,
-             known_size_m: Mapping[str, float] | None = None,
+             known_size_m: Mapping[str, KnownSize] | None = None,
              common_ground: bool = True) -> PosePipeline:
         """Read the models of ``categories`` (default: all there are) and get ready.
 
@@ -263,7 +261,7 @@ class PosePipeline:
         for i, cut in enumerate(cuts):
             try:
                 estimate = answer(model, cut, Fitted(said, seen.mask, result, i),
-                                  self._known(cut.box), seconds)
+                                  self._known_sides(cut.box), seconds)
             except PoseError as error:
                 failures.append(Failure(cut.box, str(error)))
                 continue
@@ -298,8 +296,8 @@ class PosePipeline:
                     refiner=self.refiner)
         return result.with_better(rows, swept)
 
-    def _known(self, box: Box) -> Known:
-        return Known(self.known_radius_m.get(box.category), self.known_size_m.get(box.category))
+    def _known_sides(self, box: Box) -> Sequence[float] | None:
+        return self.known_size_m.get(box.category)
 
     def _id(self, cut: Cut) -> str:
         """The detector's id, the track's, or a new one."""

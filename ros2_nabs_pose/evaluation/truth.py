@@ -3,12 +3,13 @@
 """Where the error comes from: parts of the truth put into the estimate, one at a time.
 
 'mask': the set's mask in place of the encoder's. 'start': the true pose is the only start; the
-refiner, or where there is none the fit's steps, go on from there. 'size': the object's true size in
-place of the one read off its code. 'code': the code that explains the crop best at the true pose,
-found by many gradient steps, is every start's and is held. 'up': the true axis that most objects of
-a frame have is known to be up, as a robot would know it, whether they stand or not. 'ground': so is
-how high the camera is over where they truly touch the ground. All else is as it always is, but for
-the seconds, which are of no use with 'code'. ``APART`` is no truth: each object is told alone.
+refiner, or where there is none the fit's steps, go on from there. 'size': the three sides of the
+object's true box are known, as a user can tell them. 'code': the code that explains the crop best
+at the true pose, found by many gradient steps, is every start's and is held. 'up': the true axis
+that most objects of a frame have is known to be up, as a robot would know it, whether they stand or
+not. 'ground': so is how high the camera is over where they truly touch the ground. All else is as
+it always is, but for the seconds, which are of no use with 'code'. ``APART`` is no truth: each
+object is told alone.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ from . import APART
 from .accuracy import Answer, evaluate, Inputs, Pipeline, report
 from .sets import EvaluationSet, TrueFrame, TrueObject
 from ..core import PosePipeline
-from ..core.answers import Known
 from ..core.checkpoint import CategoryModel, ModelCard
 from ..core.encoder import Encoding
 from ..core.fit import fit
 from ..core.ground import foot_of
+from ..core.known_size import check_size
 from ..core.lift import unlift
 from ..core.losses import Observed
 from ..core.presets import JointStage, PaperPreset, Preset
@@ -150,11 +151,11 @@ class InformedPipeline(PosePipeline):
             latent[starts.owner == i] = code
         return replace(starts, latent=latent)
 
-    def _known(self, box: Box) -> Known:
+    def _known_sides(self, box: Box) -> Sequence[float] | None:
         true = self._true(box)
-        if self.truth != 'size' or true is None:
-            return super()._known(box)
-        return Known(true_radius_m(true, self.models[box.category].card))
+        if self.truth != 'size' or true is None or true.size_m is None:
+            return super()._known_sides(box)
+        return check_size(true.size_m.tolist())
 
     def _true(self, box: Box) -> TrueObject | None:
         true = box.true if isinstance(box, InformedBox) else None

@@ -35,7 +35,9 @@ def test_what_may_spin_has_no_front(tiny, known, capsys):
 
 def test_a_known_size_reaches_the_pipeline(tiny, known, capsys):
     assert cli.main(['fit', str(tiny / 'a.png'), *BOX, '--known-size', '0.12']) == 0
-    assert known.loaded['known_size_m'] == {'mug': 0.12}
+    assert known.loaded['known_size_m'] == {'mug': (0.12,)}
+    assert cli.main(['fit', str(tiny / 'a.png'), *BOX, '--known-size', '0.12x0.08x0.1']) == 0
+    assert known.loaded['known_size_m'] == {'mug': (0.12, 0.08, 0.1)}
     assert cli.main(['fit', str(tiny / 'a.png'), *BOX]) == 0
     assert known.loaded['known_size_m'] is None
 
@@ -84,6 +86,8 @@ def test_no_pose_gives_the_reason_and_status_1(tiny, known, capsys):
     (['a.png', *BOX, '--mask', 'small.png'], '10 x 10, but the image is 320 x 240'),
     (['a.png', *BOX, '--depth', 'black.png'], 'no measured pixel'),
     (['a.png', *BOX, '--known-size', '-0.1'], 'metres above 0'),
+    (['a.png', *BOX, '--known-size', '0.1x0.1'], 'or three sides'),
+    (['a.png', *BOX, '--known-size', 'tall'], "'tall' is no size"),
     (['a.png', *BOX, '--depth', 'a.png'], 'a depth image has one'),
 ])
 def test_bad_input_is_met_with_one_sentence_and_status_2(tiny, known, capsys, monkeypatch, words,

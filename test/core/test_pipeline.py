@@ -228,15 +228,23 @@ def test_measured_depth_sets_the_scale(pipeline):
     assert deep.size_m[2] == pytest.approx(cold.size_m[2] * 1.36, rel=0.08)
 
 
-def test_a_known_size_sets_the_scale(pipeline):
+def test_three_known_sides_set_the_scale_together(pipeline):
     image, _ = scene(pipeline)
-    known = PosePipeline(pipeline.models, known_radius_m={'mug': 0.05})
-    usual = PosePipeline(pipeline.models)
-    a, b = known.estimate(image, CAMERA, [BOX])[0], usual.estimate(image, CAMERA, [BOX])[0]
-    assert a.scale_source == 'known_size'
-    ratio = a.T_cam_obj[2, 3] / b.T_cam_obj[2, 3]
-    assert ratio == pytest.approx(a.size_m[2] / b.size_m[2])
-    assert ratio < 0.95
+    usual, = PosePipeline(pipeline.models).estimate(image, CAMERA, [BOX])
+
+    def told(sides):
+        found, = PosePipeline(pipeline.models, known_size_m={'mug': sides}).estimate(
+            image, CAMERA, [BOX])
+        np.testing.assert_array_equal(found.T_cam_obj[:3, :3], usual.T_cam_obj[:3, :3])
+        np.testing.assert_allclose(found.size_m, sides)
+        assert found.scale_source == 'known_size'
+        return found.T_cam_obj[2, 3] / usual.T_cam_obj[2, 3]
+
+    assert told(tuple(0.8 * usual.size_m)) == pytest.approx(0.8)
+    # One side told wrongly counts for a part of it only.
+    wrong = usual.size_m * np.array([1.0, 1.0, 1.2])
+    share = usual.size_m[2] ** 2 / np.sum(usual.size_m ** 2)
+    assert told(tuple(wrong)) == pytest.approx(1.0 + 0.2 * share)
 
 
 def test_a_known_longest_side_sets_the_scale(pipeline):
@@ -250,11 +258,15 @@ def test_a_known_longest_side_sets_the_scale(pipeline):
     np.testing.assert_array_equal(a.T_cam_obj[:3, :3], b.T_cam_obj[:3, :3])
 
 
-@pytest.mark.parametrize(('category', 'size'), [('mug', 0.0), ('mug', math.nan), ('mug', -0.1),
-                                                ('mug', math.inf), ('cup', 0.1)])
-def test_a_known_size_that_is_none_is_refused(pipeline, category, size):
-    with pytest.raises(PoseError, match='is of no use: give one above 0 for mug'):
-        PosePipeline(pipeline.models, known_size_m={category: size})
+@pytest.mark.parametrize('size', [0.0, math.nan, -0.1, math.inf, (0.1, 0.1), (0.1, 0.0, 0.1), ()])
+def test_a_known_size_that_is_none_is_refused(pipeline, size):
+    with pytest.raises(PoseError, match='give the longest side, or three sides, in metres above 0'):
+        PosePipeline(pipeline.models, known_size_m={'mug': size})
+
+
+def test_a_known_size_of_what_has_no_model_is_refused(pipeline):
+    with pytest.raises(PoseError, match='"cup" is of no use: give one for mug'):
+        PosePipeline(pipeline.models, known_size_m={'cup': 0.1})
 
 
 def test_two_boxes_give_two_poses_in_their_order(pipeline):

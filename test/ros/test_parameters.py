@@ -40,7 +40,8 @@ def test_file_is_what_the_code_writes_and_means_the_defaults():
     ('detection_image_size', [640, -480], 'at least 0'),
     ('known_sizes', ['mug'], "write 'category:metres'"),
     ('known_sizes', ['mug:tall'], "write 'category:metres'"),
-    ('known_sizes', ['mug:-0.1'], 'a size above 0'), ('known_sizes', ['mug:nan'], 'above 0'),
+    ('known_sizes', ['mug:-0.1'], 'sizes above 0'), ('known_sizes', ['mug:nan'], 'above 0'),
+    ('known_sizes', ['mug:0.1x0.1'], "'category:XxYxZ'"),
     ('known_sizes', ['bowl:0.2'], 'one of mug'),
     ('preset', 'paper', 'choose one of warm, cold, accurate'),
     ('mask_labels', 'colour', 'choose one of index, id, any')])
@@ -75,8 +76,8 @@ def test_boxes_without_a_class_can_be_given_to_one_of_several_categories():
 
 def test_known_sizes_are_read_by_category():
     parameters = Parameters.from_values(
-        {'categories': ['mug', 'can'], 'known_sizes': ['mug:0.12', 'can: 0.123']})
-    assert parameters.known_sizes_m == {'mug': 0.12, 'can': 0.123}
+        {'categories': ['mug', 'can'], 'known_sizes': ['mug:0.12x0.08x0.1', 'can: 0.123']})
+    assert parameters.known_sizes_m == {'mug': (0.12, 0.08, 0.1), 'can': (0.123,)}
     assert Parameters().known_sizes_m == {} == Parameters.from_values(
         {'known_sizes': []}).known_sizes_m
 
