@@ -83,13 +83,23 @@ def accuracy(folder: Path) -> str:
 
 def ground(folder: Path) -> str:
     """What objects tell each other, and what a robot's frames tell, by rendered set."""
+    return _told(folder, ('apart', '', 'up', 'ground'))
+
+
+def known_sizes(folder: Path) -> str:
+    """What the three sides of objects tell where they are known, by rendered set."""
+    return _told(folder, ('', 'size'))
+
+
+def _told(folder: Path, parts: tuple[str, ...]) -> str:
+    """Figures of each set that has them with these parts of the truth; '': as it is."""
     rows = []
     for path in sorted(folder.glob('accuracy-*.json')):
         report: dict[str, Any] = json.loads(path.read_text())
-        told = report.get('truth', {})
-        if not {'apart', 'up', 'ground'} <= set(told):
+        told = {'': report, **report.get('truth', {})}
+        if not set(parts) <= set(told):
             continue
-        figures = [f['overall'] for f in (told['apart'], report, told['up'], told['ground'])]
+        figures = [told[part]['overall'] for part in parts]
         rows.append([report['set'], str(report['overall']['n'])] + [
             ' / '.join(show(f[key]) for f in figures) for key, show in (
                 ('axis_median_deg', lambda x: number(x, 1)), ('within_5_deg', share),
@@ -202,7 +212,8 @@ def box_publisher(folder: Path) -> str:
 TABLES: dict[str, Callable[[Path], str]] = {
     make.__name__: make
     for make in (
-        demo, accuracy, ground, speed, node, inputs, outputs, services, parameters, box_publisher,
+        demo, accuracy, ground, known_sizes, speed, node, inputs, outputs, services, parameters,
+        box_publisher,
         model_tables.categories, model_tables.card_figures, model_tables.model_figures,
         model_tables.generators, model_tables.refiner, model_tables.model_cards,
         fit_tables.presets, fit_tables.fit, fit_tables.fit_presets, fit_tables.fit_beside_paper,

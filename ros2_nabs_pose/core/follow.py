@@ -19,12 +19,14 @@ from .types import PoseEstimate, SCALE_DEPTH
 
 
 def followed(cut: Cut, estimate: PoseEstimate, R_crop: Tensor, read: np.ndarray,
-             sureness: np.ndarray, kept: bool, stamp_s: float | None, card: ModelCard) -> Track:
+             sureness: np.ndarray, kept: bool, stamp_s: float | None, card: ModelCard,
+             remembered: np.ndarray | None = None) -> Track:
     """The object's track after ``estimate``, or its first.
 
     R_crop: (3, 3) float64, the rotation in the crop as it was cut. read: (D,) the code that this
     frame's crop alone tells. sureness: (D,) of it, one over its variance. kept: whether the
-    track's own start won. card: of the object's category.
+    track's own start won. card: of the object's category. remembered: (D,) the code that the
+    track's starts had, None for a first sight.
     """
     # Tracks remember the object in a crop that is cut out straight.
     straight = rotation_z(torch.tensor(-cut.turn_rad, dtype=torch.float64))
@@ -45,7 +47,7 @@ def followed(cut: Cut, estimate: PoseEstimate, R_crop: Tensor, read: np.ndarray,
         # seen from elsewhere.
         if kept:
             memory = memory.joined(read, sureness, along)
-        elif np.array_equal(estimate.latent, memory.code):
+        elif remembered is not None and np.array_equal(estimate.latent, remembered):
             memory = memory.joined(read, sureness, along).seen_from_one_side()
         else:
             memory = begun

@@ -3,20 +3,33 @@
 """What a user knows of an object's size: the longest side of the box around it, or all three.
 
 An object's code tells its shape but no metres. A told side is compared with the same side of what
-the code draws; three together say more, since a code's proportions are no exact ones either.
+the code draws; three together say more, since a code's proportions are no exact ones either. They
+say what the proportions are, too: of all codes that look like the picture, those are left that draw
+such a box, and a box that is drawn as high as it is does not have to lean to look so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import math
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from .generator import Generator
 from .types import PoseError
 
 KnownSize = float | Sequence[float]
 """Metres of the longest side; or of x (towards the front), y (across) and z (up) of the object."""
+SIDE_SPREAD = 0.03
+"""How well a code tells the logarithm of a side beside the others, where it is known itself."""
+RADIUS_SPREAD = 0.15
+"""How well it tells the logarithm of the radius in metres."""
+STEPS = 3
+"""Gauss-Newton steps from a code to the one that a told size makes of it."""
+SHARES = (0.0, 0.25, 0.5, 1.0)
+"""How much of a step is tried: proportions are no straight function of the code."""
 
 
 def check_size(size: KnownSize) -> tuple[float, ...]:
@@ -48,3 +61,48 @@ def radius_of(sides: Sequence[float], drawn: np.ndarray) -> float:
     if len(sides) == 1:
         return sides[0] / float(drawn.max())
     return float(np.dot(sides, drawn) / np.dot(drawn, drawn))
+
+
+def code_of_size(generator: Generator, code: Tensor, sureness: Tensor, sides_m: Tensor) -> Tensor:
+    """Codes (B, D) that draw boxes of three told sides and are as likely as can be.
+
+    code, sureness: (B, D) mean of what is known of each code, and one over its variances. sides_m:
+    (B, 3) metres. The most likely code under that Gaussian and the told sides, each of which is
+    drawn with ``SIDE_SPREAD`` and all with ``RADIUS_SPREAD``: an iterated Kalman update. Where it
+    finds none that is likelier, the code stays.
+    """
+    spread, told = sureness.reciprocal().double(), sides_m.double().log()
+    noise = torch.full((3, 3), RADIUS_SPREAD ** 2, dtype=torch.float64, device=code.device)
+    noise += SIDE_SPREAD ** 2 * torch.eye(3, dtype=torch.float64, device=code.device)
+    shares = told.new_tensor(SHARES)[:, None, None]
+    rows = torch.arange(len(code), device=code.device)
+
+    def sides(codes: Tensor) -> Tensor:
+        made = generator.proportions(generator.style(codes.to(code.dtype)))
+        return (made.size.log() + made.log_radius_m[..., None]).double()
+
+    def unlikely(codes: Tensor) -> Tensor:
+        off = sides(codes.flatten(0, 1)).unflatten(0, codes.shape[:2]) - told
+        return ((codes - mean).square() / spread).sum(2) + (
+            off * torch.linalg.solve(noise, off, left=False)).sum(2)
+
+    mean = now = code.double()
+    for _ in range(STEPS):
+        drawn, slope = _with_slope(sides, now)
+        across = slope * spread[:, None]  # (B, 3, D)
+        gain = torch.linalg.solve(across @ slope.transpose(1, 2) + noise, across)
+        off = told - drawn - (slope @ (mean - now)[:, :, None])[..., 0]
+        step = mean + (gain.transpose(1, 2) @ off[:, :, None])[..., 0] - now
+        tried = now + shares * step
+        now = tried[unlikely(tried).argmin(0), rows]
+    return now.to(code.dtype)
+
+
+def _with_slope(sides: Callable[[Tensor], Tensor], code: Tensor) -> tuple[Tensor, Tensor]:
+    """``sides`` (B, 3) of codes (B, D), and their slopes (B, 3, D)."""
+    with torch.enable_grad():
+        code = code.detach().requires_grad_()
+        drawn = sides(code)
+        slopes = [torch.autograd.grad(drawn[:, i].sum(), code, retain_graph=True)[0]
+                  for i in range(3)]
+    return drawn.detach(), torch.stack(slopes, 1)

@@ -112,6 +112,11 @@ class CodeMemory:
         return min(self.frames ** 2 / alone, float(MOST_SIDES))
 
     @property
+    def told(self) -> np.ndarray:
+        """(D,) float32, one over the variance of ``code``'s numbers."""
+        return (self.evidence * self.sureness / self.frames).astype(np.float32)
+
+    @property
     def code(self) -> np.ndarray:
         """(D,) float32, what all frames tell together."""
         if self.usual is None:

@@ -25,7 +25,7 @@ from .folding import fold_norms
 from .follow import followed
 from .front import front_point
 from .ground import on_one_ground
-from .known_size import check_size, KnownSize
+from .known_size import check_size, code_of_size, KnownSize
 from .losses import build_terms, Observed
 from .memory import TELLING
 from .paper import fit_paper
@@ -205,12 +205,12 @@ class PosePipeline:
         return cuts, failures
 
     @torch.no_grad()
-    def _read(self, model: CategoryModel, cuts: Sequence[Cut],
-              readings: int = 1) -> tuple[Encoding, Observed]:
+    def _read(self, model: CategoryModel, cuts: Sequence[Cut], readings: int = 1,
+              remembered: Tensor | None = None) -> tuple[Encoding, Observed]:
         rgb = self._tensor([c.rgb for c in cuts]).permute(0, 3, 1, 2)
         valid = self._tensor([c.valid for c in cuts]).unsqueeze(1)
         said = (read(model, rgb, readings) if isinstance(self.preset, PaperPreset) else
-                read(model, rgb, readings, self._focal(cuts), self._known_codes(model, cuts)))
+                read(model, rgb, readings, self._focal(cuts), self._known_codes(cuts, remembered)))
         mask = torch.sigmoid(said.mask_logits)
         for i, cut in enumerate(cuts):
             if cut.mask is not None:
@@ -239,9 +239,10 @@ class PosePipeline:
         began = time.perf_counter()
         preset = self.preset if cuts[0].track is None else self.warm_preset
         in_time = not late(deadline_s)
+        remembered = self._remembered(model, cuts)
         readings = preset.readings if isinstance(preset, Preset) and in_time else 1
         if cuts[0].track is not None or isinstance(preset, PaperPreset):
-            said, seen = self._read(model, cuts, readings)
+            said, seen = self._read(model, cuts, readings, remembered)
         else:
             said, seen = self._read(model, cuts)
             if not late(deadline_s):
@@ -249,15 +250,17 @@ class PosePipeline:
                 if readings > 1 or any(c.turn_rad for c in cuts):
                     said, seen = self._read(model, cuts, readings)
         focal = self._focal(cuts)
+        codes, sureness = said.mean.cpu().numpy(), said.sureness.cpu().numpy()
         if isinstance(preset, PaperPreset):
             result = fit_paper(model, said, seen, focal, preset, self.seed, deadline_s)
         else:
-            starts = self._starts(model, cuts, said, seen, focal, preset, stamp_s)
+            said = replace(said, mean=self._as_large_as_known(model, cuts, said.mean,
+                                                              said.sureness))
+            starts = self._starts(model, cuts, said, seen, focal, preset, stamp_s, remembered)
             result = fit(model, starts, seen, focal, preset, deadline_s=deadline_s,
                          refiner=self.refiner)
             result = self._sweep(model, cuts, said, seen, focal, preset, deadline_s, result)
         seconds = (time.perf_counter() - began) / len(cuts)
-        codes, sureness = said.mean.cpu().numpy(), said.sureness.cpu().numpy()
         for i, cut in enumerate(cuts):
             try:
                 estimate = answer(model, cut, Fitted(said, seen.mask, result, i),
@@ -269,11 +272,15 @@ class PosePipeline:
             estimates.append((cut.place, estimate))
             tracks.append(followed(cut, estimate, result.best.R[i].double().cpu(),
                                    codes[i], sureness[i], bool(result.best.previous[i]), stamp_s,
-                                   model.card))
+                                   model.card,
+                                   None if remembered is None else remembered[i].cpu().numpy()))
 
     def _starts(self, model: CategoryModel, cuts: Sequence[Cut], said: Encoding, seen: Observed,
-                focal: Tensor, preset: Preset, stamp_s: float | None) -> Hypotheses:
-        return make_starts(said, [self._remember(c, stamp_s) for c in cuts],
+                focal: Tensor, preset: Preset, stamp_s: float | None,
+                remembered: Tensor | None) -> Hypotheses:
+        return make_starts(said, [None] * len(cuts) if remembered is None else
+                           [self._remember(*of, stamp_s) for of in zip(cuts, remembered,
+                                                                       strict=True)],
                            preset.cold_starts, preset.warm_starts, model.card.symmetry == 'free_z')
 
     def _sweep(self, model: CategoryModel, cuts: Sequence[Cut], said: Encoding, seen: Observed,
@@ -303,22 +310,40 @@ class PosePipeline:
         """The detector's id, the track's, or a new one."""
         return cut.box.track_id or (cut.track.track_id if cut.track else self._tracks.new_id())
 
-    def _remember(self, cut: Cut, stamp_s: float | None) -> Remembered | None:
-        if cut.track is None:
-            return None
-        turn = rotation_z(torch.tensor(cut.turn_rad, device=self.device))
-        return Remembered(turn @ self._tensor(cut.track.predicted(stamp_s)),
-                          self._tensor(cut.track.memory.code))
+    def _as_large_as_known(self, model: CategoryModel, cuts: Sequence[Cut], codes: Tensor,
+                           sureness: Tensor) -> Tensor:
+        """Codes (B, D), moved to draw the three sides of objects of which these are known."""
+        sides = [self._known_sides(c.box) for c in cuts]
+        rows = [i for i, known in enumerate(sides) if known is not None and len(known) == 3]
+        if not rows:
+            return codes
+        moved = code_of_size(model.generator, codes[rows], sureness[rows],
+                             self._tensor(np.array([sides[i] for i in rows])))
+        return codes.index_copy(0, torch.tensor(rows, device=codes.device), moved)
 
-    def _known_codes(self, model: CategoryModel, cuts: Sequence[Cut]) -> Tensor | None:
+    def _remembered(self, model: CategoryModel, cuts: Sequence[Cut]) -> Tensor | None:
+        """(B, D) codes that the objects' tracks tell; None for objects without a track."""
+        memories = [c.track.memory for c in cuts if c.track is not None]
+        if not memories:
+            return None
+        return self._as_large_as_known(model, cuts, self._tensor([m.code for m in memories]),
+                                       self._tensor([m.told for m in memories]))
+
+    def _remember(self, cut: Cut, code: Tensor, stamp_s: float | None) -> Remembered:
+        assert cut.track is not None
+        turn = rotation_z(torch.tensor(cut.turn_rad, device=self.device))
+        return Remembered(turn @ self._tensor(cut.track.predicted(stamp_s)), code)
+
+    def _known_codes(self, cuts: Sequence[Cut], remembered: Tensor | None) -> Tensor | None:
         """(B, D) what tracks remember of the objects; NaN where that is nothing, None if of all.
 
         It is nothing before there is more than one side: the word of a like picture is no news.
         """
-        unknown = np.full(model.generator.config.latent_dim, np.nan, np.float32)
-        known = [unknown if c.track is None or c.track.memory.evidence < TELLING
-                 else c.track.memory.code for c in cuts]
-        return None if all(k is unknown for k in known) else self._tensor(known)
+        telling = [c.track is not None and c.track.memory.evidence >= TELLING for c in cuts]
+        if remembered is None or not any(telling):
+            return None
+        known = torch.tensor(telling, device=remembered.device)[:, None]
+        return torch.where(known, remembered, torch.nan)
 
     def _focal(self, cuts: Sequence[Cut]) -> Tensor:
         """(B,) in half widths of the crops."""

@@ -131,8 +131,9 @@ class InformedPipeline(PosePipeline):
                                       **{'ground': ground, **options})
 
     def _starts(self, model: CategoryModel, cuts: Sequence[Any], said: Encoding, seen: Observed,
-                focal: Tensor, preset: Preset, stamp_s: float | None) -> Hypotheses:
-        starts = super()._starts(model, cuts, said, seen, focal, preset, stamp_s)
+                focal: Tensor, preset: Preset, stamp_s: float | None,
+                remembered: Tensor | None) -> Hypotheses:
+        starts = super()._starts(model, cuts, said, seen, focal, preset, stamp_s, remembered)
         told = [i for i, c in enumerate(cuts) if self._true(c.box) is not None]
         if self.truth not in ('start', 'code') or not told:
             return starts

@@ -2,13 +2,25 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """Told sizes: as text, and what radius they say."""
 
+import copy
+
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+import torch
 
 from ros2_nabs_pose.core import PoseError
-from ros2_nabs_pose.core.known_size import check_size, radius_of, read_size
+from ros2_nabs_pose.core.checkpoint import load_model
+from ros2_nabs_pose.core.known_size import (
+    check_size,
+    code_of_size,
+    radius_of,
+    RADIUS_SPREAD,
+    read_size,
+    SIDE_SPREAD,
+)
+from ros2_nabs_pose.resources import find_model
 
 LENGTHS = st.floats(0.01, 2.0)
 
@@ -47,3 +59,65 @@ def test_no_other_radius_agrees_better_with_three_sides(sides, drawn):
         return np.sum((radius * drawn - sides) ** 2)
 
     assert off(found) <= min(off(0.99 * found), off(1.01 * found)) * (1.0 + 1e-9)
+
+
+@pytest.fixture(scope='module')
+def generator():
+    return load_model(find_model('mug')).generator.requires_grad_(False)
+
+
+def codes(generator, seed, count=4):
+    made = torch.Generator().manual_seed(seed)
+    return 0.7 * torch.randn(count, generator.config.latent_dim, generator=made)
+
+
+def sides(generator, code):
+    made = generator.proportions(generator.style(code))
+    return made.size * made.log_radius_m.exp()[:, None]
+
+
+def test_a_code_that_draws_the_told_sides_stays(generator):
+    code = codes(generator, 1)
+    moved = code_of_size(generator, code, torch.full_like(code, 4.0), sides(generator, code))
+    torch.testing.assert_close(moved, code, atol=1e-4, rtol=0.0)
+
+
+def test_a_sure_code_stays_and_an_unsure_one_draws_what_is_told(generator):
+    code = codes(generator, 1)
+    told = sides(generator, code) * torch.tensor([1.0, 1.0, 1.1])
+    sure = code_of_size(generator, code, torch.full_like(code, 1e9), told)
+    torch.testing.assert_close(sure, code, atol=1e-4, rtol=0.0)
+    moved = sides(generator, code_of_size(generator, code, torch.full_like(code, 1.0), told))
+    drawn = sides(generator, code)
+    higher = moved[:, 2] / moved[:, 1] / (drawn[:, 2] / drawn[:, 1])
+    assert bool(((higher > 1.06) & (higher < 1.11)).all())
+
+
+def test_one_row_is_moved_as_all_are(generator):
+    code, sureness = codes(generator, 1), torch.full((4, 1), 3.0).expand_as(codes(generator, 1))
+    told = sides(generator, codes(generator, 2))
+    torch.testing.assert_close(code_of_size(generator, code, sureness, told)[2:3],
+                               code_of_size(generator, code[2:3], sureness[2:3], told[2:3]),
+                               atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize('far', [0.1, 1.0])
+def test_it_is_a_likelier_code_than_those_around_it(generator, far):
+    exact = copy.deepcopy(generator).double()
+    code = codes(generator, 1).double()
+    told = sides(exact, code + far * codes(generator, 2))
+    sureness = 1.0 + codes(generator, 4).double() ** 2
+    moved = code_of_size(exact, code, sureness, told)
+
+    def unlikely(some):
+        logs = (sides(exact, some) / told).log()
+        noise = SIDE_SPREAD ** 2 * torch.eye(3).double() + RADIUS_SPREAD ** 2
+        return (sureness * (some - code) ** 2).sum(1) + (
+            logs[:, None] @ torch.linalg.solve(noise, logs[:, :, None]))[:, 0, 0]
+
+    assert bool((unlikely(moved) < 0.9 * unlikely(code)).all())
+    assert unlikely(moved).median() < 0.5 * unlikely(code).median()
+    for seed in range(20) if far < 1.0 else ():  # far away it needs more steps than there are
+        aside = codes(generator, 10 + seed).double()
+        for size in (0.1, 0.3):
+            assert bool((unlikely(moved) < unlikely(moved + size * aside)).all())

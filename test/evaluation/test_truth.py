@@ -69,13 +69,8 @@ def test_the_true_size_moves_the_object_to_its_true_distance(models, painted):
     plain, sized = (answer(models, painted, part) for part in ('', 'size'))
     # What is left is the reading's error of the apparent size; the model decides about that.
     assert sized.result.translation_error_relative < 0.15 < plain.result.translation_error_relative
-    radii = sized.estimate.radius_m / plain.estimate.radius_m
-    np.testing.assert_allclose(sized.estimate.T_cam_obj[:3, 3],
-                               radii * plain.estimate.T_cam_obj[:3, 3], rtol=1e-6)
     assert sized.result.scale_source == 'known_size'
     np.testing.assert_allclose(sized.estimate.size_m, painted.frames[0].objects[0].size_m)
-    np.testing.assert_array_equal(sized.estimate.T_cam_obj[:3, :3],
-                                  plain.estimate.T_cam_obj[:3, :3])
 
 
 def test_the_true_start_is_the_only_one(models, painted):
