@@ -26,6 +26,8 @@ SIDE_SPREAD = 0.03
 """How well a code tells the logarithm of a side beside the others, where it is known itself."""
 RADIUS_SPREAD = 0.15
 """How well it tells the logarithm of the radius in metres."""
+DOUBT = 2.0
+"""Spreads of a code count so many times: what was measured is surer than what looks tell."""
 STEPS = 3
 """Gauss-Newton steps from a code to the one that a told size makes of it."""
 SHARES = (0.0, 0.25, 0.5, 1.0)
@@ -68,10 +70,10 @@ def code_of_size(generator: Generator, code: Tensor, sureness: Tensor, sides_m: 
 
     code, sureness: (B, D) mean of what is known of each code, and one over its variances. sides_m:
     (B, 3) metres. The most likely code under that Gaussian and the told sides, each of which is
-    drawn with ``SIDE_SPREAD`` and all with ``RADIUS_SPREAD``: an iterated Kalman update. Where it
-    finds none that is likelier, the code stays.
+    drawn with ``SIDE_SPREAD`` and all with ``RADIUS_SPREAD``; its own spreads count ``DOUBT``
+    times. An iterated Kalman update; where it finds no likelier code, the code stays.
     """
-    spread, told = sureness.reciprocal().double(), sides_m.double().log()
+    variance, told = DOUBT ** 2 / sureness.double(), sides_m.double().log()
     noise = torch.full((3, 3), RADIUS_SPREAD ** 2, dtype=torch.float64, device=code.device)
     noise += SIDE_SPREAD ** 2 * torch.eye(3, dtype=torch.float64, device=code.device)
     shares = told.new_tensor(SHARES)[:, None, None]
@@ -83,13 +85,13 @@ def code_of_size(generator: Generator, code: Tensor, sureness: Tensor, sides_m: 
 
     def unlikely(codes: Tensor) -> Tensor:
         off = sides(codes.flatten(0, 1)).unflatten(0, codes.shape[:2]) - told
-        return ((codes - mean).square() / spread).sum(2) + (
+        return ((codes - mean).square() / variance).sum(2) + (
             off * torch.linalg.solve(noise, off, left=False)).sum(2)
 
     mean = now = code.double()
     for _ in range(STEPS):
         drawn, slope = _with_slope(sides, now)
-        across = slope * spread[:, None]  # (B, 3, D)
+        across = slope * variance[:, None]  # (B, 3, D)
         gain = torch.linalg.solve(across @ slope.transpose(1, 2) + noise, across)
         off = told - drawn - (slope @ (mean - now)[:, :, None])[..., 0]
         step = mean + (gain.transpose(1, 2) @ off[:, :, None])[..., 0] - now
