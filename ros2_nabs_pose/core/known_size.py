@@ -65,6 +65,21 @@ def radius_of(sides: Sequence[float], drawn: np.ndarray) -> float:
     return float(np.dot(sides, drawn) / np.dot(drawn, drawn))
 
 
+def with_known_sides(generator: Generator, codes: Tensor, sureness: Tensor,
+                     sides: Sequence[Sequence[float] | None]) -> Tensor:
+    """Codes (B, D), those moved (``code_of_size``) of whose objects three sides are known.
+
+    sides: of each object as ``check_size`` gives them, None where nothing is known.
+    """
+    known = {i: told for i, told in enumerate(sides) if told is not None and len(told) == 3}
+    if not known:
+        return codes
+    rows = torch.tensor(list(known), device=codes.device)
+    moved = code_of_size(generator, codes[rows], sureness[rows],
+                         codes.new_tensor(list(known.values())))
+    return codes.index_copy(0, rows, moved)
+
+
 def code_of_size(generator: Generator, code: Tensor, sureness: Tensor, sides_m: Tensor) -> Tensor:
     """Codes (B, D) that draw boxes of three told sides and are as likely as can be.
 

@@ -25,7 +25,7 @@ from .folding import fold_norms
 from .follow import followed
 from .front import front_point
 from .ground import on_one_ground
-from .known_size import check_size, code_of_size, KnownSize
+from .known_size import check_size, KnownSize, with_known_sides
 from .losses import build_terms, Observed
 from .memory import TELLING
 from .paper import fit_paper
@@ -254,8 +254,8 @@ class PosePipeline:
         if isinstance(preset, PaperPreset):
             result = fit_paper(model, said, seen, focal, preset, self.seed, deadline_s)
         else:
-            said = replace(said, mean=self._as_large_as_known(model, cuts, said.mean,
-                                                              said.sureness))
+            said = replace(said, mean=with_known_sides(
+                model.generator, said.mean, said.sureness, self._sides(cuts)))
             starts = self._starts(model, cuts, said, seen, focal, preset, stamp_s, remembered)
             result = fit(model, starts, seen, focal, preset, deadline_s=deadline_s,
                          refiner=self.refiner)
@@ -306,28 +306,20 @@ class PosePipeline:
     def _known_sides(self, box: Box) -> Sequence[float] | None:
         return self.known_size_m.get(box.category)
 
+    def _sides(self, cuts: Sequence[Cut]) -> list[Sequence[float] | None]:
+        return [self._known_sides(c.box) for c in cuts]
+
     def _id(self, cut: Cut) -> str:
         """The detector's id, the track's, or a new one."""
         return cut.box.track_id or (cut.track.track_id if cut.track else self._tracks.new_id())
-
-    def _as_large_as_known(self, model: CategoryModel, cuts: Sequence[Cut], codes: Tensor,
-                           sureness: Tensor) -> Tensor:
-        """Codes (B, D), moved to draw the three sides of objects of which these are known."""
-        sides = [self._known_sides(c.box) for c in cuts]
-        rows = [i for i, known in enumerate(sides) if known is not None and len(known) == 3]
-        if not rows:
-            return codes
-        moved = code_of_size(model.generator, codes[rows], sureness[rows],
-                             self._tensor(np.array([sides[i] for i in rows])))
-        return codes.index_copy(0, torch.tensor(rows, device=codes.device), moved)
 
     def _remembered(self, model: CategoryModel, cuts: Sequence[Cut]) -> Tensor | None:
         """(B, D) codes that the objects' tracks tell; None for objects without a track."""
         memories = [c.track.memory for c in cuts if c.track is not None]
         if not memories:
             return None
-        return self._as_large_as_known(model, cuts, self._tensor([m.code for m in memories]),
-                                       self._tensor([m.told for m in memories]))
+        return with_known_sides(model.generator, self._tensor([m.code for m in memories]),
+                                self._tensor([m.told for m in memories]), self._sides(cuts))
 
     def _remember(self, cut: Cut, code: Tensor, stamp_s: float | None) -> Remembered:
         assert cut.track is not None

@@ -20,6 +20,7 @@ from ros2_nabs_pose.core.known_size import (
     RADIUS_SPREAD,
     read_size,
     SIDE_SPREAD,
+    with_known_sides,
 )
 from ros2_nabs_pose.resources import find_model
 
@@ -92,6 +93,16 @@ def test_a_sure_code_stays_and_an_unsure_one_draws_what_is_told(generator):
     drawn = sides(generator, code)
     higher = moved[:, 2] / moved[:, 1] / (drawn[:, 2] / drawn[:, 1])
     assert bool(((higher > 1.08) & (higher < 1.11)).all())
+
+
+def test_only_codes_of_objects_with_three_known_sides_are_moved(generator):
+    code, sureness = codes(generator, 1, 3), torch.ones(3, generator.config.latent_dim)
+    told = [None, (0.1, 0.1, 0.14), (0.14,)]
+    moved = with_known_sides(generator, code, sureness, told)
+    torch.testing.assert_close(moved[1:2], code_of_size(generator, code[1:2], sureness[1:2],
+                                                        torch.tensor([told[1]])))
+    assert torch.equal(moved[[0, 2]], code[[0, 2]]) and not torch.allclose(moved[1], code[1])
+    assert with_known_sides(generator, code, sureness, [None, None, (0.1,)]) is code
 
 
 def test_one_row_is_moved_as_all_are(generator):
