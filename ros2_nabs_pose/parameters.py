@@ -163,13 +163,14 @@ class Parameters:
         for entry in filter(None, self.known_sizes):
             category, _, metres = entry.rpartition(':')
             try:
-                sizes[category] = read_size(metres)
+                sides = read_size(metres)
             except PoseError:
-                category = ''
-            if category not in self.categories:
+                sides = ()
+            if not sides or category not in self.categories:
                 raise ValueError(
                     f"known_sizes has {entry!r}: write 'category:metres' or 'category:XxYxZ' "
                     f'with sizes above 0 and one of {", ".join(self.categories)}')
+            sizes[category] = sides
         return sizes
 
     @classmethod

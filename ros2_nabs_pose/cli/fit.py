@@ -93,7 +93,9 @@ def run(args: argparse.Namespace) -> int:
         if pixels is not None and pixels.shape != (height, width):
             raise PoseError(f'{path} is {pixels.shape[1]} x {pixels.shape[0]}, but the image is '
                             f'{width} x {height}')
-    known = None if args.known_size is None else {args.category: read_size(args.known_size)}
+    known = None
+    if args.known_size is not None:
+        known = {args.category: read_size(args.known_size, args.category)}
     if depth_m is not None and not np.any(depth_m > 0):
         raise PoseError(f'{args.depth} has no measured pixel')
 

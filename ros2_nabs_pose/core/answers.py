@@ -132,8 +132,9 @@ def _measured(model: CategoryModel, cut: Cut, fitted: Fitted,
         # A frame without depth must not make the object jump back to a guessed size.
         radius, source = cut.track.radius_m, SCALE_DEPTH
     told = sides_m is not None and len(sides_m) == len(drawn)
-    return Measured(radius, source, np.array(sides_m) if told else radius * drawn,
-                    radius * read.center[0].double().cpu().numpy())
+    size = np.array(sides_m) if told else radius * drawn
+    # Of a box that is told larger than it is drawn, the centre is farther away as well.
+    return Measured(radius, source, size, size / drawn * read.center[0].double().cpu().numpy())
 
 
 def straight(premultiplied: np.ndarray) -> np.ndarray:

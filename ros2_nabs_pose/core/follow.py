@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,15 +18,27 @@ from .tracks import Track
 from .types import PoseEstimate, SCALE_DEPTH
 
 
-def followed(cut: Cut, estimate: PoseEstimate, R_crop: Tensor, read: np.ndarray,
-             sureness: np.ndarray, kept: bool, stamp_s: float | None, card: ModelCard,
-             remembered: np.ndarray | None = None) -> Track:
+@dataclass(frozen=True)
+class Told:
+    """What there is to know of an object's code (D,) at a frame.
+
+    read: what this frame's crop alone tells. sureness: of it, one over its variance. own: what the
+    starts had that the crop itself proposed: ``read``, moved where the object's size is known.
+    remembered: what the track's starts had, None for a first sight.
+    """
+
+    read: np.ndarray
+    sureness: np.ndarray
+    own: np.ndarray
+    remembered: np.ndarray | None = None
+
+
+def followed(cut: Cut, estimate: PoseEstimate, R_crop: Tensor, told: Told, kept: bool,
+             stamp_s: float | None, card: ModelCard) -> Track:
     """The object's track after ``estimate``, or its first.
 
-    R_crop: (3, 3) float64, the rotation in the crop as it was cut. read: (D,) the code that this
-    frame's crop alone tells. sureness: (D,) of it, one over its variance. kept: whether the
-    track's own start won. card: of the object's category. remembered: (D,) the code that the
-    track's starts had, None for a first sight.
+    R_crop: (3, 3) float64, the rotation in the crop as it was cut. kept: whether the track's own
+    start won. card: of the object's category.
     """
     # Tracks remember the object in a crop that is cut out straight.
     straight = rotation_z(torch.tensor(-cut.turn_rad, dtype=torch.float64))
@@ -36,7 +48,9 @@ def followed(cut: Cut, estimate: PoseEstimate, R_crop: Tensor, read: np.ndarray,
     if cut.turn_rad:
         zoom = limited(cut.zoom * tight_zoom(estimate.synthesis_rgba[..., 3]))
     along = seen_along(R, card.symmetry == 'free_z')
-    begun = CodeMemory.begun(estimate.latent, sureness, along, card.codes)
+    # Memory is of what pictures tell; a known size is put to it whenever it is asked.
+    code = told.read if np.array_equal(estimate.latent, told.own) else estimate.latent
+    begun = CodeMemory.begun(code, told.sureness, along, card.codes)
     if cut.track is None:
         track = Track(estimate.track_id, cut.box, R, begun, stamp_s, R_cam_obj)
     else:
@@ -46,9 +60,9 @@ def followed(cut: Cut, estimate: PoseEstimate, R_crop: Tensor, read: np.ndarray,
         # since they are its own pose turned around (``starts.turned_around``): then its sides were
         # seen from elsewhere.
         if kept:
-            memory = memory.joined(read, sureness, along)
-        elif remembered is not None and np.array_equal(estimate.latent, remembered):
-            memory = memory.joined(read, sureness, along).seen_from_one_side()
+            memory = memory.joined(told.read, told.sureness, along)
+        elif told.remembered is not None and np.array_equal(estimate.latent, told.remembered):
+            memory = memory.joined(told.read, told.sureness, along).seen_from_one_side()
         else:
             memory = begun
         track = cut.track.followed_by(cut.box, R, R_cam_obj, memory, stamp_s)

@@ -3,55 +3,72 @@
 """What a user knows of an object's size: the longest side of the box around it, or all three.
 
 An object's code tells its shape but no metres. A told side is compared with the same side of what
-the code draws; three together say more, since a code's proportions are no exact ones either. They
-say what the proportions are, too: of all codes that look like the picture, those are left that draw
-such a box, and a box that is drawn as high as it is does not have to lean to look so.
+the code draws; three together say more, since a code's proportions are no exact ones either, and
+they say what the proportions are (``sized_codes``). Nothing here needs torch: nodes answer before
+it is loaded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 import math
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from .generator import Generator
 from .types import PoseError
 
 KnownSize = float | Sequence[float]
 """Metres of the longest side; or of x (towards the front), y (across) and z (up) of the object."""
-SIDE_SPREAD = 0.03
-"""How well a code tells the logarithm of a side beside the others, where it is known itself."""
-RADIUS_SPREAD = 0.15
-"""How well it tells the logarithm of the radius in metres."""
-DOUBT = 2.0
-"""Spreads of a code count so many times: what was measured is surer than what looks tell."""
-STEPS = 3
-"""Gauss-Newton steps from a code to the one that a told size makes of it."""
-SHARES = (0.0, 0.25, 0.5, 1.0)
-"""How much of a step is tried: proportions are no straight function of the code."""
+FARTHEST = 5.0
+"""A told longest side that is so many times the usual one, or its inverse, is told in other
+units."""
 
 
-def check_size(size: KnownSize) -> tuple[float, ...]:
-    """One side or three; PoseError for another number of them or for one that is no length."""
-    sides = tuple(np.atleast_1d(np.asarray(size, dtype=float)).tolist())
-    if len(sides) not in (1, 3) or not all(0.0 < side < math.inf for side in sides):
-        told = 'x'.join(f'{side:g}' for side in sides)
-        raise PoseError(f'A known size of {told} m is of no use: give the longest side, or '
+def check_size(size: KnownSize, of: str = '') -> tuple[float, ...]:
+    """One side or three; PoseError for another number of them or for one that is no length.
+
+    of: what has that size, for the message.
+    """
+    try:
+        told = np.asarray(size, dtype=float)
+    except (TypeError, ValueError):
+        told = np.full(2, np.nan)
+    sides: tuple[float, ...] = tuple(told.ravel().tolist())
+    if told.ndim > 1 or len(sides) not in (1, 3) or not all(0.0 < s < math.inf for s in sides):
+        raise PoseError(f'{size!r} is no size{of and " of a "}{of}: give the longest side, or '
                         'three sides, in metres above 0.')
     return sides
 
 
-def read_size(text: str) -> tuple[float, ...]:
+def read_size(text: str, of: str = '') -> tuple[float, ...]:
     """'0.12' or '0.12x0.08x0.10' as one side or three; PoseError where it is neither."""
     try:
         sides = [float(part) for part in text.split('x')]
     except ValueError:
-        raise PoseError(f'{text!r} is no size: give metres as 0.12 or as '
-                        '0.12x0.08x0.10.') from None
-    return check_size(sides)
+        sides = []
+    if len(sides) not in (1, 3) or not all(0.0 < side < math.inf for side in sides):
+        raise PoseError(f'{text!r} is no size{of and " of a "}{of}: give the longest side or three '
+                        'sides in metres above 0, as 0.12 or 0.12x0.08x0.10.')
+    return tuple(sides)
+
+
+def check_likely(sides: Sequence[float], usual: Sequence[float], category: str) -> None:
+    """PoseError for a size that nothing of its category has, since metres were not meant.
+
+    usual: (3,) sides (m) of the category's mean object.
+    """
+    times = max(sides) / max(usual)
+    if not 1.0 / FARTHEST < times < FARTHEST:
+        raise PoseError(f'A {category} of {max(sides):g} m is {times:.2g} times as large as usual: '
+                        'give its size in metres.')
+
+
+def of_round(sides: Sequence[float]) -> tuple[float, ...]:
+    """Sides of an object that may spin freely: x is the shorter of the two across its axis.
+
+    Its front is nowhere, so which is told first says nothing; models' own flat bottles have x thin.
+    """
+    return tuple(sides) if len(sides) == 1 else (*sorted(sides[:2]), sides[2])
 
 
 def radius_of(sides: Sequence[float], drawn: np.ndarray) -> float:
@@ -63,63 +80,3 @@ def radius_of(sides: Sequence[float], drawn: np.ndarray) -> float:
     if len(sides) == 1:
         return sides[0] / float(drawn.max())
     return float(np.dot(sides, drawn) / np.dot(drawn, drawn))
-
-
-def with_known_sides(generator: Generator, codes: Tensor, sureness: Tensor,
-                     sides: Sequence[Sequence[float] | None]) -> Tensor:
-    """Codes (B, D), those moved (``code_of_size``) of whose objects three sides are known.
-
-    sides: of each object as ``check_size`` gives them, None where nothing is known.
-    """
-    known = {i: told for i, told in enumerate(sides) if told is not None and len(told) == 3}
-    if not known:
-        return codes
-    rows = torch.tensor(list(known), device=codes.device)
-    moved = code_of_size(generator, codes[rows], sureness[rows],
-                         codes.new_tensor(list(known.values())))
-    return codes.index_copy(0, rows, moved)
-
-
-def code_of_size(generator: Generator, code: Tensor, sureness: Tensor, sides_m: Tensor) -> Tensor:
-    """Codes (B, D) that draw boxes of three told sides and are as likely as can be.
-
-    code, sureness: (B, D) mean of what is known of each code, and one over its variances. sides_m:
-    (B, 3) metres. The most likely code under that Gaussian and the told sides, each of which is
-    drawn with ``SIDE_SPREAD`` and all with ``RADIUS_SPREAD``; its own spreads count ``DOUBT``
-    times. An iterated Kalman update; where it finds no likelier code, the code stays.
-    """
-    variance, told = DOUBT ** 2 / sureness.double(), sides_m.double().log()
-    noise = torch.full((3, 3), RADIUS_SPREAD ** 2, dtype=torch.float64, device=code.device)
-    noise += SIDE_SPREAD ** 2 * torch.eye(3, dtype=torch.float64, device=code.device)
-    shares = told.new_tensor(SHARES)[:, None, None]
-    rows = torch.arange(len(code), device=code.device)
-
-    def sides(codes: Tensor) -> Tensor:
-        made = generator.proportions(generator.style(codes.to(code.dtype)))
-        return (made.size.log() + made.log_radius_m[..., None]).double()
-
-    def unlikely(codes: Tensor) -> Tensor:
-        off = sides(codes.flatten(0, 1)).unflatten(0, codes.shape[:2]) - told
-        return ((codes - mean).square() / variance).sum(2) + (
-            off * torch.linalg.solve(noise, off, left=False)).sum(2)
-
-    mean = now = code.double()
-    for _ in range(STEPS):
-        drawn, slope = _with_slope(sides, now)
-        across = slope * variance[:, None]  # (B, 3, D)
-        gain = torch.linalg.solve(across @ slope.transpose(1, 2) + noise, across)
-        off = told - drawn - (slope @ (mean - now)[:, :, None])[..., 0]
-        step = mean + (gain.transpose(1, 2) @ off[:, :, None])[..., 0] - now
-        tried = now + shares * step
-        now = tried[unlikely(tried).argmin(0), rows]
-    return now.to(code.dtype)
-
-
-def _with_slope(sides: Callable[[Tensor], Tensor], code: Tensor) -> tuple[Tensor, Tensor]:
-    """``sides`` (B, 3) of codes (B, D), and their slopes (B, 3, D)."""
-    with torch.enable_grad():
-        code = code.detach().requires_grad_()
-        drawn = sides(code)
-        slopes = [torch.autograd.grad(drawn[:, i].sum(), code, retain_graph=True)[0]
-                  for i in range(3)]
-    return drawn.detach(), torch.stack(slopes, 1)

@@ -57,10 +57,14 @@ def together(mean: Array, told: Array, evidence: float | Array, usual: Array,
     evidence: how many of them count. usual, spread: (D,) mean and standard deviation of the
     category's codes.
     """
+    told = told.clip(min=LEAST_TOLD * spread ** -2.0)
+    return usual + evidence * told * (mean - usual) / told_together(told, evidence, spread)
+
+
+def told_together(told: Array, evidence: float | Array, spread: Array) -> Array:
+    """(..., D) one over the variance of ``together``, of the same arguments."""
     precision = spread ** -2.0
-    told = told.clip(min=LEAST_TOLD * precision)
-    return usual + evidence * told * (mean - usual) / (
-        precision + evidence * (told - precision))
+    return precision + evidence * (told.clip(min=LEAST_TOLD * precision) - precision)
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,10 @@ class CodeMemory:
     @property
     def told(self) -> np.ndarray:
         """(D,) float32, one over the variance of ``code``'s numbers."""
-        return (self.evidence * self.sureness / self.frames).astype(np.float32)
+        one = self.sureness / self.frames
+        if self.usual is None:
+            return one.astype(np.float32)
+        return told_together(one, self.evidence, np.array(self.usual.std)).astype(np.float32)
 
     @property
     def code(self) -> np.ndarray:

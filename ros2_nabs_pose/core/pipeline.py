@@ -22,10 +22,10 @@ from .devices import check_device
 from .encoder import Encoding
 from .fit import fit, FitResult
 from .folding import fold_norms
-from .follow import followed
+from .follow import followed, Told
 from .front import front_point
 from .ground import on_one_ground
-from .known_size import check_size, KnownSize, with_known_sides
+from .known_size import check_likely, check_size, KnownSize, of_round
 from .losses import build_terms, Observed
 from .memory import TELLING
 from .paper import fit_paper
@@ -33,6 +33,7 @@ from .presets import PaperPreset, PoseStage, Preset, PRESETS, RefineStage
 from .readings import read
 from .refiner import load_refiner, Refiner
 from .rotations import rotation_from_axis_azimuth, rotation_z
+from .sized_codes import with_known_sides
 from .standing import stood_up
 from .starts import Hypotheses, make_starts, Remembered, swept_starts
 from .tracks import Track, Tracks
@@ -72,7 +73,9 @@ class PosePipeline:
         self.warm_preset = PRESETS['warm'] if preset == 'cold' else self.preset
         self.device = torch.device(device)
         self.seed = seed
-        self.known_size_m = {c: check_size(size) for c, size in (known_size_m or {}).items()}
+        self.known_size_m = {c: check_size(size, c) for c, size in (known_size_m or {}).items()}
+        for category, sides in self.known_size_m.items():
+            check_likely(sides, models[category].card.size.size_m, category)
         self.common_ground = common_ground and isinstance(self.preset, Preset)
         self._tracks = Tracks()
 
@@ -205,12 +208,12 @@ class PosePipeline:
         return cuts, failures
 
     @torch.no_grad()
-    def _read(self, model: CategoryModel, cuts: Sequence[Cut], readings: int = 1,
-              remembered: Tensor | None = None) -> tuple[Encoding, Observed]:
+    def _read(self, model: CategoryModel, cuts: Sequence[Cut],
+              readings: int = 1) -> tuple[Encoding, Observed]:
         rgb = self._tensor([c.rgb for c in cuts]).permute(0, 3, 1, 2)
         valid = self._tensor([c.valid for c in cuts]).unsqueeze(1)
         said = (read(model, rgb, readings) if isinstance(self.preset, PaperPreset) else
-                read(model, rgb, readings, self._focal(cuts), self._known_codes(cuts, remembered)))
+                read(model, rgb, readings, self._focal(cuts), self._known_codes(model, cuts)))
         mask = torch.sigmoid(said.mask_logits)
         for i, cut in enumerate(cuts):
             if cut.mask is not None:
@@ -239,10 +242,9 @@ class PosePipeline:
         began = time.perf_counter()
         preset = self.preset if cuts[0].track is None else self.warm_preset
         in_time = not late(deadline_s)
-        remembered = self._remembered(model, cuts)
         readings = preset.readings if isinstance(preset, Preset) and in_time else 1
         if cuts[0].track is not None or isinstance(preset, PaperPreset):
-            said, seen = self._read(model, cuts, readings, remembered)
+            said, seen = self._read(model, cuts, readings)
         else:
             said, seen = self._read(model, cuts)
             if not late(deadline_s):
@@ -251,29 +253,32 @@ class PosePipeline:
                     said, seen = self._read(model, cuts, readings)
         focal = self._focal(cuts)
         codes, sureness = said.mean.cpu().numpy(), said.sureness.cpu().numpy()
+        remembered: Tensor | None = None
         if isinstance(preset, PaperPreset):
             result = fit_paper(model, said, seen, focal, preset, self.seed, deadline_s)
         else:
             said = replace(said, mean=with_known_sides(
-                model.generator, said.mean, said.sureness, self._sides(cuts)))
+                model.generator, said.mean, said.sureness, self._sides(model, cuts)))
+            remembered = self._remembered(model, cuts)
             starts = self._starts(model, cuts, said, seen, focal, preset, stamp_s, remembered)
             result = fit(model, starts, seen, focal, preset, deadline_s=deadline_s,
                          refiner=self.refiner)
             result = self._sweep(model, cuts, said, seen, focal, preset, deadline_s, result)
         seconds = (time.perf_counter() - began) / len(cuts)
+        own, sides = said.mean.cpu().numpy(), self._sides(model, cuts)
         for i, cut in enumerate(cuts):
             try:
-                estimate = answer(model, cut, Fitted(said, seen.mask, result, i),
-                                  self._known_sides(cut.box), seconds)
+                estimate = answer(model, cut, Fitted(said, seen.mask, result, i), sides[i],
+                                  seconds)
             except PoseError as error:
                 failures.append(Failure(cut.box, str(error)))
                 continue
             estimate = replace(estimate, track_id=self._id(cut))
             estimates.append((cut.place, estimate))
-            tracks.append(followed(cut, estimate, result.best.R[i].double().cpu(),
-                                   codes[i], sureness[i], bool(result.best.previous[i]), stamp_s,
-                                   model.card,
-                                   None if remembered is None else remembered[i].cpu().numpy()))
+            told = Told(codes[i], sureness[i], own[i],
+                        None if remembered is None else remembered[i].cpu().numpy())
+            tracks.append(followed(cut, estimate, result.best.R[i].double().cpu(), told,
+                                   bool(result.best.previous[i]), stamp_s, model.card))
 
     def _starts(self, model: CategoryModel, cuts: Sequence[Cut], said: Encoding, seen: Observed,
                 focal: Tensor, preset: Preset, stamp_s: float | None,
@@ -306,8 +311,11 @@ class PosePipeline:
     def _known_sides(self, box: Box) -> Sequence[float] | None:
         return self.known_size_m.get(box.category)
 
-    def _sides(self, cuts: Sequence[Cut]) -> list[Sequence[float] | None]:
-        return [self._known_sides(c.box) for c in cuts]
+    def _sides(self, model: CategoryModel, cuts: Sequence[Cut]) -> list[Sequence[float] | None]:
+        known = [self._known_sides(c.box) for c in cuts]
+        if model.card.symmetry != 'free_z':
+            return known
+        return [None if sides is None else of_round(sides) for sides in known]
 
     def _id(self, cut: Cut) -> str:
         """The detector's id, the track's, or a new one."""
@@ -319,23 +327,23 @@ class PosePipeline:
         if not memories:
             return None
         return with_known_sides(model.generator, self._tensor([m.code for m in memories]),
-                                self._tensor([m.told for m in memories]), self._sides(cuts))
+                                self._tensor([m.told for m in memories]),
+                                self._sides(model, cuts))
 
     def _remember(self, cut: Cut, code: Tensor, stamp_s: float | None) -> Remembered:
         assert cut.track is not None
         turn = rotation_z(torch.tensor(cut.turn_rad, device=self.device))
         return Remembered(turn @ self._tensor(cut.track.predicted(stamp_s)), code)
 
-    def _known_codes(self, cuts: Sequence[Cut], remembered: Tensor | None) -> Tensor | None:
+    def _known_codes(self, model: CategoryModel, cuts: Sequence[Cut]) -> Tensor | None:
         """(B, D) what tracks remember of the objects; NaN where that is nothing, None if of all.
 
         It is nothing before there is more than one side: the word of a like picture is no news.
         """
-        telling = [c.track is not None and c.track.memory.evidence >= TELLING for c in cuts]
-        if remembered is None or not any(telling):
-            return None
-        known = torch.tensor(telling, device=remembered.device)[:, None]
-        return torch.where(known, remembered, torch.nan)
+        unknown = np.full(model.generator.config.latent_dim, np.nan, np.float32)
+        known = [unknown if c.track is None or c.track.memory.evidence < TELLING
+                 else c.track.memory.code for c in cuts]
+        return None if all(k is unknown for k in known) else self._tensor(known)
 
     def _focal(self, cuts: Sequence[Cut]) -> Tensor:
         """(B,) in half widths of the crops."""

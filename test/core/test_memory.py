@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """What a track's frames tell of a code together."""
 
+from dataclasses import replace
 import math
 
 from hypothesis import given, settings
@@ -201,3 +202,15 @@ def test_sides_are_told_in_the_objects_frame_and_of_round_bodies_by_their_tilt()
     np.testing.assert_allclose(seen_along(R, True), seen_along(spun, True), atol=1e-12)
     assert np.linalg.norm(seen_along(R, True)) == pytest.approx(1.0)
     assert seen_along(R, True)[2] == pytest.approx(R[2, 2])
+
+
+def test_how_sure_a_memory_is_grows_with_the_sides_it_has_seen():
+    usual = CodePrior((0.0,) * 2, (0.5,) * 2)
+    sureness = np.array([20.0, 0.1])  # one look's; of the second number it says next to nothing
+    memory = CodeMemory.begun(np.ones(2), sureness, np.array([0.0, 0.0, 1.0]), usual)
+    np.testing.assert_allclose(memory.told, [20.0, LEAST_TOLD * 4.0])
+    for side in ([1.0, 0.0, 0.0], [0.0, 1.0, 0.0]):
+        memory = memory.joined(np.ones(2), sureness, np.array(side))
+    assert memory.evidence == pytest.approx(3.0, abs=0.01)
+    np.testing.assert_allclose(memory.told, [4.0 + 3.0 * 16.0, 4.0 + 3.0 * 2.0], rtol=0.01)
+    np.testing.assert_allclose(replace(memory, usual=None).told, sureness, rtol=1e-6)

@@ -263,8 +263,13 @@ def test_a_known_longest_side_sets_the_scale(pipeline):
 
 @pytest.mark.parametrize('size', [0.0, math.nan, -0.1, math.inf, (0.1, 0.1), (0.1, 0.0, 0.1), ()])
 def test_a_known_size_that_is_none_is_refused(pipeline, size):
-    with pytest.raises(PoseError, match='give the longest side, or three sides, in metres above 0'):
+    with pytest.raises(PoseError, match='of a mug: give the longest side, or three sides'):
         PosePipeline(pipeline.models, known_size_m={'mug': size})
+
+
+def test_a_known_size_in_millimetres_is_refused(pipeline):
+    with pytest.raises(PoseError, match='A mug of 120 m is .* give its size in metres'):
+        PosePipeline(pipeline.models, known_size_m={'mug': (120.0, 80.0, 100.0)})
 
 
 def test_a_known_size_of_what_has_no_model_is_refused(pipeline):

@@ -16,7 +16,7 @@ from torch.nn import functional
 from ros2_nabs_pose.core import refiner as refiner_module
 from ros2_nabs_pose.core.checkpoint import load_model, write_weights
 from ros2_nabs_pose.core.fit import fit, volumes
-from ros2_nabs_pose.core.generator import FRAME_MARGIN
+from ros2_nabs_pose.core.generator import FRAME_MARGIN, GeneratorConfig
 from ros2_nabs_pose.core.losses import Observed
 from ros2_nabs_pose.core.pose_steps import draw, in_plane, place, synthesise
 from ros2_nabs_pose.core.presets import PoseStage, Preset, PRESETS, RefineStage
@@ -47,7 +47,7 @@ from ros2_nabs_pose.core.starts import Hypotheses, turned_around
 from ros2_nabs_pose.core.types import PoseError
 from ros2_nabs_pose.resources import find_model, find_refiner, models_dir
 
-CODE = 27
+CODE = GeneratorConfig().latent_dim
 """Numbers in a code of the shipped mug."""
 
 
