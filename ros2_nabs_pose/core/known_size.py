@@ -19,7 +19,7 @@ from .types import PoseError
 
 KnownSize = float | Sequence[float]
 """Metres of the longest side; or of x (towards the front), y (across) and z (up) of the object."""
-FARTHEST = 5.0
+FARTHEST = 10.0
 """A told longest side that is so many times the usual one, or its inverse, is told in other
 units."""
 

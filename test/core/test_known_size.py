@@ -53,8 +53,8 @@ def test_a_size_in_other_units_is_refused():
     check_likely((0.05, 0.03, 0.04), MUG, 'mug')
     with pytest.raises(PoseError, match='A mug of 120 m is 1e.03 times as large as usual'):
         check_likely((120.0, 80.0, 100.0), MUG, 'mug')
-    with pytest.raises(PoseError, match='0.1 times as large'):
-        check_likely((0.012,), MUG, 'mug')
+    with pytest.raises(PoseError, match='0.01 times as large'):
+        check_likely((0.0012,), MUG, 'mug')
 
 
 def test_which_side_of_a_round_object_is_told_first_says_nothing():
