@@ -43,13 +43,10 @@ def check_size(size: KnownSize, of: str = '') -> tuple[float, ...]:
 def read_size(text: str, of: str = '') -> tuple[float, ...]:
     """'0.12' or '0.12x0.08x0.10' as one side or three; PoseError where it is neither."""
     try:
-        sides = [float(part) for part in text.split('x')]
-    except ValueError:
-        sides = []
-    if len(sides) not in (1, 3) or not all(0.0 < side < math.inf for side in sides):
+        return check_size([float(part) for part in text.split('x')])
+    except (ValueError, PoseError):
         raise PoseError(f'{text!r} is no size{of and " of a "}{of}: give the longest side or three '
-                        'sides in metres above 0, as 0.12 or 0.12x0.08x0.10.')
-    return tuple(sides)
+                        'sides in metres above 0, as 0.12 or 0.12x0.08x0.10.') from None
 
 
 def check_likely(sides: Sequence[float], usual: Sequence[float], category: str) -> None:

@@ -253,19 +253,21 @@ class PosePipeline:
                     said, seen = self._read(model, cuts, readings)
         focal = self._focal(cuts)
         codes, sureness = said.mean.cpu().numpy(), said.sureness.cpu().numpy()
+        sides = self._sides(model, cuts)
         remembered: Tensor | None = None
         if isinstance(preset, PaperPreset):
             result = fit_paper(model, said, seen, focal, preset, self.seed, deadline_s)
         else:
             said = replace(said, mean=with_known_sides(
-                model.generator, said.mean, said.sureness, self._sides(model, cuts)))
-            remembered = self._remembered(model, cuts)
+                model.generator, said.mean, said.sureness, sides))
+            remembered = self._remembered(model, cuts, sides)
             starts = self._starts(model, cuts, said, seen, focal, preset, stamp_s, remembered)
             result = fit(model, starts, seen, focal, preset, deadline_s=deadline_s,
                          refiner=self.refiner)
             result = self._sweep(model, cuts, said, seen, focal, preset, deadline_s, result)
         seconds = (time.perf_counter() - began) / len(cuts)
-        own, sides = said.mean.cpu().numpy(), self._sides(model, cuts)
+        own = said.mean.cpu().numpy()
+        before = [None] * len(cuts) if remembered is None else [*remembered.cpu().numpy()]
         for i, cut in enumerate(cuts):
             try:
                 estimate = answer(model, cut, Fitted(said, seen.mask, result, i), sides[i],
@@ -275,8 +277,7 @@ class PosePipeline:
                 continue
             estimate = replace(estimate, track_id=self._id(cut))
             estimates.append((cut.place, estimate))
-            told = Told(codes[i], sureness[i], own[i],
-                        None if remembered is None else remembered[i].cpu().numpy())
+            told = Told(codes[i], sureness[i], own[i], before[i])
             tracks.append(followed(cut, estimate, result.best.R[i].double().cpu(), told,
                                    bool(result.best.previous[i]), stamp_s, model.card))
 
@@ -321,14 +322,14 @@ class PosePipeline:
         """The detector's id, the track's, or a new one."""
         return cut.box.track_id or (cut.track.track_id if cut.track else self._tracks.new_id())
 
-    def _remembered(self, model: CategoryModel, cuts: Sequence[Cut]) -> Tensor | None:
+    def _remembered(self, model: CategoryModel, cuts: Sequence[Cut],
+                    sides: Sequence[Sequence[float] | None]) -> Tensor | None:
         """(B, D) codes that the objects' tracks tell; None for objects without a track."""
         memories = [c.track.memory for c in cuts if c.track is not None]
         if not memories:
             return None
         return with_known_sides(model.generator, self._tensor([m.code for m in memories]),
-                                self._tensor([m.told for m in memories]),
-                                self._sides(model, cuts))
+                                self._tensor([m.told for m in memories]), sides)
 
     def _remember(self, cut: Cut, code: Tensor, stamp_s: float | None) -> Remembered:
         assert cut.track is not None
