@@ -1,14 +1,20 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-"""Networks made ready for use: what batch normalisation learned goes into the convolutions."""
+"""Networks made ready for use: what need not be worked out anew each time is kept.
+
+Of encoders and refiners batch normalisation goes into the convolutions; of generators what only
+depends on their weights is worked out once, and volumes grow as slices.
+"""
 
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import nn, Tensor
+from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .generator import channels_last
+from .generator import activated, channels_last, Generator, Modulation
+from .volume import convolved_twice_as_fine, from_slices, normalised_slices, twice_as_fine
 
 
 @torch.no_grad()
@@ -26,3 +32,84 @@ def fold_norms(network: nn.Module) -> None:
                 setattr(part, place, fuse_conv_bn_eval(conv, norm).requires_grad_(False))
                 setattr(part, name, nn.Identity())
     channels_last(network)
+
+
+class FoldedGenerator(Generator):
+    """A generator that draws what the one it was made of draws, faster; for use alone.
+
+    Its weights are held. The volume's first convolution is linear in the style, so it is one
+    matrix; the convolutions after it are those of ``volume.convolved_twice_as_fine``; scales and
+    shifts of all sizes come from one matrix.
+    """
+
+    begin_weight: Tensor
+    begin_bias: Tensor
+    finer1_weight: Tensor
+    finer1_bias: Tensor
+    finer2_weight: Tensor
+    finer2_bias: Tensor
+    volume_affine_weight: Tensor
+    volume_affine_bias: Tensor
+    image_affine_weight: Tensor
+    image_affine_bias: Tensor
+    last_weight: Tensor
+    last_bias: Tensor
+
+    @torch.no_grad()
+    def __init__(self, generator: Generator) -> None:
+        super().__init__(generator.config)
+        self.to(generator.constant)
+        self.load_state_dict(generator.state_dict())
+        self.eval().requires_grad_(False)
+        channels_last(self)
+
+        basis = torch.eye(self.config.style_dim).to(self.constant)
+        # As rows of voxels, channels last, slice by slice.
+        at_zero, along = (self._begun(style).permute(0, 2, 3, 4, 1).flatten(1)
+                          for style in (torch.zeros_like(basis[:1]), basis))
+        self._keep('begin', (along - at_zero).T.contiguous(), at_zero[0])
+        self._keep('finer1', *twice_as_fine(self.conv_v1))
+        self._keep('finer2', *twice_as_fine(self.conv_v2))
+        self._keep('volume_affine', *_together(self.mod_v0, self.mod_v1, self.mod_v2))
+        self._keep('image_affine', *_together(self.mod_i0, self.mod_i1, self.mod_i2))
+        weight, bias = super()._last()
+        self._keep('last', weight.contiguous(memory_format=torch.channels_last), bias)
+
+    def _keep(self, name: str, weight: Tensor, bias: Tensor) -> None:
+        self.register_buffer(f'{name}_weight', weight, persistent=False)
+        self.register_buffer(f'{name}_bias', bias, persistent=False)
+
+    def _grown(self, style: Tensor) -> Tensor:
+        batch, start = len(style), self.config.volume_size // 4
+        channels = self.config.volume_channels
+        said = functional.linear(style, self.volume_affine_weight, self.volume_affine_bias)
+        first, second, third = _scales_and_shifts(said, channels)
+        x = functional.linear(style, self.begin_weight, self.begin_bias)
+        slices = x.view(batch * start, start, start, channels[0]).permute(0, 3, 1, 2)
+        slices = activated(normalised_slices(slices, *first))
+        slices = convolved_twice_as_fine(self.finer1_weight, self.finer1_bias, slices, batch)
+        slices = activated(normalised_slices(slices, *second))
+        slices = convolved_twice_as_fine(self.finer2_weight, self.finer2_bias, slices, batch)
+        slices = activated(normalised_slices(slices, *third))
+        return from_slices(slices, batch)
+
+    def _modulations(self, style: Tensor) -> list[tuple[Tensor, Tensor]]:
+        said = functional.linear(style, self.image_affine_weight, self.image_affine_bias)
+        return _scales_and_shifts(said, self.config.image_channels)
+
+    def _last(self) -> tuple[Tensor, Tensor]:
+        return self.last_weight, self.last_bias
+
+
+def _together(*mods: Modulation) -> tuple[Tensor, Tensor]:
+    """Weight and bias of one matrix: the scales of all, then the shifts of all."""
+    halves = [[part.chunk(2) for part in (mod.affine.weight, mod.affine.bias)] for mod in mods]
+    weight, bias = (torch.cat([half[part][which] for which in (0, 1) for half in halves])
+                    for part in (0, 1))
+    bias[:len(bias) // 2] += 1.0  # scales are told as their difference to 1
+    return weight, bias
+
+
+def _scales_and_shifts(said: Tensor, channels: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
+    parts = said.split(list(channels) * 2, 1)
+    return list(zip(parts[:len(channels)], parts[len(channels):], strict=True))

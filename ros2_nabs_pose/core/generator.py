@@ -25,16 +25,7 @@ from torch.nn import functional
 
 from .palette import check_room, mixed
 from .types import FRAME_MARGIN
-from .volume import (
-    convolved_twice_as_fine,
-    from_slices,
-    normalised,
-    normalised_slices,
-    to_slices,
-)
-
-SLICED_UP_TO = 8
-"""Of larger batches torch convolves volumes as fast as slices."""
+from .volume import normalised, sampled
 
 
 @dataclass(frozen=True)
@@ -87,29 +78,26 @@ class Proportions:
 
 
 class Modulation(nn.Module):
-    """Scale and shift of features by the style, after instance normalisation if asked (AdaIN)."""
+    """What a style (B, style_dim) makes of features: a scale and a shift, (B, channels) each."""
 
-    def __init__(self, style_dim: int, channels: int, normalise: bool) -> None:
+    def __init__(self, style_dim: int, channels: int) -> None:
         super().__init__()
         self.affine = nn.Linear(style_dim, 2 * channels)
         nn.init.normal_(self.affine.weight, std=0.5 * style_dim ** -0.5)
         nn.init.zeros_(self.affine.bias)
-        self.normalise = normalise
 
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+    def forward(self, style: Tensor) -> tuple[Tensor, Tensor]:
         scale, shift = self.affine(style).chunk(2, 1)
-        if self.normalise:
-            return normalised(x, 1.0 + scale, shift)
-        shape = scale.shape + (1,) * (x.dim() - 2)
-        return torch.addcmul(shift.view(shape), x, 1.0 + scale.view(shape))
-
-    def of_slices(self, slices: Tensor, style: Tensor) -> Tensor:
-        """The same for volumes as slices (B D, C, H, W); normalised."""
-        scale, shift = self.affine(style).chunk(2, 1)
-        return normalised_slices(slices, 1.0 + scale, shift)
+        return 1.0 + scale, shift
 
 
-def _activate(x: Tensor) -> Tensor:
+def _modulated(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    shape = scale.shape + (1,) * (x.dim() - 2)
+    return torch.addcmul(shift.view(shape), x, scale.view(shape))
+
+
+def activated(x: Tensor) -> Tensor:
+    """The activation of all of the generator's features."""
     return functional.leaky_relu(x, 0.1)
 
 
@@ -151,19 +139,19 @@ class Generator(nn.Module):
         self.conv_v0 = nn.Conv3d(v0, v0, 3, padding=1)
         self.conv_v1 = nn.Conv3d(v0, v1, 3, padding=1)
         self.conv_v2 = nn.Conv3d(v1, v2, 3, padding=1)
-        self.mod_const = Modulation(style, v0, True)
-        self.mod_v0 = Modulation(style, v0, True)
-        self.mod_v1 = Modulation(style, v1, True)
-        self.mod_v2 = Modulation(style, v2, True)
+        self.mod_const = Modulation(style, v0)
+        self.mod_v0 = Modulation(style, v0)
+        self.mod_v1 = Modulation(style, v1)
+        self.mod_v2 = Modulation(style, v2)
 
         self.project = nn.Conv2d(v2 * config.volume_size, 2 * i0, 1)
         self.project_out = nn.Conv2d(2 * i0, i0, 1)
         self.conv_i0 = nn.Conv2d(i0, i0, 3, padding=1)
         self.conv_i1 = nn.Conv2d(i0, i1, 3, padding=1)
         self.conv_i2 = nn.Conv2d(i1, i2, 3, padding=1)
-        self.mod_i0 = Modulation(style, i0, False)
-        self.mod_i1 = Modulation(style, i1, False)
-        self.mod_i2 = Modulation(style, i2, False)
+        self.mod_i0 = Modulation(style, i0)
+        self.mod_i1 = Modulation(style, i1)
+        self.mod_i2 = Modulation(style, i2)
         self.to_image = nn.Conv2d(i2, 5, 3, padding=1)
         if config.palette:
             self.to_palette = nn.Conv2d(i2, config.palette, 3, padding=1)
@@ -194,21 +182,20 @@ class Generator(nn.Module):
         style = self.style(latent)
         palette = self.config.latent_dim - 3 * self.config.palette
         colours = latent[:, :self.config.colour_dims], latent[:, palette:]
-        x = self.constant.expand(latent.shape[0], -1, -1, -1, -1)
-        x = self.mod_const(x, style)
-        x = _activate(self.mod_v0(self.conv_v0(x), style))
-        finer = ((self.conv_v1, self.mod_v1), (self.conv_v2, self.mod_v2))
-        if x.device.type == 'cpu' and len(latent) <= SLICED_UP_TO:
-            slices = to_slices(x)
-            for conv, mod in finer:
-                slices = convolved_twice_as_fine(conv, slices, len(latent))
-                slices = _activate(mod.of_slices(slices, style))
-            x = from_slices(slices, len(latent))
-        else:
-            for conv, mod in finer:
-                x = functional.interpolate(x, scale_factor=2, mode='nearest')
-                x = _activate(mod(conv(x), style))
-        return x, torch.cat((style, *colours), 1)
+        return self._grown(style), torch.cat((style, *colours), 1)
+
+    def _begun(self, style: Tensor) -> Tensor:
+        """The volume before its first activation, (B, C, N / 4, N / 4, N / 4); linear in style."""
+        x = self.constant.expand(style.shape[0], -1, -1, -1, -1)
+        return self.conv_v0(normalised(x, *self.mod_const(style)))
+
+    def _grown(self, style: Tensor) -> Tensor:
+        """Feature volume (B, C, N, N, N) of a style (B, style_dim)."""
+        x = activated(normalised(self._begun(style), *self.mod_v0(style)))
+        for conv, mod in ((self.conv_v1, self.mod_v1), (self.conv_v2, self.mod_v2)):
+            x = functional.interpolate(x, scale_factor=2, mode='nearest')
+            x = activated(normalised(conv(x), *mod(style)))
+        return x
 
     def render(self, volume: Tensor, style: Tensor, R_view: Tensor,
                perspective: Tensor) -> UprightViews:
@@ -233,8 +220,7 @@ class Generator(nn.Module):
             grid = points_obj.view(volume.shape[0], repeat * n, n, n, 3)
         else:
             grid = points_obj.view(batch, n, n, n, 3)
-        seen = functional.grid_sample(volume, grid, mode='bilinear', padding_mode='zeros',
-                                      align_corners=False)
+        seen = sampled(volume, grid)
         channels = volume.shape[1]
         if repeat > 1:
             seen = seen.view(volume.shape[0], channels, repeat, n, n, n).transpose(1, 2)
@@ -243,25 +229,33 @@ class Generator(nn.Module):
         flat = flat.contiguous(memory_format=torch.channels_last)
         style, colours = style[:, :self.config.style_dim], style[:, self.config.style_dim:]
 
-        x = _activate(self.project(flat))
-        x = _activate(self.project_out(x))
-        x = _activate(self.mod_i0(self.conv_i0(x), style))
+        first, second, third = self._modulations(style)
+        x = activated(self.project_out(activated(self.project(flat))))
+        x = activated(_modulated(self.conv_i0(x), *first))
         x = functional.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
-        x = _activate(self.mod_i1(self.conv_i1(x), style))
+        x = activated(_modulated(self.conv_i1(x), *second))
         x = functional.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
-        x = _activate(self.mod_i2(self.conv_i2(x), style))
-        if self.config.palette:
-            last = self.to_image, self.to_palette
-            out = functional.conv2d(x, torch.cat([conv.weight for conv in last]), torch.cat([
-                conv.bias for conv in last if conv.bias is not None]), padding=1)
-            paint = mixed(out[:, 5:], colours)
-        else:
-            out, paint = self.to_image(x), colours[:, :, None, None]
+        x = activated(_modulated(self.conv_i2(x), *third))
+        out = functional.conv2d(x, *self._last(), padding=1)
+        paint = mixed(out[:, 5:], colours) if self.config.palette else colours[:, :, None, None]
         painted = out[:, :3]
         if self.config.colour_dims:
             painted = painted + 1.25 * paint
         return UprightViews(rgb=torch.sigmoid(painted), alpha=torch.sigmoid(2.0 * out[:, 3:4]),
                             depth=out[:, 4:5])
+
+    def _modulations(self, style: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Scales and shifts, (B, C) each, of the picture's three sizes."""
+        return [mod(style) for mod in (self.mod_i0, self.mod_i1, self.mod_i2)]
+
+    def _last(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of what draws the picture and, if there is one, chooses of the palette.
+
+        One convolution: of two, each would read the same features.
+        """
+        convs = [self.to_image, self.to_palette] if self.config.palette else [self.to_image]
+        biases = [conv.bias for conv in convs if conv.bias is not None]
+        return torch.cat([conv.weight for conv in convs]), torch.cat(biases)
 
     def proportions(self, style: Tensor) -> Proportions:
         """Size, box centre and radius that go with a style as ``volume`` gives it."""

@@ -37,35 +37,54 @@ def _batch_norm(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
                                  eps=1e-5)
 
 
-def to_slices(volume: Tensor) -> Tensor:
-    """Slices (B D, C, H, W), channels last, of volumes (B, C, D, H, W)."""
-    batch, channels, depth, height, width = volume.shape
-    last = volume.permute(0, 2, 3, 4, 1).reshape(batch * depth, height, width, channels)
-    return last.permute(0, 3, 1, 2)
-
-
 def from_slices(slices: Tensor, batch: int) -> Tensor:
     """Volumes (B, C, D, H, W), channels last, of slices (B D, C, H, W); nothing is copied."""
     return slices.permute(0, 2, 3, 1).unflatten(0, (batch, -1)).permute(0, 4, 1, 2, 3)
 
 
-def convolved_twice_as_fine(conv: nn.Conv3d, slices: Tensor, batch: int) -> Tensor:
-    """``conv`` (3 x 3 x 3, padding 1) of volumes at twice their size, nearest voxels repeated.
+def twice_as_fine(conv: nn.Conv3d) -> tuple[Tensor, Tensor]:
+    """Weight and bias of ``convolved_twice_as_fine`` that stand for ``conv`` (3 x 3 x 3).
 
-    slices: (B D, C, H, W), channels last. Returns (2 B D, O, 2 H, 2 W). Of three neighbouring
-    slices of the finer volume two are the same one, so their weights are added and a third of the
-    work is saved.
+    Weight (I, 4 O, 4, 4): of a voxel repeated along an axis, the three taps there reach four finer
+    voxels, its own two and their neighbours. Along the depth the four are channels, O each.
     """
-    first, middle, last = conv.weight.unbind(2)
-    # Of a slice: what it adds to the second behind it, to its own two, and to the one before it.
-    kernel = torch.cat((first, middle + last, first + middle, last))
-    kernel = kernel.contiguous(memory_format=torch.channels_last)
-    fine = functional.interpolate(slices, scale_factor=2, mode='nearest')
+    reach = conv.weight.new_tensor([[0.0, 0.0, 1.0], [0.0, 1.0, 1.0], [1.0, 1.0, 0.0],
+                                    [1.0, 0.0, 0.0]])
+    weight = torch.einsum('oidyx,ad,by,cx->iaobc', conv.weight, reach, reach, reach).flatten(1, 2)
     assert conv.bias is not None
     none = torch.zeros_like(conv.bias)
-    bias = torch.cat((none, conv.bias, conv.bias, none))
-    shares = functional.conv2d(fine, kernel, bias, padding=1).permute(0, 2, 3, 1)
+    return (weight.contiguous(memory_format=torch.channels_last),
+            torch.cat((none, conv.bias, conv.bias, none)))
+
+
+def convolved_twice_as_fine(weight: Tensor, bias: Tensor, slices: Tensor, batch: int) -> Tensor:
+    """A convolution (3 x 3 x 3, padding 1) of volumes at twice their size, nearest voxels repeated.
+
+    weight, bias: as from ``twice_as_fine``. slices: (B D, C, H, W), channels last. Returns
+    (2 B D, O, 2 H, 2 W). Repeated voxels share their products: eight a voxel in place of 27.
+    """
+    shares = functional.conv_transpose2d(slices, weight, bias, stride=2, padding=1)
+    shares = shares.permute(0, 2, 3, 1)
+    # Of a slice: what it adds to the one before it, to its own two, and to the one behind it.
     before, low, high, after = shares.unflatten(0, (batch, -1)).unflatten(4, (4, -1)).unbind(4)
-    low = low + functional.pad(before[:, :-1], (0, 0, 0, 0, 0, 0, 1, 0))
-    high = high + functional.pad(after[:, 1:], (0, 0, 0, 0, 0, 0, 0, 1))
+    low = low + functional.pad(after[:, :-1], (0, 0, 0, 0, 0, 0, 1, 0))
+    high = high + functional.pad(before[:, 1:], (0, 0, 0, 0, 0, 0, 0, 1))
     return torch.stack((low, high), 2).flatten(0, 2).permute(0, 3, 1, 2)
+
+
+def sampled(volume: Tensor, grid: Tensor) -> Tensor:
+    """Trilinear samples (B, C, D, H, W) of volumes (B, C, ...) at a grid (B, D, H, W, 3).
+
+    Zero outside. torch gives each volume of a batch to one thread; where there are more threads
+    than volumes, several take a part of a volume's samples each.
+    """
+    parts, batch = 1, len(volume)
+    if volume.device.type == 'cpu':
+        while 2 * parts * batch <= torch.get_num_threads() and grid.shape[1] % (2 * parts) == 0:
+            parts *= 2
+    if parts > 1:
+        volume = volume[:, None].expand(-1, parts, -1, -1, -1, -1).flatten(0, 1)
+        grid = grid.unflatten(1, (parts, -1)).flatten(0, 1)
+    seen = functional.grid_sample(volume, grid, mode='bilinear', padding_mode='zeros',
+                                  align_corners=False)
+    return seen if parts == 1 else seen.unflatten(0, (batch, parts)).transpose(1, 2).flatten(2, 3)
