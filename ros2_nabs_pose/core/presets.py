@@ -144,8 +144,8 @@ PRESETS: dict[str, Preset | PaperPreset] = {
         readings=4, mirror=True, start_prior=0.1,
         losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
     'accurate': Preset('accurate', cold_starts=4, warm_starts=4, stages=(
-        RefineStage(4, 1, instead=(PoseStage((16, 16, 32, 32), 2), JointStage(12, 1),
-                                   PoseStage((32, 64), 1)), around_deg=30.0, doubt=0.75),
+        RefineStage(6, 1, instead=(PoseStage((16, 16, 32, 32), 2), JointStage(12, 1),
+                                   PoseStage((32, 64), 1)), around_deg=30.0),
         PoseStage((32, 32, 64), 1, explained=0.1,
                   spins_deg=(-30.0, -20.0, -10.0, 10.0, 20.0, 30.0))),
         readings=4, mirror=True, start_prior=0.1, sweep=8,
