@@ -2,8 +2,8 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """Networks made ready for use: what need not be worked out anew each time is kept.
 
-Of encoders and refiners batch normalisation goes into the convolutions; of generators what only
-depends on their weights is worked out once, and volumes grow as slices.
+Of encoders and refiners batch normalisation goes into the convolutions; of generators what their
+weights alone decide is worked out once.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from torch import nn, Tensor
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .generator import activated, channels_last, Generator, Modulation
-from .volume import convolved_twice_as_fine, from_slices, normalised_slices, twice_as_fine
+from .checkpoint import CategoryModel
+from .generator import channels_last, Generator, Modulation
+from .volume import twice_as_fine
 
 
 @torch.no_grad()
@@ -34,12 +35,23 @@ def fold_norms(network: nn.Module) -> None:
     channels_last(network)
 
 
-class FoldedGenerator(Generator):
-    """A generator that draws what the one it was made of draws, faster; for use alone.
+@torch.no_grad()
+def made_ready(model: CategoryModel) -> CategoryModel:
+    """The same model with its encoder and generator folded, in place; for use, not for training."""
+    fold_norms(model.encoder)
+    model.generator = FoldedGenerator(model.generator)
+    return model
 
-    Its weights are held. The volume's first convolution is linear in the style, so it is one
-    matrix; the convolutions after it are those of ``volume.convolved_twice_as_fine``; scales and
-    shifts of all sizes come from one matrix.
+
+class FoldedGenerator(Generator):
+    """A generator that draws what the one it was made of draws, faster; for use, not for training.
+
+    Its weights must stay what they are: what was worked out of them is not worked out anew. The
+    volume's first convolution is an affine function of the style, so it is one matrix; kernels for
+    ``volume.convolved_twice_as_fine`` are kept; scales and shifts of several sizes come from one
+    matrix.
+
+    Fold before a model goes to a GPU: there convolutions may be rounded to 10 bits.
     """
 
     begin_weight: Tensor
@@ -64,8 +76,8 @@ class FoldedGenerator(Generator):
         channels_last(self)
 
         basis = torch.eye(self.config.style_dim).to(self.constant)
-        # As rows of voxels, channels last, slice by slice.
-        at_zero, along = (self._begun(style).permute(0, 2, 3, 4, 1).flatten(1)
+        # As rows of voxels, channels last.
+        at_zero, along = (Generator._begun(self, style).permute(0, 2, 3, 4, 1).flatten(1)
                           for style in (torch.zeros_like(basis[:1]), basis))
         self._keep('begin', (along - at_zero).T.contiguous(), at_zero[0])
         self._keep('finer1', *twice_as_fine(self.conv_v1))
@@ -79,21 +91,19 @@ class FoldedGenerator(Generator):
         self.register_buffer(f'{name}_weight', weight, persistent=False)
         self.register_buffer(f'{name}_bias', bias, persistent=False)
 
-    def _grown(self, style: Tensor) -> Tensor:
-        batch, start = len(style), self.config.volume_size // 4
-        channels = self.config.volume_channels
-        said = functional.linear(style, self.volume_affine_weight, self.volume_affine_bias)
-        first, second, third = _scales_and_shifts(said, channels)
+    def _begun(self, style: Tensor) -> Tensor:
+        size = (self.config.volume_size // 4,) * 3
         x = functional.linear(style, self.begin_weight, self.begin_bias)
-        slices = x.view(batch * start, start, start, channels[0]).permute(0, 3, 1, 2)
-        slices = activated(normalised_slices(slices, *first))
-        slices = convolved_twice_as_fine(self.finer1_weight, self.finer1_bias, slices, batch)
-        slices = activated(normalised_slices(slices, *second))
-        slices = convolved_twice_as_fine(self.finer2_weight, self.finer2_bias, slices, batch)
-        slices = activated(normalised_slices(slices, *third))
-        return from_slices(slices, batch)
+        return x.view(-1, *size, self.config.volume_channels[0]).permute(0, 4, 1, 2, 3)
 
-    def _modulations(self, style: Tensor) -> list[tuple[Tensor, Tensor]]:
+    def _finer(self) -> tuple[tuple[Tensor, Tensor], ...]:
+        return (self.finer1_weight, self.finer1_bias), (self.finer2_weight, self.finer2_bias)
+
+    def _volume_modulations(self, style: Tensor) -> list[tuple[Tensor, Tensor]]:
+        said = functional.linear(style, self.volume_affine_weight, self.volume_affine_bias)
+        return _scales_and_shifts(said, self.config.volume_channels)
+
+    def _image_modulations(self, style: Tensor) -> list[tuple[Tensor, Tensor]]:
         said = functional.linear(style, self.image_affine_weight, self.image_affine_bias)
         return _scales_and_shifts(said, self.config.image_channels)
 

@@ -25,7 +25,18 @@ from torch.nn import functional
 
 from .palette import check_room, mixed
 from .types import FRAME_MARGIN
-from .volume import normalised, sampled
+from .volume import (
+    convolved_twice_as_fine,
+    from_slices,
+    normalised,
+    normalised_slices,
+    sampled,
+    to_slices,
+    twice_as_fine,
+)
+
+SLICED_UP_TO = 8
+"""Of larger batches torch convolves volumes as fast as slices."""
 
 
 @dataclass(frozen=True)
@@ -184,18 +195,53 @@ class Generator(nn.Module):
         colours = latent[:, :self.config.colour_dims], latent[:, palette:]
         return self._grown(style), torch.cat((style, *colours), 1)
 
+    def _grown(self, style: Tensor) -> Tensor:
+        """Feature volume (B, C, N, N, N) of a style (B, style_dim)."""
+        batch = len(style)
+        first, *others = self._volume_modulations(style)
+        x = self._begun(style)
+        if x.device.type == 'cpu' and batch <= SLICED_UP_TO:
+            slices = activated(normalised_slices(to_slices(x), *first))
+            for kernel, said in zip(self._finer(), others, strict=True):
+                slices = convolved_twice_as_fine(*kernel, slices, batch)
+                slices = activated(normalised_slices(slices, *said))
+            return from_slices(slices, batch)
+        x = activated(normalised(x, *first))
+        for conv, said in zip((self.conv_v1, self.conv_v2), others, strict=True):
+            x = functional.interpolate(x, scale_factor=2, mode='nearest')
+            x = activated(normalised(conv(x), *said))
+        return x
+
+    # Of what follows ``folding.FoldedGenerator`` keeps what does not depend on the style.
+
     def _begun(self, style: Tensor) -> Tensor:
-        """The volume before its first activation, (B, C, N / 4, N / 4, N / 4); linear in style."""
+        """The volume before its first activation, (B, C, N / 4, N / 4, N / 4).
+
+        An affine function of the style.
+        """
         x = self.constant.expand(style.shape[0], -1, -1, -1, -1)
         return self.conv_v0(normalised(x, *self.mod_const(style)))
 
-    def _grown(self, style: Tensor) -> Tensor:
-        """Feature volume (B, C, N, N, N) of a style (B, style_dim)."""
-        x = activated(normalised(self._begun(style), *self.mod_v0(style)))
-        for conv, mod in ((self.conv_v1, self.mod_v1), (self.conv_v2, self.mod_v2)):
-            x = functional.interpolate(x, scale_factor=2, mode='nearest')
-            x = activated(normalised(conv(x), *mod(style)))
-        return x
+    def _finer(self) -> tuple[tuple[Tensor, Tensor], ...]:
+        """The further convolutions as ``convolved_twice_as_fine`` takes them."""
+        return twice_as_fine(self.conv_v1), twice_as_fine(self.conv_v2)
+
+    def _volume_modulations(self, style: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Scales and shifts, (B, C) each, of the volume's three sizes."""
+        return [mod(style) for mod in (self.mod_v0, self.mod_v1, self.mod_v2)]
+
+    def _image_modulations(self, style: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """The same of the picture's three sizes."""
+        return [mod(style) for mod in (self.mod_i0, self.mod_i1, self.mod_i2)]
+
+    def _last(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of what draws the picture and, if there is one, mixes the palette.
+
+        One convolution: of two, each would read the same features.
+        """
+        convs = [self.to_image, self.to_palette] if self.config.palette else [self.to_image]
+        biases = [conv.bias for conv in convs if conv.bias is not None]
+        return torch.cat([conv.weight for conv in convs]), torch.cat(biases)
 
     def render(self, volume: Tensor, style: Tensor, R_view: Tensor,
                perspective: Tensor) -> UprightViews:
@@ -216,7 +262,7 @@ class Generator(nn.Module):
             points_obj = self.frustum @ (rows / FRAME_MARGIN)
         if repeat > 1:
             # One volume seen from several sides: side by side in one sampling grid, so that the
-            # volume is not copied.
+            # volume is not copied for each of them.
             grid = points_obj.view(volume.shape[0], repeat * n, n, n, 3)
         else:
             grid = points_obj.view(batch, n, n, n, 3)
@@ -229,7 +275,7 @@ class Generator(nn.Module):
         flat = flat.contiguous(memory_format=torch.channels_last)
         style, colours = style[:, :self.config.style_dim], style[:, self.config.style_dim:]
 
-        first, second, third = self._modulations(style)
+        first, second, third = self._image_modulations(style)
         x = activated(self.project_out(activated(self.project(flat))))
         x = activated(_modulated(self.conv_i0(x), *first))
         x = functional.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
@@ -243,19 +289,6 @@ class Generator(nn.Module):
             painted = painted + 1.25 * paint
         return UprightViews(rgb=torch.sigmoid(painted), alpha=torch.sigmoid(2.0 * out[:, 3:4]),
                             depth=out[:, 4:5])
-
-    def _modulations(self, style: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Scales and shifts, (B, C) each, of the picture's three sizes."""
-        return [mod(style) for mod in (self.mod_i0, self.mod_i1, self.mod_i2)]
-
-    def _last(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias of what draws the picture and, if there is one, chooses of the palette.
-
-        One convolution: of two, each would read the same features.
-        """
-        convs = [self.to_image, self.to_palette] if self.config.palette else [self.to_image]
-        biases = [conv.bias for conv in convs if conv.bias is not None]
-        return torch.cat([conv.weight for conv in convs]), torch.cat(biases)
 
     def proportions(self, style: Tensor) -> Proportions:
         """Size, box centre and radius that go with a style as ``volume`` gives it."""

@@ -21,7 +21,7 @@ from .deadline import late
 from .devices import check_device
 from .encoder import Encoding
 from .fit import fit, FitResult
-from .folding import fold_norms, FoldedGenerator
+from .folding import fold_norms, made_ready
 from .follow import followed, Told
 from .front import front_point
 from .ground import on_one_ground
@@ -102,9 +102,7 @@ class PosePipeline:
         for category in categories:
             path = (folder / f'{category}.safetensors' if models_dir is not None
                     else find_model(category))
-            models[category] = load_model(path).to(device)
-            fold_norms(models[category].encoder)
-            models[category].generator = FoldedGenerator(models[category].generator)
+            models[category] = made_ready(load_model(path)).to(device)
         weights = find_refiner(folder)
         refiner = None if weights is None else load_refiner(weights).to(device)
         if refiner is not None:

@@ -1,10 +1,11 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-"""Feature volumes as stacks of slices, in which a CPU convolves a few of them twice as fast.
+"""What is done to feature volumes: normalised, convolved as stacks of slices, sampled.
 
-torch has a fast CPU kernel for 3D convolutions of large batches alone, and each of the small
-operations around it costs as much as its arithmetic. As slices, channels last, a volume passes
-from one 2D convolution to the next without being copied.
+As slices a CPU convolves a few volumes twice as fast: torch has a fast CPU kernel for 3D
+convolutions of large batches alone, and each of the small operations around it costs as much as
+its arithmetic. As slices, channels last, a volume passes from one 2D convolution to the next
+without being copied.
 """
 
 from __future__ import annotations
@@ -37,6 +38,13 @@ def _batch_norm(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
                                  eps=1e-5)
 
 
+def to_slices(volume: Tensor) -> Tensor:
+    """Slices (B D, C, H, W), channels last, of volumes (B, C, D, H, W)."""
+    batch, channels, depth, height, width = volume.shape
+    last = volume.permute(0, 2, 3, 4, 1).reshape(batch * depth, height, width, channels)
+    return last.permute(0, 3, 1, 2)
+
+
 def from_slices(slices: Tensor, batch: int) -> Tensor:
     """Volumes (B, C, D, H, W), channels last, of slices (B D, C, H, W); nothing is copied."""
     return slices.permute(0, 2, 3, 1).unflatten(0, (batch, -1)).permute(0, 4, 1, 2, 3)
@@ -45,8 +53,9 @@ def from_slices(slices: Tensor, batch: int) -> Tensor:
 def twice_as_fine(conv: nn.Conv3d) -> tuple[Tensor, Tensor]:
     """Weight and bias of ``convolved_twice_as_fine`` that stand for ``conv`` (3 x 3 x 3).
 
-    Weight (I, 4 O, 4, 4): of a voxel repeated along an axis, the three taps there reach four finer
-    voxels, its own two and their neighbours. Along the depth the four are channels, O each.
+    Weight (I, 4 O, 4, 4), bias (4 O,). Of a voxel repeated along an axis, the three taps there
+    reach four finer voxels, its own two and their neighbours. Along the depth the four are
+    channels, O each.
     """
     reach = conv.weight.new_tensor([[0.0, 0.0, 1.0], [0.0, 1.0, 1.0], [1.0, 1.0, 0.0],
                                     [1.0, 0.0, 0.0]])
@@ -76,7 +85,8 @@ def sampled(volume: Tensor, grid: Tensor) -> Tensor:
     """Trilinear samples (B, C, D, H, W) of volumes (B, C, ...) at a grid (B, D, H, W, 3).
 
     Zero outside. torch gives each volume of a batch to one thread; where there are more threads
-    than volumes, several take a part of a volume's samples each.
+    than volumes, several take a part of a volume's samples each. For that several volumes are
+    copied; one is not.
     """
     parts, batch = 1, len(volume)
     if volume.device.type == 'cpu':

@@ -10,6 +10,7 @@ from typing import Any
 
 from .ablation import draw_cases, Runs, summarise, take_turns, Variant
 from ..core.checkpoint import CategoryModel, load_model
+from ..core.folding import made_ready
 from ..core.losses import build_terms
 from ..core.presets import PRESETS, staged
 from ..core.refiner import Refiner
@@ -33,7 +34,7 @@ def yardstick(model: CategoryModel) -> Variant:
 def _runs(path: Path, data: Path, backgrounds: Path | None, crops: int, refiner: Refiner | None,
           progress: Callable[[str], None], paper: Variant | None, by_paper: int) -> Runs:
     """Errors and seconds by preset, on crops of one category; the paper's on the first so many."""
-    model = load_model(path)
+    model = made_ready(load_model(path))
     free, size = model.card.symmetry == 'free_z', model.encoder.config.resolution
     try:
         views = TrainingViews.load(data / path.stem, backgrounds, 'validation')

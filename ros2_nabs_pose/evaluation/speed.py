@@ -122,7 +122,7 @@ def measure_generators(device: str, turns: int = 7,
     """Milliseconds (median) of drawing and of the gradient to code and rotation, by variant.
 
     Keys 'one' and 'eight': for one crop and for a batch of eight, each crop with a code of its own.
-    They are folded, as in use (``core/folding.py``).
+    The generators are folded, as in use (``core/folding.py``).
     The variants take turns, so that whatever else the machine does falls on all of them. In its
     turn each draws several times in a row, as a fit does; the first time, with the other one's
     weights in the caches, is not counted.
@@ -144,7 +144,7 @@ def measure_generators(device: str, turns: int = 7,
             torch.cuda.synchronize()
         return 1e3 * (time.perf_counter() - began)
 
-    generators = {name: FoldedGenerator(Generator(VARIANTS[name][0]).to(device))
+    generators = {name: FoldedGenerator(Generator(VARIANTS[name][0])).to(device)
                   for name in ('compact', 'paper')}
     found: dict[str, dict[str, float]] = {name: {} for name in generators}
     for count, key in ((1, 'one'), (8, 'eight')):

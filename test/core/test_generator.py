@@ -7,6 +7,7 @@ import pytest
 from tiny_models import TINY_GENERATOR
 import torch
 
+from ros2_nabs_pose.core import generator as generator_module
 from ros2_nabs_pose.core.generator import (
     FRAME_MARGIN,
     Generator,
@@ -133,16 +134,39 @@ def test_resolution_must_fit_the_volume():
         GeneratorConfig(volume_size=8, resolution=64)
 
 
-@pytest.mark.parametrize('threads', [1, 2, 6, 64])
-def test_samples_are_the_same_however_many_threads_share_them(threads, monkeypatch):
+@pytest.mark.parametrize('batch', [1, 2, 3])
+def test_volumes_as_slices_are_the_volumes_that_torch_convolves(batch, monkeypatch):
     torch.manual_seed(0)
-    volume = torch.randn(2, 3, 5, 6, 7, dtype=torch.float64, requires_grad=True)
-    grid = (2.4 * torch.rand(2, 12, 2, 3, 3, dtype=torch.float64) - 1.2).requires_grad_()
-    plain = torch.nn.functional.grid_sample(volume, grid, align_corners=False)
+    generator = Generator(TINY_GENERATOR).double()
+    latent = torch.randn(batch, 4, dtype=torch.float64, requires_grad=True)
+    found = []
+    for sliced_up_to in (0, 8):
+        monkeypatch.setattr(generator_module, 'SLICED_UP_TO', sliced_up_to)
+        volume, _ = generator.volume(latent)
+        weight, code = torch.autograd.grad(volume.square().sum(),
+                                           (generator.conv_v1.weight, latent))
+        found.append((volume.detach(), weight, code))
+    assert found[0][0].shape == (batch, 4, 16, 16, 16)
+    for plain, sliced in zip(*found, strict=True):
+        torch.testing.assert_close(sliced, plain, atol=1e-9, rtol=1e-7)
+
+
+@pytest.mark.parametrize(('batch', 'threads', 'parts'), [
+    (1, 1, 1), (1, 2, 2), (1, 6, 4), (1, 64, 4), (2, 2, 1), (2, 6, 2)])
+def test_samples_are_the_same_however_many_threads_share_them(batch, threads, parts, monkeypatch):
+    torch.manual_seed(0)
+    volume = torch.randn(batch, 3, 5, 6, 7, dtype=torch.float64, requires_grad=True)
+    grid = (2.4 * torch.rand(batch, 12, 2, 3, 3, dtype=torch.float64) - 1.2).requires_grad_()
+    sample = torch.nn.functional.grid_sample
+    plain = sample(volume, grid, align_corners=False)
     weight = torch.randn_like(plain)
     wanted = torch.autograd.grad((plain * weight).sum(), (volume, grid))
     monkeypatch.setattr(torch, 'get_num_threads', lambda: threads)
+    asked = []
+    monkeypatch.setattr(torch.nn.functional, 'grid_sample', lambda x, *args, **kwargs: (
+        asked.append(len(x)), sample(x, *args, **kwargs))[1])
     shared = sampled(volume, grid)
+    assert asked == [batch * parts]
     torch.testing.assert_close(shared, plain)
     found = torch.autograd.grad((shared * weight).sum(), (volume, grid))
     torch.testing.assert_close(found, wanted)

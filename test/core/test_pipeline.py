@@ -18,6 +18,7 @@ from ros2_nabs_pose.core.belief import (
     yaw_spread,
 )
 from ros2_nabs_pose.core.crop import make_view, MARGIN
+from ros2_nabs_pose.core.folding import FoldedGenerator
 from ros2_nabs_pose.core.ground import on_one_ground
 from ros2_nabs_pose.core.lift import lift
 from ros2_nabs_pose.core.pose_steps import synthesise
@@ -70,6 +71,13 @@ def scene(pipeline, azimuth=-0.5, box=BOX, scale=0.85, lean=0.0, category='mug')
 def rotation_error_deg(a, b):
     cos = (np.trace(a[:3, :3].T @ b[:3, :3]) - 1.0) / 2.0
     return math.degrees(math.acos(np.clip(cos, -1.0, 1.0)))
+
+
+def test_networks_are_folded_when_they_are_loaded(pipeline):
+    model = pipeline.models['mug']
+    assert isinstance(model.generator, FoldedGenerator)
+    for network in (model.encoder, pipeline.refiner):
+        assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in network.modules())
 
 
 def test_the_models_own_mug_is_found_where_it_was_painted(pipeline):
