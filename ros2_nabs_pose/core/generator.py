@@ -89,7 +89,10 @@ class Proportions:
 
 
 class Modulation(nn.Module):
-    """What a style (B, style_dim) makes of features: a scale and a shift, (B, channels) each."""
+    """Scale and shift, (B, channels) each, of features by a style (B, style_dim).
+
+    In the volume they follow an instance normalisation (AdaIN).
+    """
 
     def __init__(self, style_dim: int, channels: int) -> None:
         super().__init__()
@@ -107,8 +110,7 @@ def _modulated(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     return torch.addcmul(shift.view(shape), x, scale.view(shape))
 
 
-def activated(x: Tensor) -> Tensor:
-    """The activation of all of the generator's features."""
+def _activated(x: Tensor) -> Tensor:
     return functional.leaky_relu(x, 0.1)
 
 
@@ -201,15 +203,15 @@ class Generator(nn.Module):
         first, *others = self._volume_modulations(style)
         x = self._begun(style)
         if x.device.type == 'cpu' and batch <= SLICED_UP_TO:
-            slices = activated(normalised_slices(to_slices(x), *first))
+            slices = _activated(normalised_slices(to_slices(x), *first))
             for kernel, said in zip(self._finer(), others, strict=True):
                 slices = convolved_twice_as_fine(*kernel, slices, batch)
-                slices = activated(normalised_slices(slices, *said))
+                slices = _activated(normalised_slices(slices, *said))
             return from_slices(slices, batch)
-        x = activated(normalised(x, *first))
+        x = _activated(normalised(x, *first))
         for conv, said in zip((self.conv_v1, self.conv_v2), others, strict=True):
             x = functional.interpolate(x, scale_factor=2, mode='nearest')
-            x = activated(normalised(conv(x), *said))
+            x = _activated(normalised(conv(x), *said))
         return x
 
     # Of what follows ``folding.FoldedGenerator`` keeps what does not depend on the style.
@@ -276,12 +278,12 @@ class Generator(nn.Module):
         style, colours = style[:, :self.config.style_dim], style[:, self.config.style_dim:]
 
         first, second, third = self._image_modulations(style)
-        x = activated(self.project_out(activated(self.project(flat))))
-        x = activated(_modulated(self.conv_i0(x), *first))
+        x = _activated(self.project_out(_activated(self.project(flat))))
+        x = _activated(_modulated(self.conv_i0(x), *first))
         x = functional.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
-        x = activated(_modulated(self.conv_i1(x), *second))
+        x = _activated(_modulated(self.conv_i1(x), *second))
         x = functional.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
-        x = activated(_modulated(self.conv_i2(x), *third))
+        x = _activated(_modulated(self.conv_i2(x), *third))
         out = functional.conv2d(x, *self._last(), padding=1)
         paint = mixed(out[:, 5:], colours) if self.config.palette else colours[:, :, None, None]
         painted = out[:, :3]
