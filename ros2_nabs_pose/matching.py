@@ -126,6 +126,7 @@ class Matcher(Generic[M]):
         self._waits_left = dict.fromkeys(EXTRAS, 0)
         self._pending: deque[_Pending] = deque(maxlen=queue_size)
         self._newest_ns: int | None = None
+        self._matched_ns: int | None = None
         self.counts = MatchCounts()
 
     @property
@@ -150,7 +151,7 @@ class Matcher(Generic[M]):
         for queue in (self._detections, *self._pictures()):
             queue.clear()
         self._pending.clear()
-        self._newest_ns = None
+        self._newest_ns = self._matched_ns = None
 
     def expect(self, name: str, published: bool) -> None:
         """Say that somebody publishes ``name`` (of EXTRAS), so that frames wait, or nobody does."""
@@ -175,6 +176,8 @@ class Matcher(Generic[M]):
         if self._newest_ns is not None and image.stamp_ns < self._newest_ns - CLOCK_JUMP_NS:
             self.clear()
         self._newest_ns = max(image.stamp_ns, self._newest_ns or image.stamp_ns)
+        if self._matched_ns is not None and image.stamp_ns <= self._matched_ns:
+            return self.poll()  # late, or sent twice: it could only lead to an older pose
         self._images.append(image)
         self._trim()
         return self._match(image, self._nearest(self._detections, image.stamp_ns)) or self.poll()
@@ -233,6 +236,7 @@ class Matcher(Generic[M]):
             return None
         info = min(self._infos, key=lambda m: abs(m.stamp_ns - image.stamp_ns))
         # Whatever is older than a match can only lead to an older pose: it goes too.
+        self._matched_ns = image.stamp_ns
         _drop_older(self._images, image.stamp_ns + 1)
         for older in self._detections:
             if older is not detections and older.stamp_ns <= detections.stamp_ns:

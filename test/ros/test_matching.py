@@ -246,6 +246,19 @@ def test_a_picture_larger_than_the_bound_is_still_seen(clock):
     assert m.waiting_bytes == 0
 
 
+@pytest.mark.parametrize('late_s', [1.0, 2.0])
+def test_what_comes_late_or_twice_leads_to_no_older_pose(clock, late_s):
+    m = Matcher(0.0, 3, clock=clock)
+    m.add_camera_info(stamped(0.0))
+    m.add_image(picture(2.0, 1))
+    assert m.add_detections(stamped(2.0)).stamp_ns == 2_000_000_000
+    assert m.add_image(picture(late_s, 1)) is None
+    assert m.add_detections(stamped(late_s)) is None
+    assert m.waiting_bytes == 0
+    m.add_image(picture(3.0, 1))
+    assert m.add_detections(stamped(3.0)).stamp_ns == 3_000_000_000
+
+
 EVENTS = st.lists(st.tuples(
     st.sampled_from(['image', 'detections', 'depth', 'mask', 'camera_info', 'wait']),
     st.integers(0, 40), st.integers(0, 400)), max_size=120)
