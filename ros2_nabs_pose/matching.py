@@ -235,8 +235,8 @@ class Matcher(Generic[M]):
         if image is None or detections is None or not self._infos:
             return None
         info = min(self._infos, key=lambda m: abs(m.stamp_ns - image.stamp_ns))
-        # Whatever is older than a match can only lead to an older pose: it goes too.
         self._matched_ns = image.stamp_ns
+        # Whatever is older than a match can only lead to an older pose: it goes too.
         _drop_older(self._images, image.stamp_ns + 1)
         for older in self._detections:
             if older is not detections and older.stamp_ns <= detections.stamp_ns:

@@ -35,7 +35,6 @@ def fold_norms(network: nn.Module) -> None:
     channels_last(network)
 
 
-@torch.no_grad()
 def made_ready(model: CategoryModel) -> CategoryModel:
     """The same model with its encoder and generator folded, in place; for use, not for training."""
     fold_norms(model.encoder)
@@ -73,7 +72,6 @@ class FoldedGenerator(Generator):
         self.to(generator.constant)
         self.load_state_dict(generator.state_dict())
         self.eval().requires_grad_(False)
-        channels_last(self)
 
         basis = torch.eye(self.config.style_dim).to(self.constant)
         # As rows of voxels, channels last.
