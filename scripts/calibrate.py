@@ -25,24 +25,16 @@ import torch
 from ros2_nabs_pose.core import belief
 from ros2_nabs_pose.core.checkpoint import load_model
 from ros2_nabs_pose.core.encoder import bin_centers
-from ros2_nabs_pose.core.fit import fit
-from ros2_nabs_pose.core.losses import Observed
 from ros2_nabs_pose.core.presets import staged
-from ros2_nabs_pose.core.readings import turned
 from ros2_nabs_pose.core.refiner import load_refiner, Refiner
-from ros2_nabs_pose.core.rotations import (
-    axis_azimuth_from_rotation,
-    geodesic_angle,
-    rotation_z,
-)
-from ros2_nabs_pose.core.starts import make_starts
+from ros2_nabs_pose.core.rotations import axis_azimuth_from_rotation, geodesic_angle
 from ros2_nabs_pose.evaluation.accuracy import CORRECT_DEG
+from ros2_nabs_pose.evaluation.crop_fits import fit_crops
 from ros2_nabs_pose.evaluation.metrics import expected_calibration_error
 from ros2_nabs_pose.resources import find_refiner, models_dir
 from ros2_nabs_pose.training.compose import compose, FRONT_SEEN
 from ros2_nabs_pose.training.framing import CUT_OFF
 from ros2_nabs_pose.training.instances import TrainingViews
-from ros2_nabs_pose.training.validate import look_again
 
 BATCHES = 15
 SEED = 5
@@ -68,32 +60,24 @@ def observe(path: Path, data: Path, backgrounds: Path,
     for _ in range(BATCHES):
         _, v = views.batch(4, 4)
         crops = compose(v, views.backgrounds, cut_off=CUT_OFF)
-        with torch.no_grad():
-            look = look_again(model, crops, model.encoder(crops.image, crops.focal))
-            said, mask = look.said, torch.sigmoid(look.said.mask_logits)
-            valid = turned(crops.valid, look.turn, look.zoom)
-        count = len(mask)
-        R_true = rotation_z(look.turn) @ crops.R
-        starts = make_starts(said, [None] * count, preset.cold_starts, preset.warm_starts, free)
-        found = fit(model, starts, Observed.of(look.image, said, valid=valid), look.focal, preset,
-                    refiner=refiner)
-        for i in range(count):
-            R, true = found.best.R[i], R_true[i]
-            outline = belief.outline_overlap(found.synthesis.alpha[i, 0].numpy(),
-                                             mask[i, 0].numpy(), valid[i, 0].numpy())
+        found = fit_crops(model, crops.image, crops.focal, preset, refiner, crops.valid)
+        for i, answer in enumerate(found):
+            fitted = answer.fitted
+            R, true = fitted.result.best.R[fitted.row], answer.turn @ crops.R[i]
+            outline = fitted.outline(answer.valid.numpy())
             spread = 0.0
             axis = torch.arccos((R[:, 2] * true[:, 2]).sum().clamp(-1.0, 1.0))
             if free:
                 error = axis
             elif crops.front_visible[i] > FRONT_SEEN:
                 error = geodesic_angle(R, true)
-                probability = torch.softmax(said.azimuth_logits[i], 0).numpy()
+                probability = torch.softmax(fitted.said.azimuth_logits[fitted.row], 0).numpy()
                 spread = belief.yaw_spread(probability, bin_centers(len(probability)).numpy(),
                                            float(axis_azimuth_from_rotation(R)[1]))
             else:
                 continue
             right = float(torch.rad2deg(error)) <= CORRECT_DEG
-            said_of_it = () if refiner is None else (belief.log_odds(float(found.worth[i])),)
+            said_of_it = () if refiner is None else (belief.log_odds(answer.worth),)
             rows.append((outline, spread, *said_of_it, right, *tilt_and_lean(R, true)))
     return rows
 

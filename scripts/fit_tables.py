@@ -64,8 +64,8 @@ def presets(folder: Path) -> str:
     papers = {n: p for n, p in PRESETS.items() if isinstance(p, PaperPreset)}
     rows = [['`stages`', *('; '.join(map(_stage, p.stages)) for p in ours.values())]]
     rows += [[f'`{key}`', *(_knob(getattr(p, key)) for p in ours.values())] for key in (
-        'readings', 'mirror', 'cold_starts', 'warm_starts', 'rate_rotation', 'rate_place',
-        'rate_latent', 'latent_prior', 'start_prior', 'pull', 'sweep')]
+        'readings', 'cuts', 'cuts_below', 'mirror', 'cold_starts', 'warm_starts', 'rate_rotation',
+        'rate_place', 'rate_latent', 'latent_prior', 'start_prior', 'pull', 'sweep')]
     rows.append(['`losses`', *map(_losses, ours.values())])
     paper_rows = [[f'`{key}`', *(f'{getattr(p, key):g}' for p in papers.values())] for key in (
         'starts', 'iterations', 'latent_prior', 'among', 'within_deg')]

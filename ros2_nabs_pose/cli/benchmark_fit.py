@@ -62,8 +62,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from ..core.checkpoint import load_model
-    from ..core.folding import fold_norms, made_ready
-    from ..core.refiner import load_refiner
+    from ..core.folding import made_ready, ready_refiner
     from ..core.types import PoseError
     from ..evaluation.ablation import measure
     from ..evaluation.every_category import presets_by_category
@@ -80,10 +79,7 @@ def run(args: argparse.Namespace) -> int:
     path = (args.models / f'{args.category}.safetensors' if args.models is not None
             else find_model(args.category))
     model = made_ready(load_model(path))
-    shared = find_refiner(path.parent)
-    refiner = None if shared is None else load_refiner(shared)
-    if refiner is not None:
-        fold_norms(refiner)
+    refiner = ready_refiner(find_refiner(path.parent))
     everywhere = [] if args.all is None else rendered_models(path.parent, args.all)
     data = TrainingViews.load(args.data, args.backgrounds, 'validation')
     report = measure(model, data, max(args.crops, 1), args.minutes, progress=tell_line,

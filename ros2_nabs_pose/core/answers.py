@@ -51,6 +51,16 @@ class Fitted:
         return drawn
 
 
+    def outline(self, valid: np.ndarray) -> float:
+        """How well the drawing's outline matches the mask (``belief.outline_overlap``)."""
+        return belief.outline_overlap(self.synthesis[..., 3], self.mask[self.row, 0].cpu().numpy(),
+                                      valid)
+
+    def explains(self, valid: np.ndarray) -> bool:
+        """Whether the drawing is believed to be what the crop, where ``valid``, shows."""
+        return self.outline(valid) >= belief.MIN_OUTLINE
+
+
 @dataclass(frozen=True)
 class Measured:
     """An object's metric size: radius (m), where it came from, its box's extent and centre (m)."""
@@ -72,8 +82,7 @@ def answer(model: CategoryModel, cut: Cut, fitted: Fitted, sides_m: Sequence[flo
     loss = float(result.loss[row])
     if not (np.isfinite(loss) and np.isfinite(t).all() and bool(torch.isfinite(R).all())):
         raise PoseError('The fit did not converge to numbers: check the image for damage.')
-    outline = belief.outline_overlap(synthesis[..., 3], fitted.mask[row, 0].cpu().numpy(),
-                                     cut.valid)
+    outline = fitted.outline(cut.valid)
     if outline < belief.MIN_OUTLINE:
         raise PoseError(f'No {cut.box.category} explains the crop (outline overlap '
                         f'{outline:.2f}): the box may show something else.')

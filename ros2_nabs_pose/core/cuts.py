@@ -7,6 +7,9 @@ bottle or an upside-down camera several times as often. Where its first look at 
 the object leans, the crop is taken again with the object's axis up, and the fit goes on there.
 All new crops are read again then, in several ways (``readings``). A tracked object is cut out as
 its track says.
+
+A fit that leaves doubt may begin in other cuts of the same box (``OTHER_CUTS``), where encoder and
+refiner err a little differently.
 """
 
 from __future__ import annotations
@@ -33,6 +36,8 @@ MIN_ACROSS = 0.2
 """Length of an axis' part across the view below which nobody can tell which way it leans."""
 ZOOMS = (0.6, 1.6)
 """Limits of how much closer or farther a turned crop looks than its box tells."""
+OTHER_CUTS = ((math.radians(9.0), 1.0), (-math.radians(9.0), 1.0), (0.0, 1.12), (0.0, 0.89))
+"""Further turns (rad) and zooms to cut a box out with, in the order in which they are added."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,21 @@ def cut_out(frame: Frame, place: int, box: Box, size_px: int, track: Track | Non
     depth = (None if frame.depth_m is None
              else take_depth_crop(frame.depth_m, frame.intrinsics, view))
     return Cut(place, box, view, rgb, valid, mask, depth, track, turn_rad, zoom)
+
+
+def other_cuts(frame: Frame, cut: Cut, count: int) -> list[Cut]:
+    """The box of ``cut``, an object without a track, cut out in ``count`` of ``OTHER_CUTS``.
+
+    Those that show nothing are left out.
+    """
+    found = []
+    for turn_rad, zoom in OTHER_CUTS[:count]:
+        try:
+            found.append(cut_out(frame, cut.place, cut.box, cut.view.size_px, None,
+                                 cut.turn_rad + turn_rad, cut.zoom * zoom))
+        except PoseError:
+            continue
+    return found
 
 
 def turn_upright(axis: Tensor, from_rad: float = LEANS_RAD) -> Tensor:

@@ -21,7 +21,17 @@ from .deadline import late
 from .losses import build_terms, Observed, Synthesised, Term
 from .pose_steps import draw, place, pose_steps, Stepped, synthesise, Targets
 from .presets import JointStage, PoseStage, Preset, RefineStage
-from .refiner import Comparing, facing, Mirrored, pairs, refine, Refiner, worth_of
+from .refiner import (
+    best_of_each,
+    Comparing,
+    facing,
+    Mirrored,
+    Moved,
+    pairs,
+    refine,
+    Refiner,
+    worth_of,
+)
 from .rotations import exp_so3, rotation_z
 from .starts import Hypotheses, turned_around
 
@@ -140,38 +150,32 @@ def _joint_steps(model: CategoryModel, now: Hypotheses, seen: Observed, focal: T
     return now, stage.iterations
 
 
-@dataclass(frozen=True)
-class _Refined:
-    """Hypotheses that a refine stage kept, the rows that they began as, and moves of each."""
-
-    now: Hypotheses
-    rows: Tensor
-    taken: int
-
-
 def _refined(model: CategoryModel, refiner: Comparing, begun: Hypotheses, seen: Observed,
              focal: Tensor, volume: tuple[Tensor, Tensor], stage: RefineStage,
-             deadline_s: float | None) -> _Refined:
+             deadline_s: float | None) -> Moved:
     """A refine stage; seen, focal, volume: rows H."""
-    now, iterations = refine(model, refiner, begun, seen, focal, volume, stage.times, deadline_s)
-    rows = torch.arange(len(begun.owner), device=focal.device)
-    if not stage.around_deg and int(torch.bincount(begun.owner).max()) == 1:
-        return _Refined(now, rows, iterations)  # nothing to choose from, so nobody is asked
-    worth = worth_of(model, refiner, now, seen, focal, volume)
-    best = worth.new_zeros(int(begun.owner.max()) + 1).scatter_reduce(0, begun.owner, worth, 'amax')
-    lost = torch.nonzero(best[begun.owner] < stage.doubt)[:, 0]
+    def shown(rows: Tensor) -> tuple[Observed, Tensor, tuple[Tensor, Tensor]]:
+        return seen.pick(rows), focal[rows], (volume[0][rows], volume[1][rows])
+
+    moved = refine(model, refiner, begun, seen, focal, volume, stage.times, deadline_s,
+                   stage.hopeless)
+    now, rows, taken = moved.now, moved.rows, moved.taken
+    if not stage.around_deg and int(torch.bincount(now.owner).max()) == 1:
+        return moved  # nothing to choose from, so nobody is asked
+    worth = worth_of(model, refiner, now, *shown(rows))
+    lost = torch.nonzero(best_of_each(worth, now.owner) < stage.doubt)[:, 0]
     if stage.around_deg and len(lost) and not late(deadline_s):
-        turned, of = turned_around(begun.pick(lost), stage.around_deg,
+        turned, of = turned_around(now.pick(lost), stage.around_deg,
                                    model.card.symmetry == 'free_z')
-        around = lost[of]
-        shown = seen.pick(around), focal[around], (volume[0][around], volume[1][around])
-        turned, taken = refine(model, refiner, turned, *shown, stage.times, deadline_s)
-        worth = torch.cat((worth, worth_of(model, refiner, turned, *shown)))
+        around = rows[lost][of]
+        turned_moved = refine(model, refiner, turned, *shown(around), stage.times, deadline_s)
+        turned = turned_moved.now
+        worth = torch.cat((worth, worth_of(model, refiner, turned, *shown(around))))
         now, rows = now.joined(turned), torch.cat((rows, around))
-        iterations += taken
+        taken += turned_moved.taken
     likely = torch.log(worth + 1e-3) + START_SHARE * now.log_prior
     kept = _best_rows(-(likely + TRACK_SHARE * now.previous), now.owner, stage.keep)
-    return _Refined(replace(now, log_prior=likely).pick(kept), rows[kept], iterations)
+    return Moved(replace(now, log_prior=likely).pick(kept), rows[kept], taken)
 
 
 def _if_explained(model: CategoryModel, stage: PoseStage, now: Hypotheses, seen: Observed,

@@ -8,6 +8,8 @@ weights alone decide is worked out once.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import nn, Tensor
 from torch.nn import functional
@@ -15,6 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .checkpoint import CategoryModel
 from .generator import channels_last, Generator, Modulation
+from .refiner import load_refiner, Refiner
 from .volume import twice_as_fine
 
 
@@ -40,6 +43,18 @@ def made_ready(model: CategoryModel) -> CategoryModel:
     fold_norms(model.encoder)
     model.generator = FoldedGenerator(model.generator)
     return model
+
+
+def ready_refiner(path: Path | None) -> Refiner | None:
+    """The refiner in a file, folded; for use, not for training. None where there is no file.
+
+    Raises PoseError in one sentence where it cannot be read.
+    """
+    if path is None:
+        return None
+    refiner = load_refiner(path)
+    fold_norms(refiner)
+    return refiner
 
 
 class FoldedGenerator(Generator):

@@ -13,15 +13,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import belief
 from .answers import answer, Fitted
 from .checkpoint import CategoryModel, load_model
-from .cuts import Cut, cut_out, Frame, LEANS_RAD, limited, STANDS_RAD, tight_zoom, turn_upright
+from .cuts import (
+    Cut,
+    cut_out,
+    Frame,
+    LEANS_RAD,
+    limited,
+    other_cuts,
+    STANDS_RAD,
+    tight_zoom,
+    turn_upright,
+)
 from .deadline import late
 from .devices import check_device
 from .encoder import Encoding
 from .fit import fit, FitResult
-from .folding import fold_norms, made_ready
+from .folding import made_ready, ready_refiner
 from .follow import followed, Told
 from .front import front_point
 from .ground import on_one_ground
@@ -31,8 +40,9 @@ from .memory import TELLING
 from .paper import fit_paper
 from .presets import PaperPreset, PoseStage, Preset, PRESETS, RefineStage
 from .readings import read
-from .refiner import load_refiner, Refiner
+from .refiner import Refiner
 from .rotations import rotation_from_axis_azimuth, rotation_z
+from .sights import likelier, Sight
 from .sized_codes import with_known_sides
 from .standing import stood_up
 from .starts import Hypotheses, make_starts, Remembered, swept_starts
@@ -103,11 +113,9 @@ class PosePipeline:
             path = (folder / f'{category}.safetensors' if models_dir is not None
                     else find_model(category))
             models[category] = made_ready(load_model(path)).to(device)
-        weights = find_refiner(folder)
-        refiner = None if weights is None else load_refiner(weights).to(device)
-        if refiner is not None:
-            fold_norms(refiner)
-        return cls(models, preset=preset, device=device, seed=seed, refiner=refiner,
+        refiner = ready_refiner(find_refiner(folder))
+        return cls(models, preset=preset, device=device, seed=seed,
+                   refiner=None if refiner is None else refiner.to(device),
                    known_size_m=known_size_m, common_ground=common_ground)
 
     @torch.no_grad()
@@ -250,13 +258,33 @@ class PosePipeline:
                 cuts = self._turn_upright(frame, cuts, said, seen)
                 if readings > 1 or any(c.turn_rad for c in cuts):
                     said, seen = self._read(model, cuts, readings)
+        sights = self._fit(model, cuts, said, seen, preset, stamp_s, deadline_s)
+        if cuts[0].track is None and isinstance(preset, Preset):
+            took = time.perf_counter() - began
+            sights = self._cut_otherwise(model, frame, sights, preset, deadline_s, took)
+        seconds = (time.perf_counter() - began) / len(cuts)
+        for sight in sights:
+            try:
+                estimate = answer(model, sight.cut, sight.fitted,
+                                  self._sides(model, sight.cut), seconds)
+            except PoseError as error:
+                failures.append(Failure(sight.cut.box, str(error)))
+                continue
+            estimate = replace(estimate, track_id=self._id(sight.cut))
+            estimates.append((sight.cut.place, estimate))
+            tracks.append(followed(sight.cut, estimate, sight.R_crop, sight.told, sight.kept,
+                                   stamp_s, model.card))
+
+    def _fit(self, model: CategoryModel, cuts: Sequence[Cut], said: Encoding, seen: Observed,
+             preset: Preset | PaperPreset, stamp_s: float | None,
+             deadline_s: float | None) -> list[Sight]:
         focal = self._focal(cuts)
         codes, sureness = said.mean.cpu().numpy(), said.sureness.cpu().numpy()
-        sides = self._sides(model, cuts)
         remembered: Tensor | None = None
         if isinstance(preset, PaperPreset):
             result = fit_paper(model, said, seen, focal, preset, self.seed, deadline_s)
         else:
+            sides = [self._sides(model, c) for c in cuts]
             said = replace(said, mean=with_known_sides(
                 model.generator, said.mean, said.sureness, sides))
             remembered = self._remembered(model, cuts, sides)
@@ -264,21 +292,35 @@ class PosePipeline:
             result = fit(model, starts, seen, focal, preset, deadline_s=deadline_s,
                          refiner=self.refiner)
             result = self._sweep(model, cuts, said, seen, focal, preset, deadline_s, result)
-        seconds = (time.perf_counter() - began) / len(cuts)
         own = said.mean.cpu().numpy()
         before = [None] * len(cuts) if remembered is None else [*remembered.cpu().numpy()]
-        for i, cut in enumerate(cuts):
-            try:
-                estimate = answer(model, cut, Fitted(said, seen.mask, result, i), sides[i],
-                                  seconds)
-            except PoseError as error:
-                failures.append(Failure(cut.box, str(error)))
-                continue
-            estimate = replace(estimate, track_id=self._id(cut))
-            estimates.append((cut.place, estimate))
-            told = Told(codes[i], sureness[i], own[i], before[i])
-            tracks.append(followed(cut, estimate, result.best.R[i].double().cpu(), told,
-                                   bool(result.best.previous[i]), stamp_s, model.card))
+        return [Sight(cut, Fitted(said, seen.mask, result, i),
+                      Told(codes[i], sureness[i], own[i], before[i]))
+                for i, cut in enumerate(cuts)]
+
+    def _cut_otherwise(self, model: CategoryModel, frame: Frame, sights: list[Sight],
+                       preset: Preset, deadline_s: float | None, took_s: float) -> list[Sight]:
+        """New objects whose answers leave doubt, cut out and fitted otherwise as well.
+
+        took_s: seconds that ``sights`` took; there must be time for as many a cut. What is refused
+        stays refused: to look at an empty box until something is seen there would find it.
+        """
+        cuts: list[Cut] = []
+        of: list[int] = []
+        for k, sight in enumerate(sights):
+            if sight.worth < preset.cuts_below and sight.explains:
+                others = other_cuts(frame, sight.cut, preset.cuts - 1)
+                cuts += others
+                of += [k] * len(others)
+        if not cuts or (deadline_s is not None and late(
+                deadline_s - took_s * len(cuts) / len(sights))):
+            return sights
+        said, seen = self._read(model, cuts, preset.readings)
+        best = list(sights)
+        for k, sight in zip(of, self._fit(model, cuts, said, seen, preset, None, deadline_s),
+                            strict=True):
+            best[k] = likelier(best[k], sight)
+        return best
 
     def _starts(self, model: CategoryModel, cuts: Sequence[Cut], said: Encoding, seen: Observed,
                 focal: Tensor, preset: Preset, stamp_s: float | None,
@@ -292,9 +334,8 @@ class PosePipeline:
                focal: Tensor, preset: Preset, deadline_s: float | None,
                result: FitResult) -> FitResult:
         """Where no start explains the crop, those of a coarse sweep, if the preset has one."""
-        lost = [i for i, cut in enumerate(cuts) if preset.sweep and belief.outline_overlap(
-            result.synthesis.alpha[i, 0].cpu().numpy(), seen.mask[i, 0].cpu().numpy(), cut.valid)
-            < belief.MIN_OUTLINE]
+        lost = [i for i, cut in enumerate(cuts)
+                if preset.sweep and not Fitted(said, seen.mask, result, i).explains(cut.valid)]
         if not lost or late(deadline_s):
             return result
         rows = torch.tensor(lost, device=self.device)
@@ -311,11 +352,9 @@ class PosePipeline:
     def _known_sides(self, box: Box) -> Sequence[float] | None:
         return self.known_size_m.get(box.category)
 
-    def _sides(self, model: CategoryModel, cuts: Sequence[Cut]) -> list[Sequence[float] | None]:
-        known = [self._known_sides(c.box) for c in cuts]
-        if model.card.symmetry != 'free_z':
-            return known
-        return [None if sides is None else of_round(sides) for sides in known]
+    def _sides(self, model: CategoryModel, cut: Cut) -> Sequence[float] | None:
+        known = self._known_sides(cut.box)
+        return known if known is None or model.card.symmetry != 'free_z' else of_round(known)
 
     def _id(self, cut: Cut) -> str:
         """The detector's id, the track's, or a new one."""

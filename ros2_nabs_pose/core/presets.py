@@ -11,6 +11,8 @@ from .types import PoseError
 
 MOST_READINGS = 4
 """As many as there are ``readings.LOOKS``."""
+MOST_CUTS = 5
+"""One more than there are ``cuts.OTHER_CUTS``."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ class RefineStage:
     more, where there is a choice. instead: stages that are gone through where no refiner knows the
     category. around_deg: where even the best hypothesis of a crop is worth less than ``doubt``,
     each is also turned by so much about three axes and back (round objects: two), and these are
-    moved as well; then most starts that are 45 degrees off converge. 0: never.
+    moved as well; then most starts that are 45 degrees off converge. 0: never. hopeless: after each
+    time those hypotheses are left that were worth less than so much of their crop's best one. 0:
+    none; a track's own pose never.
     """
 
     times: int
@@ -65,6 +69,7 @@ class RefineStage:
     instead: tuple[PoseStage | JointStage, ...]
     around_deg: float = 0.0
     doubt: float = 0.65
+    hopeless: float = 0.5
 
 
 Stage = RefineStage | PoseStage | JointStage
@@ -75,8 +80,11 @@ class Preset:
     """How a fit goes.
 
     readings: in how many ways a crop is read (``readings.LOOKS``); four cost about twice as much
-    as one. cold_starts: the encoder's proposals tried for a new object; more find the right side
-    of a hidden front, or a laptop's base, more often, each costs a hypothesis in the first stage.
+    as one. cuts: of a new object's box, where the refiner finds the answer from the first one worth
+    less than ``cuts_below``: each is read and fitted like the first, and the answer of highest
+    worth counts. cold_starts: the encoder's proposals tried for a new object; more find the right
+    side of a hidden front, or a laptop's base, more often, each costs a hypothesis in the first
+    stage.
     warm_starts: likely proposals that challenge a track's own pose. stages: see ``RefineStage``,
     ``PoseStage``, ``JointStage``; the last is none of the first kind. mirror: the refiner sees
     every pair in a mirror, too, where it and the category have learned from mirror images: twice
@@ -95,6 +103,8 @@ class Preset:
     warm_starts: int
     stages: tuple[Stage, ...]
     readings: int = 1
+    cuts: int = 1
+    cuts_below: float = 0.8
     mirror: bool = False
     rate_rotation: float = 0.035
     rate_place: float = 0.012
@@ -110,6 +120,9 @@ class Preset:
         if self.readings not in range(1, MOST_READINGS + 1):
             raise PoseError(f'A crop cannot be read {self.readings} times: give 1 to '
                             f'{MOST_READINGS} readings.')
+        if self.cuts not in range(1, MOST_CUTS + 1):
+            raise PoseError(f'A box cannot be cut out {self.cuts} times: give 1 to {MOST_CUTS} '
+                            'cuts.')
 
 
 @dataclass(frozen=True)
@@ -141,14 +154,14 @@ PRESETS: dict[str, Preset | PaperPreset] = {
     'cold': Preset('cold', cold_starts=4, warm_starts=2, stages=(
         RefineStage(3, 1, instead=(PoseStage((16, 32), 1), JointStage(4, 1), PoseStage((32,), 1))),
         PoseStage((), 1)),
-        readings=4, mirror=True, start_prior=0.1,
+        readings=4, cuts=5, mirror=True, start_prior=0.1,
         losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
     'accurate': Preset('accurate', cold_starts=4, warm_starts=4, stages=(
         RefineStage(6, 1, instead=(PoseStage((16, 16, 32, 32), 2), JointStage(12, 1),
-                                   PoseStage((32, 64), 1)), around_deg=30.0),
+                                   PoseStage((32, 64), 1)), around_deg=30.0, hopeless=0.0),
         PoseStage((32, 32, 64), 1, explained=0.1,
                   spins_deg=(-30.0, -20.0, -10.0, 10.0, 20.0, 30.0))),
-        readings=4, mirror=True, start_prior=0.1, sweep=8,
+        readings=4, cuts=5, cuts_below=0.9, mirror=True, start_prior=0.1, sweep=8,
         losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
     'paper': PaperPreset('paper', {'vgg': 1.0}),
     # The same with our encoder's features, for where VGG's weights cannot be downloaded.

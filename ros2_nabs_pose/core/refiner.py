@@ -214,22 +214,47 @@ def moved_by(now: Hypotheses, said: Comparison, free_about_z: bool) -> Hypothese
     return replace(now, R=R, t=now.t + shift, log_scale=now.log_scale + said.grow)
 
 
+@dataclass(frozen=True)
+class Moved:
+    """Hypotheses that were moved, the rows that they began as, and how often they were moved."""
+
+    now: Hypotheses
+    rows: Tensor
+    taken: int
+
+
 @torch.no_grad()
 def refine(model: CategoryModel, refiner: Comparing, starts: Hypotheses, seen: Observed,
            focal: Tensor, volume: tuple[Tensor, Tensor], times: int,
-           deadline_s: float | None = None) -> tuple[Hypotheses, int]:
-    """Move hypotheses ``times`` times; them, and how often they were moved.
+           deadline_s: float | None = None, hopeless: float = 0.0) -> Moved:
+    """Move hypotheses ``times`` times.
 
     seen, focal, volume: rows H, the volume's style with them. Each time costs a view and a pass
     of the refiner a hypothesis. After ``deadline_s`` (``time.perf_counter``) nothing is moved.
+    hopeless: each time those are left that were worth less than so much of the best one of their
+    crop, before they were moved; never a track's own pose. 0: none.
     """
     free = model.card.symmetry == 'free_z'
     now = facing(starts) if free else starts
+    rows = torch.arange(len(now.owner), device=focal.device)
     for taken in range(times):
         if late(deadline_s):
-            return now, taken
-        now = moved_by(now, _compared(model, refiner, now, seen, focal, volume), free)
-    return now, times
+            return Moved(now, rows, taken)
+        said = _compared(model, refiner, now, seen, focal, volume)
+        now = moved_by(now, said, free)
+        # What is no number is not left here: it ends in a failure that says so.
+        dropped = said.worth < hopeless * best_of_each(said.worth, now.owner)
+        left = torch.nonzero(~dropped | now.previous)[:, 0]
+        if len(left) < len(now.owner):
+            now, rows, seen, focal = now.pick(left), rows[left], seen.pick(left), focal[left]
+            volume = volume[0][left], volume[1][left]
+    return Moved(now, rows, times)
+
+
+def best_of_each(worth: Tensor, owner: Tensor) -> Tensor:
+    """(H,) the highest worth among the hypotheses of each one's crop."""
+    highest = worth.new_zeros(int(owner.max()) + 1).scatter_reduce(0, owner, worth, 'amax')
+    return highest[owner]
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from .ablation_shapes import basin, landscapes
+from .crop_fits import fit_crops
 from .speed import describe_device
 from ..core.checkpoint import CategoryModel
 from ..core.fit import fit
@@ -112,6 +113,8 @@ def default_variants() -> tuple[Variant, ...]:
           for n in (1, 4)),
         Variant('refiner keeps 2', 'refiner', stages(replace(refined, keep=2), end)),
         Variant('no mirror', 'mirror', replace(cold, mirror=False)),
+        Variant('1 cut', 'cuts', replace(cold, cuts=1)),
+        Variant('5 cuts always', 'cuts', replace(cold, cuts_below=math.inf)),
         Variant('1 reading', 'readings', replace(cold, readings=1)),
         Variant('2 readings', 'readings', replace(cold, readings=2)),
         Variant('1 start', 'starts', replace(cold, cold_starts=1)),
@@ -182,28 +185,27 @@ def run_case(model: CategoryModel, case: Case, variant: Variant,
     """
     free = model.card.symmetry == 'free_z'
     began = time.perf_counter()
+    R = case.R
     if isinstance(variant.preset, PaperPreset):
-        R = case.R
         with torch.no_grad():
             said = model.encoder(case.image)
-        result = fit_paper(model, said, Observed.of(case.image, said), case.focal, variant.preset,
-                           SEED)
-    else:
+        found = fit_paper(model, said, Observed.of(case.image, said), case.focal, variant.preset,
+                          SEED).best.R
+    elif variant.warm:
         with torch.no_grad():
-            axis, mask = case.before[None, :, 2], case.mask
-            if not variant.warm:
-                first = model.encoder(case.image, case.focal)
-                axis, mask = first.axis, torch.sigmoid(first.mask_logits)
-            look = second_look(model, case.image, case.focal, axis, mask, variant.preset.readings)
+            look = second_look(model, case.image, case.focal, case.before[None, :, 2], case.mask,
+                               variant.preset.readings)
             turn = rotation_z(look.turn)
         R = turn @ case.R
-        memory = Remembered(turn[0] @ case.before, look.said.mean[0]) if variant.warm else None
-        starts = make_starts(look.said, [memory], variant.preset.cold_starts,
-                             variant.preset.warm_starts, free)
-        result = fit(model, starts, Observed.of(look.image, look.said), look.focal,
-                     variant.preset, refiner=refiner)
+        starts = make_starts(look.said, [Remembered(turn[0] @ case.before, look.said.mean[0])],
+                             variant.preset.cold_starts, variant.preset.warm_starts, free)
+        found = fit(model, starts, Observed.of(look.image, look.said), look.focal,
+                    variant.preset, refiner=refiner).best.R
+    else:
+        answer, = fit_crops(model, case.image, case.focal, variant.preset, refiner)
+        found = answer.R[None]
     seconds = time.perf_counter() - began
-    return float(rotation_error_deg(result.best.R, R, free)[0]), seconds
+    return float(rotation_error_deg(found, R, free)[0]), seconds
 
 
 Runs = dict[str, list[tuple[float, float]]]

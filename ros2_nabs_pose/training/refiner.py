@@ -55,7 +55,7 @@ def validate_refiner(refiner: Refiner, models: Mapping[str, CategoryModel],
                 seen = Observed.of(crops.image, said).pick(starts.owner)
                 focal = crops.focal[starts.owner]
                 volume = volumes(model, starts.latent)
-                now, _ = refine(model, refiner, starts, seen, focal, volume, 1)
+                now = refine(model, refiner, starts, seen, focal, volume, 1).now
                 worth = worth_of(model, refiner, now, seen, focal, volume)
                 best = worth.view(-1, STARTS).argmax(1)
                 visible = crops.front_visible > FRONT_SEEN

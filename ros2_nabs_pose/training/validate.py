@@ -95,12 +95,14 @@ def _examples(model: CategoryModel, data: TrainingViews, batches: int,
     return found
 
 
-def upright(image: Tensor, axis: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def upright(image: Tensor, axis: Tensor, mask: Tensor,
+            other: tuple[float, float] = (0.0, 1.0)) -> tuple[Tensor, Tensor, Tensor]:
     """Crops (B, 3, S, S) with leaning objects turned upright, the turns and the zooms (B,).
 
-    axis: (B, 3) of the objects, crop camera. mask: (B, 1, S, S) what shows them. It is what the
-    pipeline does at its second look (``core.cuts``), but here there is no picture around the crops
-    to cut from: their own pixels are turned. Turns are 0 where nothing leans.
+    axis: (B, 3) of the objects, crop camera. mask: (B, 1, S, S) what shows them. other: a further
+    turn (rad) and zoom of all, as of ``core.cuts.OTHER_CUTS``. It is what the pipeline does at its
+    second look (``core.cuts``), but here there is no picture around the crops to cut from: their
+    own pixels are turned. Without ``other`` turns are 0 where nothing leans.
     """
     turn = turn_upright(axis)
     zoom = torch.ones_like(turn)
@@ -109,7 +111,10 @@ def upright(image: Tensor, axis: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, 
         masks = mask[leaning, 0].cpu().numpy()
         zoom[leaning] = torch.tensor([limited(tight_zoom(m, t)) for m, t in
                                       zip(masks, turn[leaning].tolist(), strict=True)]).to(zoom)
-        image = image.index_copy(0, leaning, turned(image[leaning], turn[leaning], zoom[leaning]))
+    turn, zoom = turn + other[0], zoom * other[1]
+    moved = torch.nonzero((turn != 0.0) | (zoom != 1.0))[:, 0]
+    if len(moved):
+        image = image.index_copy(0, moved, turned(image[moved], turn[moved], zoom[moved]))
     return image, turn, zoom
 
 
@@ -129,20 +134,14 @@ class SecondLook:
 
 
 def second_look(model: CategoryModel, image: Tensor, focal: Tensor, axis: Tensor, mask: Tensor,
-                readings: int) -> SecondLook:
+                readings: int, other: tuple[float, float] = (0.0, 1.0)) -> SecondLook:
     """Crops (B, 3, S, S) of focal lengths (B,) read in so many ways, turned as ``upright`` says.
 
     axis, mask: (B, 3) and (B, 1, S, S) by a first look, or as a track knows them.
     """
-    image, turn, zoom = upright(image, axis, mask)
+    image, turn, zoom = upright(image, axis, mask, other)
     focal = zoom * focal
     return SecondLook(image, turn, zoom, focal, read(model, image, readings, focal))
-
-
-def look_again(model: CategoryModel, crops: Crops, first: Encoding) -> SecondLook:
-    """``second_look`` of crops as ``cold`` takes it; first: what the first look said."""
-    return second_look(model, crops.image, crops.focal, first.axis,
-                       torch.sigmoid(first.mask_logits), staged('cold').readings)
 
 
 def read_as_fitted(model: CategoryModel, crops: Crops, first: Encoding, count: int) -> tuple[
@@ -151,7 +150,8 @@ def read_as_fitted(model: CategoryModel, crops: Crops, first: Encoding, count: i
 
     first: the first look. The rotations are of the crops as they came.
     """
-    look = look_again(model, crops, first)
+    look = second_look(model, crops.image, crops.focal, first.axis,
+                       torch.sigmoid(first.mask_logits), staged('cold').readings)
     R = first_rotations(look.said, count, model.card.symmetry == 'free_z')[0]
     return look.said, rotation_z(-look.turn)[:, None] @ R
 

@@ -9,7 +9,14 @@ import pytest
 import torch
 
 from ros2_nabs_pose.core.crop import make_view, MARGIN
-from ros2_nabs_pose.core.cuts import cut_out, Frame, limited, tight_zoom, turn_upright
+from ros2_nabs_pose.core.cuts import (
+    cut_out,
+    Frame,
+    limited,
+    other_cuts,
+    tight_zoom,
+    turn_upright,
+)
 from ros2_nabs_pose.core.lift import lift, unlift
 from ros2_nabs_pose.core.rotations import exp_so3, rotation_z
 from ros2_nabs_pose.core.types import Box, Intrinsics, PoseError
@@ -104,3 +111,30 @@ def test_an_empty_mask_and_extremes_leave_a_crop_of_use():
 def test_a_flat_crop_is_refused():
     with pytest.raises(PoseError, match='shows nothing'):
         cut_out(Frame(np.full((480, 640, 3), 90, np.uint8), CAMERA), 0, BOX, 64, turn_rad=1.0)
+
+
+def test_other_cuts_are_turned_and_zoomed_from_where_the_first_one_stands():
+    frame = Frame(np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8), CAMERA)
+    first = cut_out(frame, 0, BOX, 64, turn_rad=0.6, zoom=1.2)
+    found = other_cuts(frame, first, 4)
+    degrees = [math.degrees(c.turn_rad - 0.6) for c in found]
+    assert degrees == pytest.approx([9.0, -9.0, 0.0, 0.0])
+    assert [c.zoom for c in found] == pytest.approx([1.2, 1.2, 1.2 * 1.12, 1.2 * 0.89])
+    for cut in found:
+        assert cut.place == 0 and cut.box is BOX and cut.track is None
+        np.testing.assert_array_equal(
+            cut.rgb, cut_out(frame, 0, BOX, 64, turn_rad=cut.turn_rad, zoom=cut.zoom).rgb)
+    assert len(other_cuts(frame, first, 2)) == 2 and other_cuts(frame, first, 0) == []
+
+
+def test_other_cuts_that_show_nothing_are_left_out():
+    # All there is to see lies just beyond the right edge of the view that the box asks for.
+    view = make_view(CAMERA, BOX, 64)
+    ray = view.R_crop_cam.T @ [1.02 / view.focal, 0.0, 1.0]
+    edge = int(519.5 * ray[0] / ray[2] + 319.5)
+    image = np.full((480, 640, 3), 128, np.uint8)
+    image[160:200, edge:edge + 8] = 255
+    frame = Frame(image, CAMERA)
+    wide = cut_out(frame, 0, BOX, 64, zoom=0.89)
+    found = other_cuts(frame, wide, 4)
+    assert [round(c.zoom / 0.89, 2) for c in found] == [1.0, 1.0, 0.89]

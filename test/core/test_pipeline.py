@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 from dataclasses import replace
 import math
+import time
 
 import numpy as np
 from painting import paste_crop
@@ -24,6 +25,7 @@ from ros2_nabs_pose.core.lift import lift
 from ros2_nabs_pose.core.pose_steps import synthesise
 from ros2_nabs_pose.core.presets import PRESETS
 from ros2_nabs_pose.core.rotations import exp_so3, rotation_z
+from ros2_nabs_pose.core.sights import likelier
 from ros2_nabs_pose.core.standing import stood_up
 from ros2_nabs_pose.core.starts import make_starts, SWEEP_RAD, swept_starts
 
@@ -170,6 +172,131 @@ def test_how_often_crops_are_read(pipeline, monkeypatch):
     paper = PosePipeline(pipeline.models)
     paper.preset = paper.warm_preset = replace(PRESETS['paper_offline'], starts=2, iterations=1)
     assert read_by(paper) == [(1, 1)]
+
+
+@pytest.fixture()
+def sights(monkeypatch):
+    """All pairs of sights that are compared."""
+    compared = []
+
+    def listening(first, other):
+        compared.append((first, other))
+        return likelier(first, other)
+
+    monkeypatch.setattr(pipeline_module, 'likelier', listening)
+    return compared
+
+
+def in_doubt(pipeline, **knobs):
+    """A pipeline that believes no first cut."""
+    mine = PosePipeline(pipeline.models, refiner=pipeline.refiner)
+    mine.preset = replace(mine.preset, cuts_below=2.0, **knobs)
+    return mine
+
+
+def test_where_the_first_cut_leaves_doubt_others_are_fitted_and_the_likeliest_counts(
+        pipeline, sights):
+    image, truth = scene(pipeline, azimuth=-0.3)
+    mine = PosePipeline(pipeline.models, refiner=pipeline.refiner)
+    sure, = mine.estimate(image, CAMERA, [BOX], stamp_s=1.0)
+    assert not sights  # this one leaves none
+    mine = in_doubt(pipeline)
+    pose, = mine.estimate(image, CAMERA, [BOX], stamp_s=1.0)
+    assert len(sights) == 4
+    worths = [sights[0][0].worth, *(other.worth for _, other in sights)]
+    assert len(set(worths)) == 5
+    cuts = [sights[0][0].cut, *(other.cut for _, other in sights)]
+    best = cuts[int(np.argmax(worths))]
+    np.testing.assert_array_equal(pose.crop_rgb, best.rgb)
+    assert pose.view is best.view
+    assert rotation_error_deg(pose.T_cam_obj, truth) < 15.0
+    # The track that begins here goes on as any other, without other cuts.
+    del sights[:]
+    later, = mine.estimate(image, CAMERA, [BOX], stamp_s=1.1)
+    assert later.warm and not sights
+    assert rotation_error_deg(later.T_cam_obj, truth) < 15.0
+
+
+@pytest.mark.parametrize('chosen', range(4))
+def test_an_answer_from_a_turned_or_zoomed_cut_is_told_of_the_camera(
+        pipeline, monkeypatch, chosen):
+    image, truth = scene(pipeline, azimuth=-0.3)
+    count = [-1]
+
+    def this_one(first, other):
+        count[0] += 1
+        return other if count[0] == chosen else first
+
+    monkeypatch.setattr(pipeline_module, 'likelier', this_one)
+    mine = in_doubt(pipeline)
+    pose, = mine.estimate(image, CAMERA, [BOX], stamp_s=1.0)
+    straight = make_view(CAMERA, BOX, 64)
+    assert not np.allclose(pose.view.R_crop_cam @ straight.R_crop_cam.T, np.eye(3)) or (
+        pose.view.focal != pytest.approx(straight.focal, rel=0.05))
+    assert rotation_error_deg(pose.T_cam_obj, truth) < 15.0
+    ray, true_ray = (T[:3, 3] / np.linalg.norm(T[:3, 3]) for T in (pose.T_cam_obj, truth))
+    assert math.degrees(math.acos(min(ray @ true_ray, 1.0))) < 0.8
+    later, = mine.estimate(image, CAMERA, [BOX], stamp_s=1.1)
+    assert later.warm and rotation_error_deg(later.T_cam_obj, truth) < 15.0
+
+
+def test_only_the_boxes_that_leave_doubt_are_cut_otherwise(pipeline, sights):
+    box = Box(120.0, 180.0, 240.0, 290.0, 'mug')
+    image, _ = scene(pipeline)
+    left, _ = scene(pipeline, azimuth=-2.6, box=box)
+    image[:, :290] = left[:, :290]
+    mine = in_doubt(pipeline, cuts=3)
+    mine.estimate(image, CAMERA, [box, BOX])
+    assert [other.cut.box for _, other in sights] == [box, box, BOX, BOX]
+    worths = {first.cut.box: first.worth for first, _ in sights[::2]}
+    between = sum(worths.values()) / 2.0
+    doubted = min(worths, key=worths.get)
+    del sights[:]
+    mine = in_doubt(pipeline, cuts=3)
+    mine.preset = replace(mine.preset, cuts_below=between)
+    mine.estimate(image, CAMERA, [box, BOX])
+    assert [other.cut.box for _, other in sights] == [doubted, doubted]
+
+
+def test_no_other_cuts_in_a_hurry_nor_of_what_is_refused_nor_without_a_refiner(
+        pipeline, sights, monkeypatch):
+    image, _ = scene(pipeline)
+    mine = in_doubt(pipeline)
+    mine.estimate_frame(image, CAMERA, [BOX], max_latency_s=60.0)
+    assert len(sights) == 4
+    del sights[:]
+    now = time.perf_counter()
+    mine.reset()
+    mine.estimate_frame(image, CAMERA, [BOX])
+    took = time.perf_counter() - now
+    mine.reset()
+    # Time for the first cut, by far not for four more.
+    assert len(mine.estimate_frame(image, CAMERA, [BOX], max_latency_s=took / 3).estimates) == 1
+    assert len(sights) == 4
+    del sights[:]
+    unrefined = in_doubt(pipeline)
+    unrefined.refiner = None
+    assert len(unrefined.estimate(image, CAMERA, [BOX])) == 1
+    noise = np.random.default_rng(3).integers(0, 255, image.shape, dtype=np.uint8)
+    mine.reset()
+    monkeypatch.setattr('ros2_nabs_pose.core.belief.MIN_OUTLINE', 1.1)
+    result = mine.estimate_frame(noise, CAMERA, [BOX])
+    assert not result.estimates and len(result.failures) == 1
+    assert not sights
+
+
+def test_nothing_that_explains_nothing_is_likelier(pipeline, sights):
+    image, _ = scene(pipeline)
+    in_doubt(pipeline).estimate(image, CAMERA, [BOX])
+    first, other = min(sights, key=lambda pair: pair[1].worth - pair[0].worth)
+    assert other.worth < first.worth
+    assert likelier(first, other) is first and likelier(other, first) is first
+    fitted = first.fitted
+    empty = replace(first, fitted=replace(fitted, mask=torch.zeros_like(fitted.mask)))
+    assert likelier(other, empty) is other
+    unknown = replace(fitted.result, worth=torch.full_like(fitted.result.worth, math.nan))
+    unknown = replace(first, fitted=replace(fitted, result=unknown))
+    assert likelier(unknown, other) is unknown and likelier(other, unknown) is other
 
 
 def test_readings_are_told_the_field_of_view_and_what_several_sides_told(pipeline, monkeypatch):

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from ros2_nabs_pose.core.checkpoint import CategoryModel
+from ros2_nabs_pose.core.cuts import OTHER_CUTS
 from ros2_nabs_pose.core.encoder import bin_centers, Encoding
-from ros2_nabs_pose.core.presets import MOST_READINGS, PRESETS
+from ros2_nabs_pose.core.presets import MOST_CUTS, MOST_READINGS, PRESETS
 from ros2_nabs_pose.core.readings import _mean, _rotated, _seen, _undone, Look, LOOKS, read
 from ros2_nabs_pose.core.rotations import (
     axis_azimuth_from_rotation,
@@ -202,6 +203,13 @@ def test_a_preset_cannot_read_more_ways_than_there_are(readings):
     with pytest.raises(PoseError, match='1 to 4 readings'):
         replace(PRESETS['cold'], readings=readings)
     assert len(LOOKS) == MOST_READINGS
+
+
+@pytest.mark.parametrize('cuts', [0, 6])
+def test_presets_cannot_ask_for_other_cuts_than_there_are(cuts):
+    with pytest.raises(PoseError, match='give 1 to 5 cuts'):
+        replace(PRESETS['cold'], cuts=cuts)
+    assert len(OTHER_CUTS) == MOST_CUTS - 1
 
 
 def test_the_mean_lies_between_readings_in_neighbouring_bins():

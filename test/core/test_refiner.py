@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from ros2_nabs_pose.core import fit as fit_module
 from ros2_nabs_pose.core import refiner as refiner_module
 from ros2_nabs_pose.core.checkpoint import load_model, write_weights
 from ros2_nabs_pose.core.fit import fit, volumes
@@ -26,6 +27,7 @@ from ros2_nabs_pose.core.refiner import (
     load_refiner,
     mirror_image,
     Mirrored,
+    Moved,
     moved_by,
     pairs,
     refine,
@@ -139,11 +141,11 @@ def test_an_untrained_refiner_leaves_poses_as_they_are(mug):
     seen = Observed.unread(torch.rand(2, 3, 64, 64), torch.rand(2, 1, 64, 64))
     focal, volume = torch.full((2,), 4.0), volumes(mug, now.latent)
     untrained = Refiner().eval()
-    moved, taken = refine(mug, untrained, now, seen, focal, volume, 2)
-    worth = worth_of(mug, untrained, moved, seen, focal, volume)
-    assert taken == 2
-    torch.testing.assert_close(moved.R, now.R)
-    torch.testing.assert_close(moved.t, now.t)
+    moved = refine(mug, untrained, now, seen, focal, volume, 2)
+    worth = worth_of(mug, untrained, moved.now, seen, focal, volume)
+    assert moved.taken == 2 and moved.rows.tolist() == [0, 1]
+    torch.testing.assert_close(moved.now.R, now.R)
+    torch.testing.assert_close(moved.now.t, now.t)
     assert worth.tolist() == pytest.approx([sum(WORTH) / len(WORTH)] * 2)
     views = draw(mug, now, focal, volume, alone=True)[:, 0]
     assert pairs(now, seen, views, focal).shape == (2, 12, 64, 64)
@@ -260,7 +262,7 @@ def test_the_shipped_refiner_brings_poses_nearer(mug, shipped, degrees, left):
         start = replace(true, R=exp_so3(math.radians(degrees) * axis) @ R)
         volume = volumes(mug, true.latent)
         far.append(float(worth_of(mug, shipped, start, seen, focal, volume)))
-        moved, _ = refine(mug, shipped, start, seen, focal, volume, 2)
+        moved = refine(mug, shipped, start, seen, focal, volume, 2).now
         near.append(float(worth_of(mug, shipped, moved, seen, focal, volume)))
         errors.append(math.degrees(float(geodesic_angle(moved.R, R))))
     assert sorted(errors)[5] < left, errors
@@ -397,7 +399,7 @@ def test_a_track_gives_way_to_what_is_worth_a_quarter_more(mug, shipped, monkeyp
     both = replace(true, previous=torch.tensor([True])).joined(other)
     worth = torch.tensor([0.5, 0.5 * times])
     monkeypatch.setattr('ros2_nabs_pose.core.fit.refine',
-                        lambda model, refiner, now, *rest: (now, 1))
+                        lambda model, refiner, now, *rest: Moved(now, torch.arange(2), 1))
     monkeypatch.setattr('ros2_nabs_pose.core.fit.worth_of', lambda *given: worth)
     stage = RefineStage(1, 1, (PoseStage((), 1),))
     found = fit(mug, both, seen, focal, Preset('p', 1, 1, (stage, PoseStage((), 1))),
@@ -468,9 +470,69 @@ def test_a_deadline_within_a_stage_ends_the_moves(mug, shipped, monkeypatch):
     seen = Observed.unread(torch.rand(1, 3, 64, 64), torch.rand(1, 1, 64, 64))
     clock = iter(range(100))
     monkeypatch.setattr(time, 'perf_counter', lambda: float(next(clock)))
-    _, taken = refine(mug, shipped, now, seen, torch.full((1,), 4.0),
-                         volumes(mug, now.latent), 8, deadline_s=2.5)
-    assert taken == 3  # asked at 0, 1 and 2 s, and not any more at 3
+    moved = refine(mug, shipped, now, seen, torch.full((1,), 4.0), volumes(mug, now.latent), 8,
+                   deadline_s=2.5)
+    assert moved.taken == 3  # asked at 0, 1 and 2 s, and not any more at 3
+
+
+def saying(worths, turn_rad=0.1):
+    """One who turns all by so much and finds them, in turn, worth what is written.
+
+    A logit of 20 more makes a class certain; between two classes odds make the mean.
+    """
+    said = iter(worths)
+
+    def compare(pair):
+        worth = torch.tensor(next(said))
+        assert len(pair) == len(worth)
+        logits = torch.full((len(pair), len(WORTH)), -40.0)
+        logits[:, 0] = torch.log(worth.clamp_min(1e-6))
+        logits[:, -1] = torch.log((1.0 - worth).clamp_min(1e-6))
+        turn = pair.new_tensor([turn_rad, 0.0, 0.0]).expand(len(pair), 3)
+        return Comparison(turn, torch.zeros(len(pair), 2), torch.zeros(len(pair)), logits)
+
+    return compare
+
+
+def test_hopeless_hypotheses_are_left_but_never_a_tracks_own(mug):
+    """Two crops of three hypotheses each; the second crop's first one is a track's own."""
+    now = rows(torch.cat([looking_down(0.6, 0.4 * k) for k in range(6)]))
+    now = replace(now, owner=torch.tensor([0, 0, 0, 1, 1, 1]),
+                  previous=torch.tensor([False, False, False, True, False, False]))
+    seen = Observed.unread(torch.rand(6, 3, 64, 64), torch.rand(6, 1, 64, 64))
+    focal, volume = torch.linspace(4.0, 5.0, 6), volumes(mug, now.latent)
+    worths = [0.9, 0.44, 0.46, 0.1, 0.3, 0.14], [0.2, 0.8, 0.1, 0.5], [0.3, 0.1, 0.6]
+    moved = refine(mug, saying(worths), now, seen, focal, volume, 3, hopeless=0.5)
+    assert moved.taken == 3
+    # First 1 and 5 are left, then 0, in the end no other: what is kept for being a track's stays.
+    assert moved.rows.tolist() == [2, 3, 4]
+    assert moved.now.owner.tolist() == [0, 1, 1] and moved.now.previous.tolist() == [
+        False, True, False]
+    for k, row in enumerate((2, 3, 4)):
+        turned = geodesic_angle(moved.now.R[k][None], now.R[row][None])
+        assert float(turned) == pytest.approx(0.3, abs=1e-3)
+    unequal = saying([[0.9, 0.0, 0.0, 0.5, 0.0, 0.0]] * 3)
+    everyone = refine(mug, unequal, now, seen, focal, volume, 3)
+    assert everyone.rows.tolist() == list(range(6))
+    none = refine(mug, saying([[math.nan, 0.9, 0.2, 0.5, 0.4, 0.1]]), now, seen, focal, volume, 1,
+                  hopeless=0.5)
+    assert none.rows.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_where_halving_leaves_no_choice_nobody_is_asked(mug, shipped, monkeypatch):
+    """And each crop's answer is shown its own crop."""
+    worths = [[0.1, 0.9, 0.8, 0.9], [0.9, 0.8, 0.1], [0.6, 0.9]]
+    compare = saying(worths, 0.0)
+    monkeypatch.setattr(fit_module, 'Mirrored', lambda refiner: compare)
+    now = rows(torch.cat([looking_down(0.6, 0.4 * k) for k in range(4)]))
+    now = replace(now, owner=torch.tensor([0, 0, 1, 1]))
+    seen = Observed.unread(torch.rand(2, 3, 64, 64), torch.rand(2, 1, 64, 64))
+    cold = replace(PRESETS['cold'], stages=(
+        replace(PRESETS['cold'].stages[0], times=2, hopeless=0.5), PoseStage((), 1)))
+    found = fit(mug, now, seen, torch.tensor([4.0, 5.0]), cold, refiner=shipped)
+    torch.testing.assert_close(found.best.R, now.R[[1, 2]])
+    assert found.best.owner.tolist() == [0, 1]
+    assert found.worth.tolist() == pytest.approx([0.6, 0.9], abs=1e-3)
 
 
 @pytest.mark.parametrize('said', ['[1]', '{"categories": "mug", "symmetries": ["none"]}',

@@ -132,8 +132,8 @@ def test_variants_turn_one_knob_and_have_names_of_their_own():
     variants = default_variants()
     assert len({v.name for v in variants}) == len(variants)
     assert {v.knob for v in variants} == {
-        'preset', 'refiner', 'mirror', 'steps', 'readings', 'starts', 'optimiser', 'loss', 'pull',
-        'start_prior', 'paper'}
+        'preset', 'refiner', 'mirror', 'cuts', 'steps', 'readings', 'starts', 'optimiser', 'loss',
+        'pull', 'start_prior', 'paper'}
     by_name = {v.name: v.preset for v in variants}
     assert by_name['8 starts'] == replace(PRESETS['cold'], cold_starts=8)
 
