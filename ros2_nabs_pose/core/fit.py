@@ -168,11 +168,12 @@ def _refined(model: CategoryModel, refiner: Comparing, begun: Hypotheses, seen: 
         turned, of = turned_around(now.pick(lost), stage.around_deg,
                                    model.card.symmetry == 'free_z')
         around = rows[lost][of]
-        turned_moved = refine(model, refiner, turned, *shown(around), stage.times, deadline_s)
-        turned = turned_moved.now
+        further = refine(model, refiner, turned, *shown(around),
+                         stage.around_times or stage.times, deadline_s)
+        turned = further.now
         worth = torch.cat((worth, worth_of(model, refiner, turned, *shown(around))))
         now, rows = now.joined(turned), torch.cat((rows, around))
-        taken += turned_moved.taken
+        taken += further.taken
     likely = torch.log(worth + 1e-3) + START_SHARE * now.log_prior
     kept = _best_rows(-(likely + TRACK_SHARE * now.previous), now.owner, stage.keep)
     return Moved(replace(now, log_prior=likely).pick(kept), rows[kept], taken)

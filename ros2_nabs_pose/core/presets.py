@@ -59,7 +59,8 @@ class RefineStage:
     more, where there is a choice. instead: stages that are gone through where no refiner knows the
     category. around_deg: where even the best hypothesis of a crop is worth less than ``doubt``,
     each is also turned by so much about three axes and back (round objects: two), and these are
-    moved as well; then most starts that are 45 degrees off converge. 0: never. hopeless: after each
+    moved as well, ``around_times`` (0: ``times``); then most starts that are 45 degrees off
+    converge. 0: never. hopeless: after each
     time those hypotheses are left that were worth less than so much of their crop's best one. 0:
     none; a track's own pose never.
     """
@@ -68,6 +69,7 @@ class RefineStage:
     keep: int
     instead: tuple[PoseStage | JointStage, ...]
     around_deg: float = 0.0
+    around_times: int = 0
     doubt: float = 0.65
     hopeless: float = 0.5
 
@@ -104,7 +106,7 @@ class Preset:
     stages: tuple[Stage, ...]
     readings: int = 1
     cuts: int = 1
-    cuts_below: float = 0.8
+    cuts_below: float = 0.9
     mirror: bool = False
     rate_rotation: float = 0.035
     rate_place: float = 0.012
@@ -157,11 +159,11 @@ PRESETS: dict[str, Preset | PaperPreset] = {
         readings=4, cuts=5, mirror=True, start_prior=0.1,
         losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
     'accurate': Preset('accurate', cold_starts=4, warm_starts=4, stages=(
-        RefineStage(6, 1, instead=(PoseStage((16, 16, 32, 32), 2), JointStage(12, 1),
-                                   PoseStage((32, 64), 1)), around_deg=30.0, hopeless=0.0),
+        RefineStage(3, 1, instead=(PoseStage((16, 16, 32, 32), 2), JointStage(12, 1),
+                                   PoseStage((32, 64), 1)), around_deg=30.0, around_times=6),
         PoseStage((32, 32, 64), 1, explained=0.1,
                   spins_deg=(-30.0, -20.0, -10.0, 10.0, 20.0, 30.0))),
-        readings=4, cuts=5, cuts_below=0.9, mirror=True, start_prior=0.1, sweep=8,
+        readings=4, cuts=5, cuts_below=0.95, mirror=True, start_prior=0.1, sweep=8,
         losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
     'paper': PaperPreset('paper', {'vgg': 1.0}),
     # The same with our encoder's features, for where VGG's weights cannot be downloaded.

@@ -88,16 +88,18 @@ UNTRAINED = 'paper, untrained VGG'
 
 
 def default_variants() -> tuple[Variant, ...]:
-    """The presets themselves, then 'cold' with one knob turned at a time."""
+    """The presets themselves, then 'cold' with one cut and one knob turned at a time."""
     cold, warm, accurate = (staged(name) for name in ('cold', 'warm', 'accurate'))
     paper = PRESETS['paper']
     assert isinstance(paper, PaperPreset)
-    refined, end = cold.stages
+    # Other knobs are turned where there is one cut: several would blur what they do.
+    single = replace(cold, cuts=1)
+    refined, end = single.stages
     assert isinstance(refined, RefineStage)
     fine = PoseStage((32,), 1)
 
     def stages(*chosen: Stage) -> Preset:
-        return replace(cold, stages=chosen)
+        return replace(single, stages=chosen)
 
     # With a refiner that keeps one hypothesis, losses, pull and prior have nothing to decide.
     bare = stages(*refined.instead, end)
@@ -106,19 +108,20 @@ def default_variants() -> tuple[Variant, ...]:
         Variant('warm', 'preset', warm, warm=True),
         Variant('cold effort, tracked', 'preset', cold, warm=True),
         Variant('warm effort, no memory', 'preset', warm),
-        Variant('encoder alone', 'steps', replace(cold, cold_starts=1, stages=(end,))),
+        Variant('encoder alone', 'steps', replace(single, cold_starts=1, stages=(end,))),
         Variant('encoder and choice', 'steps', stages(end)),
         Variant('no refiner', 'refiner', bare),
         *(Variant(f'refiner {n} times', 'refiner', stages(replace(refined, times=n), end))
           for n in (1, 4)),
+        Variant('refiner leaves none', 'refiner', stages(replace(refined, hopeless=0.0), end)),
         Variant('refiner keeps 2', 'refiner', stages(replace(refined, keep=2), end)),
-        Variant('no mirror', 'mirror', replace(cold, mirror=False)),
-        Variant('1 cut', 'cuts', replace(cold, cuts=1)),
+        Variant('no mirror', 'mirror', replace(single, mirror=False)),
+        Variant('1 cut', 'cuts', single),
         Variant('5 cuts always', 'cuts', replace(cold, cuts_below=math.inf)),
-        Variant('1 reading', 'readings', replace(cold, readings=1)),
-        Variant('2 readings', 'readings', replace(cold, readings=2)),
-        Variant('1 start', 'starts', replace(cold, cold_starts=1)),
-        *(Variant(f'{n} starts', 'starts', replace(cold, cold_starts=n)) for n in (2, 8)),
+        Variant('1 reading', 'readings', replace(single, readings=1)),
+        Variant('2 readings', 'readings', replace(single, readings=2)),
+        Variant('1 start', 'starts', replace(single, cold_starts=1)),
+        *(Variant(f'{n} starts', 'starts', replace(single, cold_starts=n)) for n in (2, 8)),
         Variant('a pose step after', 'steps', stages(refined, fine)),
         Variant('two pose steps after', 'steps', stages(refined, fine, fine)),
         *(Variant(f'{n} joint steps, a pose step', 'steps', stages(refined, JointStage(n, 1), fine))

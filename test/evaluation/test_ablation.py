@@ -135,7 +135,8 @@ def test_variants_turn_one_knob_and_have_names_of_their_own():
         'preset', 'refiner', 'mirror', 'cuts', 'steps', 'readings', 'starts', 'optimiser', 'loss',
         'pull', 'start_prior', 'paper'}
     by_name = {v.name: v.preset for v in variants}
-    assert by_name['8 starts'] == replace(PRESETS['cold'], cold_starts=8)
+    assert by_name['1 cut'] == replace(PRESETS['cold'], cuts=1)
+    assert by_name['8 starts'] == replace(by_name['1 cut'], cold_starts=8)
 
 
 def test_what_leans_is_turned_upright_before_it_is_fitted(views, model, monkeypatch):
