@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+import math
 import time
 from typing import Any, TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from .conversions import (
     pose_with_covariance_stamped,
     tf_message,
 )
+from .core.presets import Preset
 from .core.types import Box, Ground, Intrinsics, PoseError, PoseEstimate
 from .depth_images import depth_from_message, labels_from_message, masks_of_boxes
 from .detections import boxes_from_detections, Detected, DetectorImage, mask_numbers
@@ -155,8 +157,10 @@ def warm_up(pipeline: PosePipeline, categories: Sequence[str]) -> None:
     """Fit each category's mean object, cold and tracked, so that first real frames are not slower.
 
     It is the models' own drawing, which they can explain: noise would not be tracked. The first two
-    at once as well, since torch prepares its kernels for every size of batch.
+    at once as well, and once as if their answers left doubt, since torch prepares its kernels for
+    every size of batch.
     """
+    preset = pipeline.preset
     intrinsics = Intrinsics(fx=400.0, fy=400.0, cx=127.5, cy=63.5, width=256, height=128)
     for number, category in enumerate(categories):
         drawing = cv2.resize(pipeline.drawn_mean(category), (128, 128))
@@ -167,6 +171,11 @@ def warm_up(pipeline: PosePipeline, categories: Sequence[str]) -> None:
             pipeline.reset()
             for _ in range(2):
                 pipeline.estimate_frame(image, intrinsics, some, max_latency_s=WARM_UP_S)
+        if number == 0 and isinstance(preset, Preset):
+            pipeline.reset()
+            pipeline.preset = replace(preset, cuts_below=math.inf)
+            pipeline.estimate_frame(image, intrinsics, boxes[:1], max_latency_s=WARM_UP_S)
+            pipeline.preset = preset
     pipeline.reset()
 
 

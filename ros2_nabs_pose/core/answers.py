@@ -50,11 +50,15 @@ class Fitted:
             1, 2, 0).cpu().numpy()
         return drawn
 
+    @property
+    def worth(self) -> float:
+        """What the refiner says of it (``Comparison.worth``); NaN where none was asked."""
+        return float(self.result.worth[self.row])
 
     def outline(self, valid: np.ndarray) -> float:
         """How well the drawing's outline matches the mask (``belief.outline_overlap``)."""
-        return belief.outline_overlap(self.synthesis[..., 3], self.mask[self.row, 0].cpu().numpy(),
-                                      valid)
+        return belief.outline_overlap(self.result.synthesis.alpha[self.row, 0].cpu().numpy(),
+                                      self.mask[self.row, 0].cpu().numpy(), valid)
 
     def explains(self, valid: np.ndarray) -> bool:
         """Whether the drawing is believed to be what the crop, where ``valid``, shows."""
@@ -98,7 +102,7 @@ def answer(model: CategoryModel, cut: Cut, fitted: Fitted, sides_m: Sequence[flo
         # Among equal rotations the one nearest to the last one is published.
         T_cam_obj[:3, :3] = spin_nearest(torch.from_numpy(T_cam_obj[:3, :3]),
                                          torch.from_numpy(cut.track.R_cam_obj)).numpy()
-    worth = float(result.worth[row])
+    worth = fitted.worth
     sure = belief.confidence(outline, yaw_std, worth)
     prior = model.card.size
     guessed = measured.source == SCALE_CATEGORY_MEAN

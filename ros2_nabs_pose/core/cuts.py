@@ -35,7 +35,8 @@ STANDS_RAD = 0.25
 MIN_ACROSS = 0.2
 """Length of an axis' part across the view below which nobody can tell which way it leans."""
 ZOOMS = (0.6, 1.6)
-"""Limits of how much closer or farther a turned crop looks than its box tells."""
+"""Limits of how much closer or farther a turned crop looks than its box tells; other cuts of it go
+an eighth beyond."""
 OTHER_CUTS = ((math.radians(9.0), 1.0), (-math.radians(9.0), 1.0), (0.0, 1.12), (0.0, 0.89))
 """Further turns (rad) and zooms to cut a box out with, in the order in which they are added."""
 

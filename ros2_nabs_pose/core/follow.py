@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .checkpoint import ModelCard
-from .cuts import Cut, limited, tight_zoom
+from .cuts import Cut, limited, STANDS_RAD, tight_zoom
 from .memory import CodeMemory, seen_along
 from .rotations import rotation_z
 from .tracks import Track
@@ -45,7 +45,9 @@ def followed(cut: Cut, estimate: PoseEstimate, R_crop: Tensor, told: Told, kept:
     R = (straight @ R_crop).numpy()
     R_cam_obj = estimate.T_cam_obj[:3, :3]
     zoom = cut.track.zoom if cut.track is not None else 1.0
-    if cut.turn_rad:
+    # Other cuts of what stands are turned as well, but by less.
+    turned = abs(cut.turn_rad) >= STANDS_RAD
+    if turned:
         zoom = limited(cut.zoom * tight_zoom(estimate.synthesis_rgba[..., 3]))
     along = seen_along(R, card.symmetry == 'free_z')
     # Memory is of what pictures tell; a known size is put to it whenever it is asked.
@@ -67,5 +69,5 @@ def followed(cut: Cut, estimate: PoseEstimate, R_crop: Tensor, told: Told, kept:
             memory = begun
         track = cut.track.followed_by(cut.box, R, R_cam_obj, memory, stamp_s)
     measured = estimate.scale_source == SCALE_DEPTH
-    return replace(track, turned=bool(cut.turn_rad), zoom=zoom,
+    return replace(track, turned=turned, zoom=zoom,
                    radius_m=estimate.radius_m if measured else track.radius_m)

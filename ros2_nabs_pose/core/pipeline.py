@@ -42,7 +42,7 @@ from .presets import PaperPreset, PoseStage, Preset, PRESETS, RefineStage
 from .readings import read
 from .refiner import Refiner
 from .rotations import rotation_from_axis_azimuth, rotation_z
-from .sights import likelier, Sight
+from .sights import doubted, Group, likelier, MOST_DOUBTED, Sight
 from .sized_codes import with_known_sides
 from .standing import stood_up
 from .starts import Hypotheses, make_starts, Remembered, swept_starts
@@ -170,18 +170,21 @@ class PosePipeline:
         deadline_s = None if max_latency_s is None else began + max_latency_s - WRAP_UP_S
         frame = Frame(image, intrinsics, depth_m, masks)
         cuts, failures = self._cut(frame, boxes, stamp_s)
-        estimates: list[tuple[int, PoseEstimate]] = []
-        tracks: list[Track] = []
+        groups: list[Group] = []
         for category, model in self.models.items():
             mine = [c for c in cuts if c.box.category == category]
-            if not mine:
-                continue
             # Fresh and tracked objects are fitted apart: the tracked ones need fewer steps.
             for known in (True, False):
-                group = [c for c in mine if (c.track is not None) == known]
-                if group:
-                    self._explain(model, frame, group, stamp_s, deadline_s, estimates, tracks,
-                                  failures)
+                alike = [c for c in mine if (c.track is not None) == known]
+                if alike:
+                    groups.append(self._explain(model, frame, alike, stamp_s, deadline_s))
+        # Only once every object has an answer is there time for second thoughts.
+        for group in groups:
+            self._cut_otherwise(frame, group, stamp_s, deadline_s)
+        estimates: list[tuple[int, PoseEstimate]] = []
+        tracks: list[Track] = []
+        for group in groups:
+            self._answer(group, stamp_s, estimates, tracks, failures)
         self._tracks.update(tracks)
         told = tuple(e for _, e in sorted(estimates, key=lambda pair: pair[0]))
         if self.common_ground:
@@ -243,9 +246,7 @@ class PosePipeline:
         return cuts
 
     def _explain(self, model: CategoryModel, frame: Frame, cuts: list[Cut],
-                 stamp_s: float | None, deadline_s: float | None,
-                 estimates: list[tuple[int, PoseEstimate]], tracks: list[Track],
-                 failures: list[Failure]) -> None:
+                 stamp_s: float | None, deadline_s: float | None) -> Group:
         began = time.perf_counter()
         preset = self.preset if cuts[0].track is None else self.warm_preset
         in_time = not late(deadline_s)
@@ -259,21 +260,49 @@ class PosePipeline:
                 if readings > 1 or any(c.turn_rad for c in cuts):
                     said, seen = self._read(model, cuts, readings)
         sights = self._fit(model, cuts, said, seen, preset, stamp_s, deadline_s)
-        if cuts[0].track is None and isinstance(preset, Preset):
-            took = time.perf_counter() - began
-            sights = self._cut_otherwise(model, frame, sights, preset, deadline_s, took)
-        seconds = (time.perf_counter() - began) / len(cuts)
-        for sight in sights:
+        return Group(model, preset, sights, time.perf_counter() - began)
+
+    def _cut_otherwise(self, frame: Frame, group: Group, stamp_s: float | None,
+                       deadline_s: float | None) -> None:
+        """Doubtful answers for new objects are sought in other cuts of their boxes as well."""
+        model, preset = group.model, group.preset
+        if not isinstance(preset, Preset) or group.sights[0].cut.track is not None:
+            return
+        began = time.perf_counter()
+        most = len(group.sights) if stamp_s is None else MOST_DOUBTED
+        if deadline_s is not None:
+            # A cut takes as long as the first one did.
+            each_s = (preset.cuts - 1) * group.seconds / len(group.sights)
+            most = min(most, int(max(deadline_s - began, 0.0) / max(each_s, 1e-6)))
+        cuts: list[Cut] = []
+        of: list[int] = []
+        for k in doubted(group.sights, preset.cuts_below)[:most]:
+            others = other_cuts(frame, group.sights[k].cut, preset.cuts - 1)
+            cuts += others
+            of += [k] * len(others)
+        if not cuts:
+            return
+        said, seen = self._read(model, cuts, preset.readings)
+        for k, sight in zip(of, self._fit(model, cuts, said, seen, preset, None, deadline_s),
+                            strict=True):
+            group.sights[k] = likelier(group.sights[k], sight)
+        group.seconds += time.perf_counter() - began
+
+    def _answer(self, group: Group, stamp_s: float | None,
+                estimates: list[tuple[int, PoseEstimate]], tracks: list[Track],
+                failures: list[Failure]) -> None:
+        for sight in group.sights:
             try:
-                estimate = answer(model, sight.cut, sight.fitted,
-                                  self._sides(model, sight.cut), seconds)
+                estimate = answer(group.model, sight.cut, sight.fitted,
+                                  self._sides(group.model, sight.cut),
+                                  group.seconds / len(group.sights))
             except PoseError as error:
                 failures.append(Failure(sight.cut.box, str(error)))
                 continue
             estimate = replace(estimate, track_id=self._id(sight.cut))
             estimates.append((sight.cut.place, estimate))
             tracks.append(followed(sight.cut, estimate, sight.R_crop, sight.told, sight.kept,
-                                   stamp_s, model.card))
+                                   stamp_s, group.model.card))
 
     def _fit(self, model: CategoryModel, cuts: Sequence[Cut], said: Encoding, seen: Observed,
              preset: Preset | PaperPreset, stamp_s: float | None,
@@ -297,30 +326,6 @@ class PosePipeline:
         return [Sight(cut, Fitted(said, seen.mask, result, i),
                       Told(codes[i], sureness[i], own[i], before[i]))
                 for i, cut in enumerate(cuts)]
-
-    def _cut_otherwise(self, model: CategoryModel, frame: Frame, sights: list[Sight],
-                       preset: Preset, deadline_s: float | None, took_s: float) -> list[Sight]:
-        """New objects whose answers leave doubt, cut out and fitted otherwise as well.
-
-        took_s: seconds that ``sights`` took; there must be time for as many a cut. What is refused
-        stays refused: to look at an empty box until something is seen there would find it.
-        """
-        cuts: list[Cut] = []
-        of: list[int] = []
-        for k, sight in enumerate(sights):
-            if sight.worth < preset.cuts_below and sight.explains:
-                others = other_cuts(frame, sight.cut, preset.cuts - 1)
-                cuts += others
-                of += [k] * len(others)
-        if not cuts or (deadline_s is not None and late(
-                deadline_s - took_s * len(cuts) / len(sights))):
-            return sights
-        said, seen = self._read(model, cuts, preset.readings)
-        best = list(sights)
-        for k, sight in zip(of, self._fit(model, cuts, said, seen, preset, None, deadline_s),
-                            strict=True):
-            best[k] = likelier(best[k], sight)
-        return best
 
     def _starts(self, model: CategoryModel, cuts: Sequence[Cut], said: Encoding, seen: Observed,
                 focal: Tensor, preset: Preset, stamp_s: float | None,

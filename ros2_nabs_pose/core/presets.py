@@ -60,9 +60,8 @@ class RefineStage:
     category. around_deg: where even the best hypothesis of a crop is worth less than ``doubt``,
     each is also turned by so much about three axes and back (round objects: two), and these are
     moved as well, ``around_times`` (0: ``times``); then most starts that are 45 degrees off
-    converge. 0: never. hopeless: after each
-    time those hypotheses are left that were worth less than so much of their crop's best one. 0:
-    none; a track's own pose never.
+    converge. 0: never. hopeless: each time those hypotheses are dropped that were worth less than
+    so much of their crop's best one; 0: none, a track's own pose and turned ones never.
     """
 
     times: int
@@ -73,6 +72,11 @@ class RefineStage:
     doubt: float = 0.65
     hopeless: float = 0.5
 
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.hopeless < 1.0:
+            raise PoseError(f'hopeless is a share of the best worth, so {self.hopeless:g} would '
+                            'drop the best, too: give 0 to less than 1.')
+
 
 Stage = RefineStage | PoseStage | JointStage
 
@@ -82,11 +86,11 @@ class Preset:
     """How a fit goes.
 
     readings: in how many ways a crop is read (``readings.LOOKS``); four cost about twice as much
-    as one. cuts: of a new object's box, where the refiner finds the answer from the first one worth
-    less than ``cuts_below``: each is read and fitted like the first, and the answer of highest
-    worth counts. cold_starts: the encoder's proposals tried for a new object; more find the right
-    side of a hidden front, or a laptop's base, more often, each costs a hypothesis in the first
-    stage.
+    as one. cuts: of a new object's box; all but the first only where the refiner finds the answer
+    from that worth less than ``cuts_below``. Each is read and fitted like the first, and the answer
+    of highest worth counts. cold_starts: the encoder's proposals tried for a new object; more find
+    the right side of a hidden front, or a laptop's base, more often, each costs a hypothesis in the
+    first stage.
     warm_starts: likely proposals that challenge a track's own pose. stages: see ``RefineStage``,
     ``PoseStage``, ``JointStage``; the last is none of the first kind. mirror: the refiner sees
     every pair in a mirror, too, where it and the category have learned from mirror images: twice
@@ -160,7 +164,8 @@ PRESETS: dict[str, Preset | PaperPreset] = {
         losses={'photometric': 0.5, 'silhouette': 1.0, 'features': 0.3}),
     'accurate': Preset('accurate', cold_starts=4, warm_starts=4, stages=(
         RefineStage(3, 1, instead=(PoseStage((16, 16, 32, 32), 2), JointStage(12, 1),
-                                   PoseStage((32, 64), 1)), around_deg=30.0, around_times=6),
+                                   PoseStage((32, 64), 1)), around_deg=30.0, around_times=6,
+                    doubt=0.75),
         PoseStage((32, 32, 64), 1, explained=0.1,
                   spins_deg=(-30.0, -20.0, -10.0, 10.0, 20.0, 30.0))),
         readings=4, cuts=5, cuts_below=0.95, mirror=True, start_prior=0.1, sweep=8,

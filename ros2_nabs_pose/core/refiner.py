@@ -231,7 +231,7 @@ def refine(model: CategoryModel, refiner: Comparing, starts: Hypotheses, seen: O
 
     seen, focal, volume: rows H, the volume's style with them. Each time costs a view and a pass
     of the refiner a hypothesis. After ``deadline_s`` (``time.perf_counter``) nothing is moved.
-    hopeless: each time those are left that were worth less than so much of the best one of their
+    hopeless: each time those are dropped that were worth less than so much of the best one of their
     crop, before they were moved; never a track's own pose. 0: none.
     """
     free = model.card.symmetry == 'free_z'
@@ -242,12 +242,12 @@ def refine(model: CategoryModel, refiner: Comparing, starts: Hypotheses, seen: O
             return Moved(now, rows, taken)
         said = _compared(model, refiner, now, seen, focal, volume)
         now = moved_by(now, said, free)
-        # What is no number is not left here: it ends in a failure that says so.
+        # What is no number is not dropped here: it ends in a failure that says so.
         dropped = said.worth < hopeless * best_of_each(said.worth, now.owner)
-        left = torch.nonzero(~dropped | now.previous)[:, 0]
-        if len(left) < len(now.owner):
-            now, rows, seen, focal = now.pick(left), rows[left], seen.pick(left), focal[left]
-            volume = volume[0][left], volume[1][left]
+        kept = torch.nonzero(~dropped | now.previous)[:, 0]
+        if len(kept) < len(now.owner):
+            now, rows, seen, focal = now.pick(kept), rows[kept], seen.pick(kept), focal[kept]
+            volume = volume[0][kept], volume[1][kept]
     return Moved(now, rows, times)
 
 

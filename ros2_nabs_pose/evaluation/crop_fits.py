@@ -18,6 +18,7 @@ from ..core.presets import Preset
 from ..core.readings import turned
 from ..core.refiner import Refiner
 from ..core.rotations import rotation_z
+from ..core.sights import doubted, likelier
 from ..core.starts import make_starts
 from ..training.validate import second_look
 
@@ -39,7 +40,7 @@ class CropFit:
 
     @property
     def worth(self) -> float:
-        return float(self.fitted.result.worth[self.fitted.row])
+        return self.fitted.worth
 
     @property
     def explains(self) -> bool:
@@ -51,15 +52,16 @@ def fit_crops(model: CategoryModel, image: Tensor, focal: Tensor, preset: Preset
     """The answers to crops (B, 3, S, S) of focal lengths (B,), half widths.
 
     valid: (B, 1, S, S) 1 where the picture is; None: everywhere. What leans is turned upright after
-    a first look, and crops whose answers leave doubt are cut otherwise as well, but for a sweep
-    all as ``PosePipeline`` does it, from the crops' own pixels.
+    a first look, and crops whose answers leave doubt are cut otherwise as well: all as
+    ``PosePipeline`` does it but for a sweep, and from the crops' own pixels, with what lies beyond
+    their edges mirrored in.
     """
     valid = torch.ones_like(image[:, :1]) if valid is None else valid
     with torch.no_grad():
         first = model.encoder(image, focal)
         mask = torch.sigmoid(first.mask_logits)
 
-    def answers(rows: Tensor, other: tuple[float, float]) -> list[CropFit]:
+    def answers(rows: Tensor, other: Tensor | None = None) -> list[CropFit]:
         with torch.no_grad():
             look = second_look(model, image[rows], focal[rows], first.axis[rows], mask[rows],
                                preset.readings, other)
@@ -72,10 +74,12 @@ def fit_crops(model: CategoryModel, image: Tensor, focal: Tensor, preset: Preset
         return [CropFit(Fitted(look.said, seen.mask, result, i), inside[i, 0], turns[i])
                 for i in range(len(rows))]
 
-    best = answers(torch.arange(len(image)), (0.0, 1.0))
-    doubted = [k for k, b in enumerate(best) if b.worth < preset.cuts_below and b.explains]
-    for other in OTHER_CUTS[:preset.cuts - 1] if doubted else ():
-        for k, found in zip(doubted, answers(torch.tensor(doubted), other), strict=True):
-            if found.worth > best[k].worth and found.explains:
-                best[k] = found
+    best = answers(torch.arange(len(image)))
+    doubtful = doubted(best, preset.cuts_below) if preset.cuts > 1 else []
+    if doubtful:
+        others = focal.new_tensor(OTHER_CUTS[:preset.cuts - 1])
+        rows = torch.tensor(doubtful).repeat_interleave(len(others))
+        for k, found in zip(rows.tolist(), answers(rows, others.repeat(len(doubtful), 1)),
+                            strict=True):
+            best[k] = likelier(best[k], found)
     return best

@@ -96,13 +96,13 @@ def _examples(model: CategoryModel, data: TrainingViews, batches: int,
 
 
 def upright(image: Tensor, axis: Tensor, mask: Tensor,
-            other: tuple[float, float] = (0.0, 1.0)) -> tuple[Tensor, Tensor, Tensor]:
+            other: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
     """Crops (B, 3, S, S) with leaning objects turned upright, the turns and the zooms (B,).
 
-    axis: (B, 3) of the objects, crop camera. mask: (B, 1, S, S) what shows them. other: a further
-    turn (rad) and zoom of all, as of ``core.cuts.OTHER_CUTS``. It is what the pipeline does at its
-    second look (``core.cuts``), but here there is no picture around the crops to cut from: their
-    own pixels are turned. Without ``other`` turns are 0 where nothing leans.
+    axis: (B, 3) of the objects, crop camera. mask: (B, 1, S, S) what shows them. other: (B, 2)
+    further turns (rad) and zooms, as of ``core.cuts.OTHER_CUTS``. It is what the pipeline does at
+    its second look (``core.cuts``), but here there is no picture around the crops to cut from:
+    their own pixels are turned. Without ``other`` turns are 0 where nothing leans.
     """
     turn = turn_upright(axis)
     zoom = torch.ones_like(turn)
@@ -111,7 +111,8 @@ def upright(image: Tensor, axis: Tensor, mask: Tensor,
         masks = mask[leaning, 0].cpu().numpy()
         zoom[leaning] = torch.tensor([limited(tight_zoom(m, t)) for m, t in
                                       zip(masks, turn[leaning].tolist(), strict=True)]).to(zoom)
-    turn, zoom = turn + other[0], zoom * other[1]
+    if other is not None:
+        turn, zoom = turn + other[:, 0], zoom * other[:, 1]
     moved = torch.nonzero((turn != 0.0) | (zoom != 1.0))[:, 0]
     if len(moved):
         image = image.index_copy(0, moved, turned(image[moved], turn[moved], zoom[moved]))
@@ -134,7 +135,7 @@ class SecondLook:
 
 
 def second_look(model: CategoryModel, image: Tensor, focal: Tensor, axis: Tensor, mask: Tensor,
-                readings: int, other: tuple[float, float] = (0.0, 1.0)) -> SecondLook:
+                readings: int, other: Tensor | None = None) -> SecondLook:
     """Crops (B, 3, S, S) of focal lengths (B,) read in so many ways, turned as ``upright`` says.
 
     axis, mask: (B, 3) and (B, 1, S, S) by a first look, or as a track knows them.

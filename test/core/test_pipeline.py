@@ -161,6 +161,10 @@ def test_how_often_crops_are_read(pipeline, monkeypatch):
 
     monkeypatch.setattr(pipeline_module, 'read', counted)
     mine = PosePipeline(pipeline.models, refiner=pipeline.refiner)
+    mine.preset = replace(mine.preset, cuts_below=2.0)
+    assert read_by(mine, stamp_s=0.9) == [(1, 1), (1, 4), (4, 4)]
+    mine.reset()
+    mine.preset = replace(mine.preset, cuts=1)
     assert read_by(mine, stamp_s=1.0) == [(1, 1), (1, 4)]
     assert read_by(mine, stamp_s=1.1) == [(1, 2)]
     assert read_by(mine, stamp_s=1.2, max_latency_s=0.001) == [(1, 1)]
@@ -197,9 +201,9 @@ def in_doubt(pipeline, **knobs):
 def test_where_the_first_cut_leaves_doubt_others_are_fitted_and_the_likeliest_counts(
         pipeline, sights):
     image, truth = scene(pipeline, azimuth=-0.3)
-    mine = PosePipeline(pipeline.models, refiner=pipeline.refiner)
-    sure, = mine.estimate(image, CAMERA, [BOX], stamp_s=1.0)
-    assert not sights  # this one leaves none
+    trusting = in_doubt(pipeline)
+    trusting.preset = replace(trusting.preset, cuts_below=0.3)
+    assert len(trusting.estimate(image, CAMERA, [BOX])) == 1 and not sights
     mine = in_doubt(pipeline)
     pose, = mine.estimate(image, CAMERA, [BOX], stamp_s=1.0)
     assert len(sights) == 4
@@ -210,8 +214,9 @@ def test_where_the_first_cut_leaves_doubt_others_are_fitted_and_the_likeliest_co
     np.testing.assert_array_equal(pose.crop_rgb, best.rgb)
     assert pose.view is best.view
     assert rotation_error_deg(pose.T_cam_obj, truth) < 15.0
-    # The track that begins here goes on as any other, without other cuts.
+    # The track that begins here goes on as any other, without other cuts in any preset.
     del sights[:]
+    mine.warm_preset = replace(mine.warm_preset, cuts=5, cuts_below=2.0)
     later, = mine.estimate(image, CAMERA, [BOX], stamp_s=1.1)
     assert later.warm and not sights
     assert rotation_error_deg(later.T_cam_obj, truth) < 15.0
@@ -258,29 +263,55 @@ def test_only_the_boxes_that_leave_doubt_are_cut_otherwise(pipeline, sights):
     assert [other.cut.box for _, other in sights] == [doubted, doubted]
 
 
-def test_no_other_cuts_in_a_hurry_nor_of_what_is_refused_nor_without_a_refiner(
+def three_mugs(pipeline):
+    """A picture of three mugs, and their boxes."""
+    boxes = [Box(20.0 + left, 180.0, 140.0 + left, 290.0, 'mug') for left in (0.0, 200.0, 400.0)]
+    image, _ = scene(pipeline, box=boxes[0])
+    for box, azimuth in zip(boxes[1:], (-1.9, -2.8), strict=True):
+        other, _ = scene(pipeline, azimuth=azimuth, box=box)
+        image[:, int(box.x0) - 30:] = other[:, int(box.x0) - 30:]
+    return image, boxes
+
+
+def test_other_cuts_keep_to_the_time_limit_the_most_doubtful_box_first(
         pipeline, sights, monkeypatch):
-    image, _ = scene(pipeline)
-    mine = in_doubt(pipeline)
-    mine.estimate_frame(image, CAMERA, [BOX], max_latency_s=60.0)
-    assert len(sights) == 4
-    del sights[:]
+    image, boxes = three_mugs(pipeline)
+    mine = in_doubt(pipeline, cuts=3)
+    given = []
+    honest = mine._cut_otherwise
+    monkeypatch.setattr(mine, '_cut_otherwise', lambda *all_: given.append(all_) or honest(*all_))
     now = time.perf_counter()
-    mine.reset()
-    mine.estimate_frame(image, CAMERA, [BOX])
-    took = time.perf_counter() - now
-    mine.reset()
-    # Time for the first cut, by far not for four more.
-    assert len(mine.estimate_frame(image, CAMERA, [BOX], max_latency_s=took / 3).estimates) == 1
-    assert len(sights) == 4
-    del sights[:]
+    mine.estimate_frame(image, CAMERA, boxes, max_latency_s=1000.0)
+    (frame, group, stamp_s, deadline_s), = given
+    assert deadline_s == pytest.approx(now + 1000.0, abs=1.0) and stamp_s is None
+    assert len(sights) == 6
+    first = list({id(one.cut.box): one for one, _ in sights[::2]}.values())
+    by_worth = [one.cut.box for one in sorted(first, key=lambda one: one.worth)]
+    for left_s, cut in ((11.0, 2), (30.0, 3), (3.0, 0), (-5.0, 0)):
+        # The three took 6 s, so two more cuts of a box take 4.
+        del sights[:]
+        group.sights[:] = first
+        group.seconds = 6.0
+        honest(frame, group, stamp_s, time.perf_counter() + left_s)
+        assert [other.cut.box for _, other in sights[::2]] == by_worth[:cut]
+
+
+def test_of_a_stream_two_boxes_a_frame_are_cut_otherwise(pipeline, sights):
+    image, boxes = three_mugs(pipeline)
+    mine = in_doubt(pipeline, cuts=2)
+    assert len(mine.estimate(image, CAMERA, boxes, stamp_s=1.0)) == 3
+    assert len(sights) == 2
+    worths = [one.worth for one, _ in sights]
+    assert worths == sorted(worths)
+
+
+def test_no_other_cuts_of_what_is_refused_nor_without_a_refiner(pipeline, sights, monkeypatch):
+    image, _ = scene(pipeline)
     unrefined = in_doubt(pipeline)
     unrefined.refiner = None
     assert len(unrefined.estimate(image, CAMERA, [BOX])) == 1
-    noise = np.random.default_rng(3).integers(0, 255, image.shape, dtype=np.uint8)
-    mine.reset()
     monkeypatch.setattr('ros2_nabs_pose.core.belief.MIN_OUTLINE', 1.1)
-    result = mine.estimate_frame(noise, CAMERA, [BOX])
+    result = in_doubt(pipeline).estimate_frame(image, CAMERA, [BOX])
     assert not result.estimates and len(result.failures) == 1
     assert not sights
 
