@@ -30,11 +30,11 @@ def _stage(stage: Any) -> str:
     kept = f'keep {stage.keep}'
     if isinstance(stage, RefineStage):
         times = stage.around_times or stage.times
-        left = (f', leaving what is worth less than {stage.hopeless:g} of the best'
-                if stage.hopeless else '')
+        dropping = (f', dropping what is worth less than {stage.hopeless:g} of the best'
+                    if stage.hopeless else '')
         around = (f', below a worth of {stage.doubt:g} also turned by {stage.around_deg:g} deg '
                   f'and refined {times} x' if stage.around_deg else '')
-        return (f'refine {stage.times} x{left}{around}, {kept} '
+        return (f'refine {stage.times} x{dropping}{around}, {kept} '
                 f'(without a refiner: {"; ".join(map(_stage, stage.instead))})')
     if isinstance(stage, JointStage):
         return f'{stage.iterations} joint steps, {kept}'

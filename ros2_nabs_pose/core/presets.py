@@ -74,8 +74,8 @@ class RefineStage:
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.hopeless < 1.0:
-            raise PoseError(f'hopeless is a share of the best worth, so {self.hopeless:g} would '
-                            'drop the best, too: give 0 to less than 1.')
+            raise PoseError(f'A share of the best worth cannot be {self.hopeless:g}: give hopeless '
+                            '0 to less than 1.')
 
 
 Stage = RefineStage | PoseStage | JointStage

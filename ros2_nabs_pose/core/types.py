@@ -122,8 +122,9 @@ class PoseEstimate:
     box_center_m: (3,) centre of that box in the object frame.
     confidence: in [0, 1]. covariance: (6, 6), order x y z (m), rotation about x y z (rad) in the
     camera frame. scale_source: 'category_mean', 'depth', 'known_size' or 'ground'.
-    loss: final fitting loss. iterations: steps the fit took. warm: whether the winning start
-    came from the previous frame. latent: (D,) code. view: the crop's virtual camera.
+    loss: final fitting loss. iterations: steps the fit took in the cut of the box that counts,
+    which is ``view``. seconds: its share of what its category's boxes took. warm: whether the
+    winning start came from the previous frame. latent: (D,) code. view: the crop's virtual camera.
     crop_rgb: (S, S, 3), synthesis_rgba: (S, S, 4), float32 in [0, 1], the crop as observed and as
     explained, for debug images. track_id: as the detector gave it, or the tracker's own.
     radius_m: largest distance of the surface from the origin, which carries the metric scale.

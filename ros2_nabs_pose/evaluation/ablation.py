@@ -113,7 +113,7 @@ def default_variants() -> tuple[Variant, ...]:
         Variant('no refiner', 'refiner', bare),
         *(Variant(f'refiner {n} times', 'refiner', stages(replace(refined, times=n), end))
           for n in (1, 4)),
-        Variant('refiner leaves none', 'refiner', stages(replace(refined, hopeless=0.0), end)),
+        Variant('refiner drops none', 'refiner', stages(replace(refined, hopeless=0.0), end)),
         Variant('refiner keeps 2', 'refiner', stages(replace(refined, keep=2), end)),
         Variant('no mirror', 'mirror', replace(single, mirror=False)),
         Variant('1 cut', 'cuts', single),
@@ -184,7 +184,8 @@ def run_case(model: CategoryModel, case: Case, variant: Variant,
     """Rotation error (deg) and seconds of one fit, from the crop to the pose.
 
     What leans is turned upright, as ``PosePipeline`` does it: after a first look, or as the track
-    knows it. The published protocol has no such thing.
+    knows it; doubtful answers of new objects are sought in other cuts, too. The published protocol
+    has no such things.
     """
     free = model.card.symmetry == 'free_z'
     began = time.perf_counter()

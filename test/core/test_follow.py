@@ -125,6 +125,14 @@ def test_a_turned_crop_is_remembered_straight_and_as_close_as_the_drawing_fits()
     assert math.isclose(np.linalg.det(turned.R_allocentric), 1.0, abs_tol=1e-9)
 
 
+def test_a_standing_object_seen_in_another_cut_still_stands():
+    track_of = followed(cut_of(turn_rad=math.radians(9.0), zoom=1.12), estimate(), R_CROP, TOLD,
+                        False, 2.0)
+    assert not track_of.turned and track_of.zoom == 1.0
+    back = rotation_z(torch.tensor(-math.radians(9.0), dtype=torch.float64))
+    np.testing.assert_allclose(track_of.R_allocentric, (back @ R_CROP).numpy())
+
+
 def test_a_radius_is_remembered_where_depth_told_it():
     measured = followed(cut_of(track(radius_m=0.05)), estimate(SCALE_DEPTH), R_CROP, TOLD, True,
                         2.0)

@@ -46,39 +46,50 @@ def test_answers_are_told_of_the_crop_as_it_came_whichever_cut_they_are_from(
     model = pipeline.models['mug']
     doubting = replace(staged('cold'), cuts_below=math.inf)
     honest = crop_fits.fit
-    worths = []
+    others = []
 
     def listening(*args, **options):
         found = honest(*args, **options)
-        worths.append(found.worth)
-        return found if len(worths) - 1 != believed else replace(
-            found, worth=torch.full_like(found.worth, 5.0))
+        if len(found.worth) == 2:
+            return found
+        others.append(found.worth)
+        # One of four cuts of each crop, the less worthy crop first.
+        return replace(found, worth=torch.eye(4)[believed[0]].repeat(2)) if believed else found
 
     monkeypatch.setattr(crop_fits, 'fit', listening)
-    turns = []
-    for believed in (None, *range(5)):
-        del worths[:]
+    believed = []
+    first = fit_crops(model, image, focal, replace(doubting, cuts=1), pipeline.refiner)
+    assert not others
+    assert [error_deg(f.R, true) < 15.0 for f, true in zip(first, R, strict=True)] == [True] * 2
+    found = fit_crops(model, image, focal, doubting, pipeline.refiner)
+    order = sorted(range(2), key=lambda k: first[k].worth)
+    for k, worths in zip(order, others[0].view(2, 4).tolist(), strict=True):
+        assert found[k].worth == pytest.approx(max(first[k].worth, *worths))
+    for number, turn_deg in enumerate((9.0, -9.0, 0.0, 0.0)):
+        believed[:] = [number]
         found = fit_crops(model, image, focal, doubting, pipeline.refiner)
-        assert len(worths) == 5
-        assert [error_deg(f.R, true) < 15.0 for f, true in zip(found, R, strict=True)] == [True] * 2
-        if believed is None:
-            best = torch.stack(worths).amax(0).tolist()
-            assert [f.worth for f in found] == pytest.approx(best)
-        else:
-            assert [f.worth for f in found] == [5.0] * 2
-            turns.append([math.degrees(math.atan2(f.turn[1, 0], f.turn[0, 0])) for f in found])
-    standing, leaning = zip(*turns, strict=True)
-    assert standing == pytest.approx([0.0, 9.0, -9.0, 0.0, 0.0])
-    assert [t - leaning[0] for t in leaning] == pytest.approx(standing, abs=1e-3)
-    assert leaning[0] == pytest.approx(-math.degrees(1.2), abs=15.0)
+        for k in range(2):
+            assert found[k].worth == 1.0
+            assert error_deg(found[k].R, R[k]) < 15.0
+            turn = found[k].turn @ first[k].turn.T
+            assert math.degrees(math.atan2(turn[1, 0], turn[0, 0])) == pytest.approx(
+                turn_deg, abs=1e-3)
+    standing, leaning = (math.degrees(math.atan2(f.turn[1, 0], f.turn[0, 0])) for f in first)
+    assert standing == 0.0 and leaning == pytest.approx(-math.degrees(1.2), abs=15.0)
 
 
-def test_answers_that_leave_no_doubt_are_the_first_cuts(pipeline, crops, monkeypatch):
-    image, focal, _ = crops
-    fits = []
+@pytest.fixture()
+def fits(monkeypatch):
+    """How many crops each fit was of."""
+    counts = []
     honest = crop_fits.fit
-    monkeypatch.setattr(crop_fits, 'fit', lambda *args, **options: fits.append(
+    monkeypatch.setattr(crop_fits, 'fit', lambda *args, **options: counts.append(
         len(args[2].rgb)) or honest(*args, **options))
+    return counts
+
+
+def test_answers_that_leave_no_doubt_are_the_first_cuts(pipeline, crops, fits):
+    image, focal, _ = crops
     sure = replace(staged('cold'), cuts_below=0.0)
     found = fit_crops(pipeline.models['mug'], image, focal, sure, pipeline.refiner)
     assert fits == [2]
@@ -86,19 +97,20 @@ def test_answers_that_leave_no_doubt_are_the_first_cuts(pipeline, crops, monkeyp
     del fits[:]
     again = fit_crops(pipeline.models['mug'], image, focal,
                       replace(sure, cuts_below=between, cuts=3), pipeline.refiner)
-    assert fits == [2, 1, 1]
+    assert fits == [2, 2]
     surer = max(range(2), key=lambda k: found[k].worth)
     torch.testing.assert_close(again[surer].R, found[surer].R)
 
 
-def test_without_a_refiner_nothing_is_doubted(pipeline, crops, monkeypatch):
+def test_without_a_refiner_nothing_is_doubted(pipeline, crops, fits):
     image, focal, R = crops
     found = fit_crops(pipeline.models['mug'], image[:1], focal[:1],
                       replace(staged('cold'), cuts_below=2.0))
+    assert fits == [1]
     assert math.isnan(found[0].worth) and error_deg(found[0].R, R[0]) < 15.0
 
 
-def test_what_lies_beyond_the_picture_does_not_speak_against_an_answer(pipeline, crops):
+def test_where_the_picture_ends_is_turned_with_the_cut(pipeline, crops):
     image, focal, _ = crops
     valid = torch.ones(2, 1, 64, 64)
     valid[:, :, :, 50:] = 0.0
