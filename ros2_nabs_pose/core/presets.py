@@ -110,7 +110,7 @@ class Preset:
     stages: tuple[Stage, ...]
     readings: int = 1
     cuts: int = 1
-    cuts_below: float = 0.9
+    cuts_below: float = 0.8
     mirror: bool = False
     rate_rotation: float = 0.035
     rate_place: float = 0.012
