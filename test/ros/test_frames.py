@@ -65,7 +65,10 @@ def test_the_warm_up_fits_every_category_cold_and_tracked_and_leaves_no_track():
     pipeline = PosePipeline.load(['bowl', 'laptop'])
     fitted, fit_frame = [], pipeline.estimate_frame
 
+    preset, doubted = pipeline.preset, []
+
     def noted(*args, **kwargs):
+        doubted.append(pipeline.preset.cuts_below > 1.0)
         found = fit_frame(*args, **{**kwargs, 'max_latency_s': None})
         fitted.append([(e.category, e.warm) for e in found.estimates])
         return found
@@ -73,7 +76,9 @@ def test_the_warm_up_fits_every_category_cold_and_tracked_and_leaves_no_track():
     pipeline.estimate_frame = noted
     warm_up(pipeline, ['bowl', 'laptop'])
     assert fitted == [[('bowl', False)] * 2, [('bowl', True)] * 2, [('bowl', False)],
-                      [('bowl', True)], [('laptop', False)], [('laptop', True)]]
+                      [('bowl', True)], [('bowl', False)], [('laptop', False)], [('laptop', True)]]
+    # Once as if there were doubt, for the sizes of batches that other cuts have.
+    assert doubted == [False] * 4 + [True] + [False] * 2 and pipeline.preset is preset
     assert not pipeline._tracks.match([Box(8.0, 8.0, 120.0, 120.0, 'laptop', '0.0')], None)[0]
     drawing = pipeline.drawn_mean('bowl')
     assert drawing.shape == (64, 64, 3)
