@@ -63,7 +63,7 @@ def observe(path: Path, data: Path, backgrounds: Path,
         found = fit_crops(model, crops.image, crops.focal, preset, refiner, crops.valid)
         for i, answer in enumerate(found):
             fitted = answer.fitted
-            R, true = fitted.result.best.R[fitted.row], answer.turn @ crops.R[i]
+            R, true = fitted.R, answer.turn @ crops.R[i]
             outline = fitted.outline(answer.valid.numpy())
             spread = 0.0
             axis = torch.arccos((R[:, 2] * true[:, 2]).sum().clamp(-1.0, 1.0))

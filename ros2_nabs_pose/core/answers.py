@@ -32,6 +32,11 @@ class Fitted:
     row: int
 
     @property
+    def R(self) -> Tensor:
+        """(3, 3) rotation in the crop."""
+        return self.result.best.R[self.row]
+
+    @property
     def t(self) -> np.ndarray:
         """(2,) place in the crop."""
         place: np.ndarray = self.result.best.t[self.row].double().cpu().numpy()
@@ -82,7 +87,7 @@ def answer(model: CategoryModel, cut: Cut, fitted: Fitted, sides_m: Sequence[flo
     sides_m: what is known of the object's size, one side or three (``check_size``).
     """
     result, row = fitted.result, fitted.row
-    R, t, synthesis = result.best.R[row], fitted.t, fitted.synthesis
+    R, t, synthesis = fitted.R, fitted.t, fitted.synthesis
     loss = float(result.loss[row])
     if not (np.isfinite(loss) and np.isfinite(t).all() and bool(torch.isfinite(R).all())):
         raise PoseError('The fit did not converge to numbers: check the image for damage.')

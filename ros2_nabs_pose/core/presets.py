@@ -90,11 +90,11 @@ class Preset:
     from that worth less than ``cuts_below``. Each is read and fitted like the first, and the answer
     of highest worth counts. cold_starts: the encoder's proposals tried for a new object; more find
     the right side of a hidden front, or a laptop's base, more often, each costs a hypothesis in the
-    first stage.
-    warm_starts: likely proposals that challenge a track's own pose. stages: see ``RefineStage``,
-    ``PoseStage``, ``JointStage``; the last is none of the first kind. mirror: the refiner sees
-    every pair in a mirror, too, where it and the category have learned from mirror images: twice
-    the work, and the mean of both is nearer to the truth. rate_*: lengths of joint steps.
+    first stage. warm_starts: likely proposals that challenge a track's own pose. stages: see
+    ``RefineStage``, ``PoseStage``, ``JointStage``; the last is none of the first kind. mirror: the
+    refiner sees every pair in a mirror, too, where it and the category have learned from mirror
+    images: twice the work, and the mean of both is nearer to the truth. rate_*: lengths of joint
+    steps.
     latent_prior: holds codes near what training saw; 0 lets them explain clutter. start_prior:
     weight of the encoder's word when losses are compared: where views look alike, it decides.
     sweep: azimuths swept, each seen from four heights, where the starts explain nothing; 0 none.

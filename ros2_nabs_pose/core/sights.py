@@ -43,7 +43,7 @@ class Sight:
     @property
     def R_crop(self) -> Tensor:
         """(3, 3) float64, the rotation in the crop as it was cut."""
-        return self.fitted.result.best.R[self.fitted.row].double().cpu()
+        return self.fitted.R.double().cpu()
 
     @property
     def kept(self) -> bool:

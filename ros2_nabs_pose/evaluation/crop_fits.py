@@ -36,7 +36,7 @@ class CropFit:
 
     @property
     def R(self) -> Tensor:
-        return self.turn.T @ self.fitted.result.best.R[self.fitted.row]
+        return self.turn.T @ self.fitted.R
 
     @property
     def worth(self) -> float:

@@ -495,7 +495,7 @@ def saying(worths, turn_rad=0.1):
     return compare
 
 
-def test_hopeless_hypotheses_are_left_but_never_a_tracks_own(mug):
+def test_hopeless_hypotheses_are_dropped_but_never_a_tracks_own(mug):
     """Two crops of three hypotheses each; the second crop's first one is a track's own."""
     now = rows(torch.cat([looking_down(0.6, 0.4 * k) for k in range(6)]))
     now = replace(now, owner=torch.tensor([0, 0, 0, 1, 1, 1]),
@@ -505,7 +505,7 @@ def test_hopeless_hypotheses_are_left_but_never_a_tracks_own(mug):
     worths = [0.9, 0.44, 0.46, 0.1, 0.3, 0.14], [0.2, 0.8, 0.1, 0.5], [0.3, 0.1, 0.6]
     moved = refine(mug, saying(worths), now, seen, focal, volume, 3, hopeless=0.5)
     assert moved.taken == 3
-    # First 1 and 5 are left, then 0, in the end no other: what is kept for being a track's stays.
+    # First 1 and 5 are dropped, then 0, in the end no other: a track's own stays.
     assert moved.rows.tolist() == [2, 3, 4]
     assert moved.now.owner.tolist() == [0, 1, 1] and moved.now.previous.tolist() == [
         False, True, False]
