@@ -31,6 +31,8 @@ FIGURES = {
     'axis_median_deg': ('axis median (deg)', lambda v: number(v, 1)),
     'cut_off_within_20_deg': ('cut off, within 20 deg', share),
     'cut_off_axis_median_deg': ('cut off, axis median (deg)', lambda v: number(v, 1)),
+    'painted_within_20_deg': ('other prints, within 20 deg', share),
+    'painted_axis_median_deg': ('other prints, axis median (deg)', lambda v: number(v, 1)),
     'mask_iou_median': ('mask IoU', lambda v: number(v, 3)),
     'alpha_iou_median': ('alpha IoU', lambda v: number(v, 3)),
     'psnr_db_median': ('PSNR (dB)', lambda v: number(v, 1)),

@@ -10,6 +10,7 @@ from pathlib import Path
 EXAMPLES = """examples:
   nabs-pose train teapot --data data/teapot --backgrounds data/backgrounds
   nabs-pose train can --data data/can --init runs/mug/state.pt --steps 2000 --out my/can.safetensors
+  nabs-pose train mug --data data/mug --only encoder --init models/mug.safetensors --replace
   nabs-pose train mug --data data/mug --only teacher --init models/mug.safetensors --run runs/t
   nabs-pose train mug --data data/mug --only drawing --init runs/t/state.pt --run runs/d
   nabs-pose train mug --data data/mug --steps 40000 --device cuda --instances 64 --replace
@@ -39,7 +40,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                         help='write over weights that are at --out already')
     parser.add_argument('--init', type=Path, metavar='FILE',
                         help="state.pt of another category's run to start from; with --only "
-                        'teacher a model, too')
+                        'encoder or teacher a model, too')
     parser.add_argument('--steps', type=int, default=8000)
     parser.add_argument('--instances', type=int, default=8, help='instances in a step')
     parser.add_argument('--views', type=int, default=4, help='views of each instance in a step')

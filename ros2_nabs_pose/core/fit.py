@@ -12,6 +12,7 @@ singular angle.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+import math
 
 import torch
 from torch import Tensor
@@ -157,8 +158,9 @@ def _refined(model: CategoryModel, refiner: Comparing, begun: Hypotheses, seen: 
     def shown(rows: Tensor) -> tuple[Observed, Tensor, tuple[Tensor, Tensor]]:
         return seen.pick(rows), focal[rows], (volume[0][rows], volume[1][rows])
 
+    settled_rad = math.radians(stage.settled_deg)
     moved = refine(model, refiner, begun, seen, focal, volume, stage.times, deadline_s,
-                   stage.hopeless)
+                   stage.hopeless, settled_rad)
     now, rows, taken = moved.now, moved.rows, moved.taken
     if not stage.around_deg and int(torch.bincount(now.owner).max()) == 1:
         return moved  # nothing to choose from, so nobody is asked
@@ -169,7 +171,8 @@ def _refined(model: CategoryModel, refiner: Comparing, begun: Hypotheses, seen: 
                                    model.card.symmetry == 'free_z')
         around = rows[lost][of]
         further = refine(model, refiner, turned, *shown(around),
-                         stage.around_times or stage.times, deadline_s)
+                         stage.around_times or stage.times, deadline_s,
+                         settled_rad=settled_rad)
         turned = further.now
         worth = torch.cat((worth, worth_of(model, refiner, turned, *shown(around))))
         now, rows = now.joined(turned), torch.cat((rows, around))

@@ -82,6 +82,12 @@ class Comparison:
         """(H,) expected ``WORTH`` of the hypotheses as they were drawn, 0 to 1."""
         return functional.softmax(self.logits, 1) @ self.logits.new_tensor(WORTH)
 
+    @property
+    def farthest(self) -> Tensor:
+        """(H,) the largest part of the move: the turn (rad), the way to either side, the growth."""
+        turn = torch.linalg.vector_norm(self.turn, dim=1, keepdim=True)
+        return torch.cat((turn, self.shift.abs(), self.grow.abs()[:, None]), 1).amax(1)
+
 
 class Refiner(nn.Module):
     """Residual network over crop, mask, drawing and points; see ``pairs`` for its input."""
@@ -226,28 +232,38 @@ class Moved:
 @torch.no_grad()
 def refine(model: CategoryModel, refiner: Comparing, starts: Hypotheses, seen: Observed,
            focal: Tensor, volume: tuple[Tensor, Tensor], times: int,
-           deadline_s: float | None = None, hopeless: float = 0.0) -> Moved:
-    """Move hypotheses ``times`` times.
+           deadline_s: float | None = None, hopeless: float = 0.0,
+           settled_rad: float = 0.0) -> Moved:
+    """Move hypotheses up to ``times`` times.
 
     seen, focal, volume: rows H, the volume's style with them. Each time costs a view and a pass
     of the refiner a hypothesis. After ``deadline_s`` (``time.perf_counter``) nothing is moved.
     hopeless: each time those are dropped that were worth less than so much of the best one of their
-    crop, before they were moved; never a track's own pose. 0: none.
+    crop, before they were moved; never a track's own pose. 0: none. settled_rad: who turned by
+    less than this, and moved by less than as much of the view's half width, has converged and is
+    moved no more. 0: all are moved to the end.
     """
     free = model.card.symmetry == 'free_z'
     now = facing(starts) if free else starts
     rows = torch.arange(len(now.owner), device=focal.device)
+    worth, moving = torch.zeros_like(focal), torch.ones_like(focal, dtype=torch.bool)
     for taken in range(times):
-        if late(deadline_s):
+        here = torch.nonzero(moving)[:, 0]
+        if late(deadline_s) or not len(here):
             return Moved(now, rows, taken)
-        said = _compared(model, refiner, now, seen, focal, volume)
-        now = moved_by(now, said, free)
+        before = now.pick(here)
+        said = _compared(model, refiner, before, seen.pick(here), focal[here],
+                         (volume[0][here], volume[1][here]))
+        now = now.moved(here, moved_by(before, said, free))
+        worth, moving = worth.index_copy(0, here, said.worth), moving.index_copy(
+            0, here, said.farthest >= settled_rad)
         # What is no number is not dropped here: it ends in a failure that says so.
-        dropped = said.worth < hopeless * best_of_each(said.worth, now.owner)
+        dropped = worth < hopeless * best_of_each(worth, now.owner)
         kept = torch.nonzero(~dropped | now.previous)[:, 0]
         if len(kept) < len(now.owner):
             now, rows, seen, focal = now.pick(kept), rows[kept], seen.pick(kept), focal[kept]
             volume = volume[0][kept], volume[1][kept]
+            worth, moving = worth[kept], moving[kept]
     return Moved(now, rows, times)
 
 

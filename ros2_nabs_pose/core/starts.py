@@ -47,6 +47,11 @@ class Hypotheses:
         return Hypotheses(*(torch.cat((getattr(self, f.name), getattr(other, f.name)))
                             for f in fields(self)))
 
+    def moved(self, rows: Tensor, to: Hypotheses) -> Hypotheses:
+        """The same with the poses of ``rows`` (H',) where those of ``to`` (H') are."""
+        return replace(self, **{name: getattr(self, name).index_copy(0, rows, getattr(to, name))
+                                for name in ('R', 't', 'log_scale')})
+
     def where(self, first: Tensor, other: Hypotheses) -> Hypotheses:
         """Own rows where ``first`` (H,) holds, the other's elsewhere."""
         def choose(a: Tensor, b: Tensor) -> Tensor:

@@ -114,6 +114,7 @@ def default_variants() -> tuple[Variant, ...]:
         *(Variant(f'refiner {n} times', 'refiner', stages(replace(refined, times=n), end))
           for n in (1, 4)),
         Variant('refiner drops none', 'refiner', stages(replace(refined, hopeless=0.0), end)),
+        Variant('refiner never stops', 'refiner', stages(replace(refined, settled_deg=0.0), end)),
         Variant('refiner keeps 2', 'refiner', stages(replace(refined, keep=2), end)),
         Variant('no mirror', 'mirror', replace(single, mirror=False)),
         Variant('1 cut', 'cuts', single),

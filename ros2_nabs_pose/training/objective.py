@@ -159,14 +159,17 @@ def kl(mean: Tensor, logvar: Tensor, weights: Weights) -> Tensor:
     return weights.kl * 0.5 * (mean.square() + logvar.exp() - 1.0 - logvar).sum(1).mean()
 
 
-def code_term(said: Encoding, target: Tensor, weights: Weights) -> Tensor:
+def code_term(said: Encoding, target: Tensor, weights: Weights,
+              counts: Tensor | None = None) -> Tensor:
     """How unlikely the cluttered crops' posterior makes the instance's code ``target`` (B, D).
+
+    counts: (B, D) what each number of it counts; None: all alike.
 
     The spread is held above 0.1. As in ``kl`` each number counts alike, however many there are.
     """
     spread = said.logvar.clamp_min(LEAST_LOGVAR)
     unlikely = 0.5 * (spread + (said.mean - target).square() * torch.exp(-spread))
-    return weights.code * unlikely.sum(1).mean()
+    return weights.code * (unlikely if counts is None else unlikely * counts).sum(1).mean()
 
 
 def proportions(read: Proportions, size: Tensor, center: Tensor, log_radius: Tensor,

@@ -26,6 +26,7 @@ from .engine import Engine, full_precision
 from .framing import CUT_OFF
 from .instances import STEEP, TrainingViews
 from .loop import descend, follow, learning_rate
+from .painting import some_repainted
 from .refiner_task import (
     as_tracked,
     BESIDE,
@@ -129,7 +130,8 @@ class RefinerTrainer:
         if self.config.mirror:
             flip = torch.rand(instances, device=self.device) < 0.5
             views = mirrored(views, flip.repeat_interleave(VIEWS))
-        crops = compose(recolour(views, VIEWS), data.backgrounds, cut_off=CUT_OFF)
+        shown, _ = some_repainted(recolour(views, VIEWS), data.backgrounds, VIEWS)
+        crops = compose(shown, data.backgrounds, cut_off=CUT_OFF)
         focal = roughly(crops.focal)
         ways = READINGS[int(torch.randint(len(READINGS), ()))]
         with self.engine.autocast():
@@ -159,9 +161,7 @@ class RefinerTrainer:
             before = now.pick(own)
             with self.engine.autocast():
                 said_of = self.average(compared(before, own))
-            moved = moved_by(before, full_precision(said_of), free)
-            now = replace(now, **{name: getattr(now, name).index_copy(0, own, getattr(moved, name))
-                                  for name in ('R', 't', 'log_scale')})
+            now = now.moved(own, moved_by(before, full_precision(said_of), free))
         visible = crops.front_visible[now.owner] > FRONT_SEEN
         return Task(compared(now, rows), now, crops.R[now.owner], crops.t[now.owner],
                     crops.log_scale[now.owner], visible & (not free))

@@ -18,7 +18,9 @@ from torch.nn import functional
 
 from .code_length import lengthened
 from .compose import facing_first, Views, visible_points
-from ..core.generator import channels_last
+from .surroundings import background_of
+from ..core.encoder import Encoder, EncoderConfig, LEAST_LOGVAR
+from ..core.generator import channels_last, warp_to_crop
 from ..core.palette import looked_for
 
 PICTURE, CHANNELS = 4, 7
@@ -142,3 +144,36 @@ class CleanEncoder(nn.Module):
             return state
         wider = functional.pad(first, (0, 0, 0, 0, 0, CHANNELS - PICTURE))
         return {**blocks, **state, 'layers.0.weight': wider}
+
+
+FILLED = 0.72
+"""Apparent radius of an object in a clean crop, half widths: where boxes are right."""
+
+
+class FormerEncoder(nn.Module):
+    """A shipped encoder as it is now, which tells codes where a run has no clean encoder.
+
+    Models hold none, and an encoder that has read crops for long reads upright, whole, sharp ones
+    well enough to tell what it should go on reading in cluttered ones.
+    """
+
+    def __init__(self, config: EncoderConfig | None = None) -> None:
+        super().__init__()
+        self.encoder = Encoder(config)
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> FormerEncoder:
+        """It stays as it is: its norms do not learn, either."""
+        return super().train(False)
+
+    def forward(self, views: Views) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance (B, D) of the codes of clean upright views."""
+        size, count = self.encoder.config.resolution, len(views.stacked)
+        none = torch.zeros_like(views.perspective)
+        scale = torch.full_like(none, FILLED)
+        placed = warp_to_crop(views.own_light(), none, torch.stack((none, none), 1), scale, size)
+        behind = background_of(None, count, size, placed)
+        image = placed[:, :3] + behind * (1.0 - placed[:, 3:].clamp(0.0, 1.0))
+        said = self.encoder(image.clamp(0.0, 1.0), scale / views.perspective)
+        return said.mean, said.logvar.clamp_min(LEAST_LOGVAR)

@@ -62,8 +62,7 @@ def train(config: TrainConfig, replace_out: bool = False) -> dict[str, Any]:
         trainer.begin_from(Path(config.init))
     elif config.only in ('encoder', 'teacher'):
         raise PoseError(f'Training the {config.only} alone needs a trained generator beside it: '
-                        'give --init the state.pt of a run'
-                        + (', or a model.' if config.only == 'teacher' else '.'))
+                        'give --init the state.pt of a run, or a model.')
     if first:
         write_config(run, dataclasses.asdict(config))
     curves = Curves(run / 'tensorboard', trainer.step) if config.tensorboard and first else None

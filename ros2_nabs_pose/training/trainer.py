@@ -30,15 +30,15 @@ from .framing import CUT_OFF
 from .instances import STEEP, TrainingViews
 from .loop import descend, follow, learning_rate
 from .objective import code_term, kl, proportions, readings, reconstruction, Weights
+from .painting import AS_RENDERED, some_repainted
 from .state import read_state, save_state, Stateful, take_up
-from .teacher import clean_input, CleanEncoder
+from .teacher import clean_input, CleanEncoder, FormerEncoder
 from ..core.checkpoint import CategoryModel, load_model, ModelCard, save_model
 from ..core.encoder import Encoder, EncoderConfig, Encoding
 from ..core.generator import Generator, GeneratorConfig
 from ..core.types import PoseError
 
-DRAWN_VIEWS = 2
-"""Crops of each instance whose codes are drawn where the encoder alone is trained."""
+MODEL = '.safetensors'
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,13 @@ class Trainer:
         self.average.load_state_dict(self.model.state_dict())
         self.average.requires_grad_(False)
         sizes = self.model.generator.config
-        self.teacher = CleanEncoder(sizes.latent_dim,
-                                    colour_dims=sizes.colour_dims,
-                                    palette=sizes.palette).to(self.device)
         self.encoder_only = config.only == 'encoder'
+        self.teacher: CleanEncoder | FormerEncoder
+        if self.encoder_only and Path(config.init).suffix == MODEL:
+            self.teacher = FormerEncoder(self.model.encoder.config).to(self.device)
+        else:
+            self.teacher = CleanEncoder(sizes.latent_dim, colour_dims=sizes.colour_dims,
+                                        palette=sizes.palette).to(self.device)
         if config.only in ('encoder', 'teacher'):
             self.model.generator.requires_grad_(False)
         if self.encoder_only:
@@ -183,26 +186,37 @@ class Trainer:
 
     def taught(self, views: Views, learning: bool) -> tuple[Tensor, Tensor]:
         """Mean and log-variance (B, D) of the teacher's codes of clean views."""
-        seen = clean_input(views, self.free_about_z)  # points are geometry: not in 16 bits
+        seen = (views if isinstance(self.teacher, FormerEncoder)
+                else clean_input(views, self.free_about_z))  # points are geometry: not in 16 bits
         with self.engine.autocast(), torch.set_grad_enabled(learning):
             mean, logvar = self.teacher(seen)
         return mean.float(), logvar.float()
 
     def reading_terms(self, said: Encoding, crops: Crops, mean: Tensor, logvar: Tensor,
-                      group: int) -> dict[str, Tensor]:
-        """Terms of an encoder alone, whose codes are to be the teacher's (``taught``)."""
+                      group: int, painted: Tensor) -> dict[str, Tensor]:
+        """Terms of an encoder alone, whose codes are to be the teacher's (``taught``).
+
+        painted: (B,) crops that show other colours than the teacher has seen, so that only the
+        shape's numbers of their codes are known.
+        """
+        sizes = self.model.generator.config
+        counts = torch.ones_like(said.mean)
+        coloured = painted.nonzero()[:, 0]
+        counts[coloured, :sizes.colour_dims] = 0.0
+        counts[coloured, said.mean.shape[1] - 3 * sizes.palette:] = 0.0
         return {**readings(said, crops, self.weights, self.free_about_z),
-                'code': code_term(said, self._together(mean, logvar, group), self.weights)}
+                'code': code_term(said, self._together(mean, logvar, group), self.weights,
+                                  counts)}
 
     def drawing_terms(self, said: Encoding, views: Views, group: int) -> dict[str, Tensor]:
         """Terms of what the generator, which stays, draws from codes as they were read.
 
-        Of ``DRAWN_VIEWS`` crops of each instance, at their true poses. Numbers of a code differ in
+        Of ``AS_RENDERED`` crops of each instance, at their true poses. Numbers of a code differ in
         what they change in the picture; the distance from the teacher's code alone counts them all
         alike.
         """
         rows = torch.arange(len(views.R_view), device=self.device).view(-1, group)[
-            :, :DRAWN_VIEWS].flatten()
+            :, :AS_RENDERED].flatten()
         seen = Views(*(getattr(views, f.name)[rows] for f in dataclasses.fields(views)))
         R = facing_first(seen.R_view, 1) if self.free_about_z else seen.R_view
         with self.engine.autocast():
@@ -214,14 +228,15 @@ class Trainer:
         count, group = len(index), len(views.R_view) // len(index)
         views, center = self.augmented(index, views)
         mean, logvar = self.taught(views, not self.encoder_only)
-        said = crops = None
+        said = crops = painted = None
         if self.config.reads_crops:
-            crops = compose(views, self.data.backgrounds, cut_off=CUT_OFF)
+            shown, painted = some_repainted(views, self.data.backgrounds, group)
+            crops = compose(shown, self.data.backgrounds, cut_off=CUT_OFF)
             with self.engine.autocast():
                 said = full_precision(self.model.encoder(
                     crops.image, roughly(crops.focal), hints(mean, logvar, group)))
             if self.encoder_only:
-                return {**self.reading_terms(said, crops, mean, logvar, group),
+                return {**self.reading_terms(said, crops, mean, logvar, group, painted),
                         **self.drawing_terms(said, views, group)}
         means, spreads = (x.view(count, group, -1) for x in (mean, (0.5 * logvar).exp()))
         if self.free_about_z:
@@ -249,10 +264,10 @@ class Trainer:
         terms = {**reconstruction(drawn, views, self.weights),
                  **proportions(self.model.generator.proportions(style), self.data.size[index],
                                center, self.data.log_radius[index], self.weights)}
-        if said is None or crops is None:
+        if said is None or crops is None or painted is None:
             return {**terms, 'kl': kl(mean, logvar, self.weights)}
         return {**terms, 'kl': kl(mean, logvar, self.weights),
-                **self.reading_terms(said, crops, mean, logvar, group)}
+                **self.reading_terms(said, crops, mean, logvar, group, painted)}
 
     def _together(self, mean: Tensor, logvar: Tensor, group: int) -> Tensor:
         """What a crop's code should be (B, D): what the ``group`` views of its instance agree on.
@@ -308,26 +323,32 @@ class Trainer:
     def begin_from(self, path: Path) -> None:
         """Start with another run's models (its ``state.pt``): what they share is learned already.
 
-        Or, with ``only='teacher'``, with a model's .safetensors, which has no teacher. Raises
+        Or with a model's .safetensors, which has no clean encoder: with ``only='teacher'`` to train
+        one, with ``only='encoder'`` to go on with the codes that the model reads now. Raises
         PoseError where the file is missing, its layers have other sizes (but for shorter codes, and
         none of the optional ones), or a teacher is needed.
         """
         if not path.is_file():
             raise PoseError(f'There is no training state at {path}: give the state.pt of a run, or '
                             'a model.')
-        if path.suffix == '.safetensors' and self.config.only != 'teacher':
+        if path.suffix == MODEL and self.config.only not in ('teacher', 'encoder'):
             raise PoseError(f'{path} is a model, which holds no clean encoder to learn codes from: '
                             'train one first with --only teacher, and give the state.pt of that '
                             'run.')
-        if path.suffix == '.safetensors':
-            state: dict[str, Any] = {'average': load_model(path).state_dict(),
-                                     'teacher': self.teacher.state_dict()}
+        if path.suffix == MODEL:
+            known = load_model(path)
+            former = isinstance(self.teacher, FormerEncoder)
+            told = ({f'encoder.{k}': v for k, v in known.encoder.state_dict().items()} if former
+                    else self.teacher.state_dict())
+            state: dict[str, Any] = {'average': known.state_dict(), 'teacher': told}
         else:
             state = torch.load(path, map_location=self.device, weights_only=True)
         try:
             for part in (self.model, self.average):
                 part.load_state_dict(_with_own_layers(part, state['average']))
-            self.teacher.load_state_dict(self.teacher.taking_up(state['teacher']))
+            self.teacher.load_state_dict(
+                state['teacher'] if isinstance(self.teacher, FormerEncoder)
+                else self.teacher.taking_up(state['teacher']))
         except (KeyError, RuntimeError) as error:
             raise PoseError(f'{path} does not fit this model: '
                             f'{str(error).splitlines()[0]}') from error

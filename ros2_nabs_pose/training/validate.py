@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 import math
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ from .codes import code_of_all
 from .compose import compose, Crops, facing_first, FRONT_SEEN, Views
 from .engine import own_random_numbers
 from .instances import TrainingViews
+from .painting import repainted
 from ..core.checkpoint import CategoryModel
 from ..core.cuts import limited, tight_zoom, turn_upright
 from ..core.encoder import Encoding
@@ -31,8 +33,9 @@ from ..core.starts import first_rotations
 INSTANCES, VIEWS, BATCHES = 8, 4, 12
 CROPS = INSTANCES * VIEWS * BATCHES
 """Crops that one round of validation looks at; those with a hidden front do not all count."""
-CUT_BATCHES = 4
-"""Batches of crops in a round whose objects are cut off by the picture's edge."""
+CUT_BATCHES = PAINTED_BATCHES = 4
+"""Batches of crops in a round whose objects are cut off by the picture's edge, and of others whose
+objects wear prints that nobody rendered (``painting``)."""
 MOST_HIDDEN = 0.3
 """Share of an object that something in front may hide, in the crops that figures are made of;
 training goes a little beyond it (``surroundings.MOST_HIDDEN``)."""
@@ -69,13 +72,16 @@ def draw(model: CategoryModel, code: Tensor, views: Views) -> Tensor:
     return model.generator(code, R_view, views.perspective).stacked()
 
 
-def _crops(data: TrainingViews, batches: int, seed: int,
-           cut_off: float = 0.0) -> list[tuple[Views, Crops]]:
+def _crops(data: TrainingViews, batches: int, seed: int, cut_off: float = 0.0,
+           painted: bool = False) -> list[tuple[Views, Crops]]:
     """The same every time for a seed: the global random state is kept as it was."""
     with own_random_numbers(seed, data.rgba.device):
         found = []
         for _ in range(batches):
             _, views = data.batch(INSTANCES, VIEWS)
+            if painted:
+                every = torch.arange(len(views.stacked), device=views.stacked.device)
+                views = repainted(views, data.backgrounds, every)
             found.append((views, compose(views, data.backgrounds, cut_off=cut_off,
                                          most_hidden=MOST_HIDDEN)))
         return found
@@ -211,7 +217,8 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
     leans, in several ways (``core.starts.first_rotations``).
     first_look_*: of the first look alone. standing_*: of objects turned in the picture by less
     than ``STANDING_RAD``. cut_off_*: of other crops, whose objects lie partly beyond the picture's
-    edge (``CUT_BATCHES`` a round); all else is of whole objects.
+    edge (``CUT_BATCHES`` a round); painted_*: of others still, whose objects wear other prints than
+    were rendered. All else is of whole objects as they were rendered.
     The drawing's are of ``drawing_errors``; together_*: of what ``VIEWS`` crops of an instance tell
     together.
     """
@@ -239,14 +246,21 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
         for kind, picture in (('', example.drawn), ('together_', example.together)):
             for name, found in drawing_errors(picture, views).items():
                 drawing[kind + name].append(found)
-    cut_axis, cut_rotation = [], []
-    cut_off = (pair for place in range(rounds)
-               for pair in _crops(data, CUT_BATCHES, SEED + place, 1.0))
-    for _, crops in cut_off:
-        _, proposals = read_as_fitted(model, crops, model.encoder(crops.image, crops.focal), 1)
-        cut_axis.append(errors_of(proposals, crops.R, True)[:, 0])
-        seen = crops.front_visible > FRONT_SEEN
-        cut_rotation.append(errors_of(proposals, crops.R)[seen, 0])
+
+    def errors_among(batches: int, **kind: Any) -> tuple[list[Tensor], list[Tensor]]:
+        """Rotation errors where the front is seen, and of all axes, of the first proposals."""
+        rotations, axes = [], []
+        for place in range(rounds):
+            for _, crops in _crops(data, batches, SEED + place, **kind):
+                first = model.encoder(crops.image, crops.focal)
+                _, proposals = read_as_fitted(model, crops, first, 1)
+                seen = crops.front_visible > FRONT_SEEN
+                axes.append(errors_of(proposals, crops.R, True)[:, 0])
+                rotations.append(errors_of(proposals, crops.R)[seen, 0])
+        return rotations, axes
+
+    cut_rotation, cut_axis = errors_among(CUT_BATCHES, cut_off=1.0)
+    painted_rotation, painted_axis = errors_among(PAINTED_BATCHES, painted=True)
     return {
         'rotation_median_deg': median(rotation), 'within_10_deg': _share(rotation, 10.0),
         'within_20_deg': _share(rotation, 20.0), 'best4_within_20_deg': _share(best4, 20.0),
@@ -256,6 +270,8 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
         'axis_median_deg': median(axis), 'mask_iou_median': median(iou),
         'cut_off_within_20_deg': _share(cut_rotation, 20.0),
         'cut_off_axis_median_deg': median(cut_axis),
+        'painted_within_20_deg': _share(painted_rotation, 20.0),
+        'painted_axis_median_deg': median(painted_axis),
         **{f'{name}_median': median(found) for name, found in drawing.items()},
     }
 

@@ -551,6 +551,67 @@ def test_what_is_turned_around_is_shown_its_own_crop_also_where_others_were_drop
         torch.testing.assert_close(found.t, alone.t, atol=1e-5, rtol=0.0)
 
 
+def settling(turns):
+    """One who turns those it is asked about by what is written (rad), and finds all alike."""
+    said = iter(turns)
+
+    def compare(pair):
+        turn = torch.tensor(next(said))
+        assert len(pair) == len(turn), 'asked about others than are still moving'
+        return Comparison(torch.stack((turn, 0.0 * turn, 0.0 * turn), 1), torch.zeros(len(turn), 2),
+                          torch.zeros(len(turn)), torch.zeros(len(turn), len(WORTH)))
+
+    return compare
+
+
+def test_who_has_converged_is_moved_no_more(mug):
+    now = rows(torch.cat([looking_down(0.6, 0.4 * k) for k in range(3)]))
+    seen = Observed.unread(torch.rand(3, 3, 64, 64), torch.rand(3, 1, 64, 64))
+    given = mug, now, seen, torch.linspace(4.0, 5.0, 3), volumes(mug, now.latent), 4
+    turns = [0.3, 0.01, 0.2], [0.1, 0.019], [0.005]
+    moved = refine(given[0], settling(turns), *given[1:], settled_rad=0.02)
+    # The second stops after its first move, the third after its second; then nobody moves.
+    assert moved.taken == 3 and moved.rows.tolist() == [0, 1, 2]
+    turned = geodesic_angle(moved.now.R, now.R)
+    torch.testing.assert_close(turned, torch.tensor([0.405, 0.01, 0.219]), atol=1e-3, rtol=0.0)
+    everyone = refine(given[0], settling([[0.3, 0.01, 0.2]] * 4), *given[1:])
+    assert everyone.taken == 4
+
+
+@pytest.mark.parametrize('shift, grow', [((0.05, 0.0), 0.0), ((0.0, -0.05), 0.0),
+                                         ((0.0, 0.0), -0.05)])
+def test_who_still_shifts_or_grows_has_not_converged(shift, grow):
+    said = Comparison(torch.tensor([[0.01, 0.01, 0.0]]), torch.tensor([shift]),
+                      torch.tensor([grow]), torch.zeros(1, len(WORTH)))
+    assert float(said.farthest) == pytest.approx(0.05)
+    still = replace(said, shift=torch.zeros(1, 2), grow=torch.zeros(1))
+    assert float(still.farthest) == pytest.approx(0.01 * math.sqrt(2.0))
+
+
+def test_who_has_converged_may_still_be_dropped(mug):
+    """Its last worth counts against what others become."""
+    now = rows(torch.cat([looking_down(0.6, 0.4 * k) for k in range(2)]))
+    now = replace(now, owner=torch.tensor([0, 0]))
+    seen = Observed.unread(torch.rand(2, 3, 64, 64), torch.rand(2, 1, 64, 64))
+    said = iter([([0.0, 0.1], [0.4, 0.5]), ([0.1], [0.9])])
+
+    def compare(pair):
+        turn, worth = map(torch.tensor, next(said))
+        logits = torch.full((len(pair), len(WORTH)), -40.0)
+        logits[:, 0], logits[:, -1] = torch.log(worth), torch.log(1.0 - worth)
+        return Comparison(turn[:, None] * torch.tensor([1.0, 0.0, 0.0]),
+                          torch.zeros(len(pair), 2), torch.zeros(len(pair)), logits)
+
+    moved = refine(mug, compare, now, seen, torch.tensor([4.0, 5.0]), volumes(mug, now.latent), 2,
+                   hopeless=0.5, settled_rad=0.02)
+    assert moved.rows.tolist() == [1]
+
+
+def test_a_move_is_not_shorter_than_none():
+    with pytest.raises(PoseError, match='give settled_deg 0 or more'):
+        RefineStage(1, 1, (), settled_deg=-1.0)
+
+
 @pytest.mark.parametrize('share', [1.0, -0.1])
 def test_the_best_is_not_to_be_dropped(share):
     with pytest.raises(PoseError, match='give hopeless 0 to less than 1'):
@@ -565,7 +626,8 @@ def test_where_dropping_leaves_no_choice_nobody_is_asked(mug, shipped, monkeypat
     now = replace(now, owner=torch.tensor([0, 0, 1, 1]))
     seen = Observed.unread(torch.rand(2, 3, 64, 64), torch.rand(2, 1, 64, 64))
     cold = replace(PRESETS['cold'], stages=(
-        replace(PRESETS['cold'].stages[0], times=2, hopeless=0.5), PoseStage((), 1)))
+        replace(PRESETS['cold'].stages[0], times=2, hopeless=0.5, settled_deg=0.0),
+        PoseStage((), 1)))
     found = fit(mug, now, seen, torch.tensor([4.0, 5.0]), cold, refiner=shipped)
     torch.testing.assert_close(found.best.R, now.R[[1, 2]], atol=1e-5, rtol=0.0)
     assert found.best.owner.tolist() == [0, 1]

@@ -3,12 +3,18 @@
 from dataclasses import replace
 
 import pytest
-from test_training import tiny_views
+from test_training import TINY_ENCODER, tiny_views
 import torch
 from torch import nn
 
 from ros2_nabs_pose.core.rotations import rotation_facing, rotation_z
-from ros2_nabs_pose.training.teacher import CHANNELS, clean_input, CleanEncoder
+from ros2_nabs_pose.training.teacher import (
+    CHANNELS,
+    clean_input,
+    CleanEncoder,
+    FILLED,
+    FormerEncoder,
+)
 
 NAME = 'layers.0.weight'
 
@@ -104,3 +110,33 @@ def test_who_had_no_palette_gets_one():
     for mine, theirs in zip(child(seen), parent(seen), strict=True):
         torch.testing.assert_close(mine[:, :6], theirs)
     assert child.taking_up(child.state_dict()).keys() == child.state_dict().keys()
+
+
+def test_a_former_encoder_reads_the_clean_object_and_learns_nothing():
+    """Of crops as good as crops get: upright, in the middle, nothing before or beside them."""
+    torch.manual_seed(2)
+    former, views = FormerEncoder(TINY_ENCODER), some_views()
+    seen = []
+    former.encoder.register_forward_pre_hook(lambda module, given: seen.append(given))
+    before = {k: v.clone() for k, v in former.state_dict().items()}
+    former.train()
+    mean, logvar = former(views)
+    assert not former.encoder.training and mean.shape == logvar.shape == (12, 4)
+    (image, focal), = seen
+    assert all(torch.equal(v, before[k]) for k, v in former.state_dict().items())
+    assert not any(p.requires_grad for p in former.parameters())
+    torch.testing.assert_close(focal, FILLED / views.perspective)
+    # The discs' outline has 0.71 radii, the red dot lies where the pose says.
+    line = (torch.arange(64) + 0.5) / 32.0 - 1.0
+    far = torch.hypot(line, line[:, None])
+    inside = image[:, :, far < 0.66 * FILLED]
+    plain = torch.tensor([0.0, 90.0, 40.0]) / 255.0
+    for b in range(12):
+        near = torch.hypot(line - 0.5 * FILLED * views.R_view[b, 0, 0],
+                           line[:, None] - 0.5 * FILLED * views.R_view[b, 1, 0])
+        assert image[b, 0, near < 0.06].min() > 0.8
+        dots = inside[b, 0] > 0.2
+        torch.testing.assert_close(inside[b][:, ~dots].median(1).values, plain, atol=0.02,
+                                   rtol=0.0)
+    assert image[:, 0, far > 0.75].std() > 0.05  # some background, not the discs' own colours
+

@@ -223,13 +223,64 @@ def test_the_teacher_alone_learns_from_what_a_models_generator_draws(tmp_path, m
     assert all(torch.equal(v, shipped[k]) for k, v in state['model'].items())
     fresh = Trainer(config, views, views.card('mug'), TINY_GENERATOR, TINY_ENCODER).teacher
     assert not torch.equal(state['teacher']['layers.0.weight'], fresh.layers[0].weight)
-    # The encoder's training takes it up from there, and not from a model, whose teacher is unknown.
-    child = Trainer(replace(config, only='encoder'), views, views.card('mug'), TINY_GENERATOR,
-                    TINY_ENCODER)
-    with pytest.raises(PoseError, match='holds no clean encoder .* --only teacher'):
-        child.begin_from(tmp_path / 'mug.safetensors')
+    # The encoder's training takes it up from there.
+    child = Trainer(replace(config, only='encoder', init=str(tmp_path / 'r/state.pt')), views,
+                    views.card('mug'), TINY_GENERATOR, TINY_ENCODER)
     child.begin_from(tmp_path / 'r/state.pt')
     assert torch.equal(child.teacher.layers[0].weight, state['teacher']['layers.0.weight'])
+
+
+def test_an_encoder_goes_on_from_a_model_alone(tmp_path, monkeypatch):
+    """Its own former self tells the codes; a run that was stopped goes on with that same one."""
+    views = tiny_views(4, 6)
+    monkeypatch.setattr(TrainingViews, 'load', classmethod(lambda cls, *a: views))
+    monkeypatch.setattr('ros2_nabs_pose.training.train.get_variant',
+                        lambda name: (TINY_GENERATOR, TINY_ENCODER))
+    config = TrainConfig('mug', 'd', None, str(tmp_path / 'r'), str(tmp_path / 'o.safetensors'),
+                         steps=4, instances=2, views=4, warmup=1, only='encoder',
+                         init=str(tmp_path / 'mug.safetensors'))
+    parent = Trainer(replace(config, only='', init=''), views, views.card('mug'), TINY_GENERATOR,
+                     TINY_ENCODER)
+    save_model(parent.model, tmp_path / 'mug.safetensors')
+    with pytest.raises(PoseError, match='holds no clean encoder .* --only teacher'):
+        Trainer(replace(config, only=''), views, views.card('mug'), TINY_GENERATOR,
+                TINY_ENCODER).begin_from(tmp_path / 'mug.safetensors')
+    shipped = load_model(tmp_path / 'mug.safetensors').state_dict()
+    train(replace(config, steps=2))
+    train(config)
+    state = torch.load(tmp_path / 'r/state.pt', weights_only=True)
+    assert state['step'] == 4
+    for name, value in shipped.items():
+        kind, _, rest = name.partition('.')
+        if kind == 'encoder':
+            assert torch.equal(state['teacher'][f'encoder.{rest}'], value)
+        else:
+            assert torch.equal(state['model'][name], value)
+    learned = load_model(tmp_path / 'o.safetensors').state_dict()
+    assert not torch.equal(learned['encoder.head.weight'], shipped['encoder.head.weight'])
+
+
+def test_of_painted_crops_codes_tell_the_shape_alone():
+    """What colours are below the paint nobody can read, so those numbers are not asked for."""
+    torch.manual_seed(13)
+    data = tiny_views(2, 4)
+    sizes = replace(TINY_GENERATOR, latent_dim=13, colour_dims=3, palette=2)
+    reading = replace(TINY_ENCODER, latent_dim=13, colour_dims=3, palette=2)
+    alone = Trainer(TrainConfig('mug', 'd', None, 'r', 'o', only='encoder'), data,
+                    data.card('mug'), sizes, reading)
+    _, views = data.batch(2, 2)
+    crops = compose(views, None)
+    with torch.no_grad():
+        said = alone.model.encoder(crops.image)
+    said = replace(said, mean=said.mean.clone().requires_grad_(),
+                   logvar=said.logvar.clone().requires_grad_())
+    painted = torch.tensor([False, True, True, False])
+    target = said.mean.detach() + 1.0
+    code = alone.reading_terms(said, crops, target, torch.zeros(4, 13), 2, painted)['code']
+    for slope in torch.autograd.grad(code, (said.mean, said.logvar)):
+        told = slope != 0.0
+        assert told[~painted].all()
+        assert told[painted, 3:7].all() and not told[painted][:, [*range(3), *range(7, 13)]].any()
 
 
 @pytest.mark.parametrize('symmetry', ['none', 'free_z'])

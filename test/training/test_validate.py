@@ -4,6 +4,7 @@ import math
 from types import SimpleNamespace
 
 import pytest
+from test_training import tiny_views
 import torch
 
 from ros2_nabs_pose.core.checkpoint import CategoryModel
@@ -103,8 +104,8 @@ def test_every_round_looks_at_other_crops_and_the_first_at_those_of_one(monkeypa
         seeds.append((batches, seed))
         return []
 
-    def crops(data, batches, seed, cut_off):
-        cut.append((batches, seed, cut_off))
+    def crops(data, batches, seed, **kind):
+        cut.append((batches, seed, *kind.items()))
         return []
 
     monkeypatch.setattr(validating, '_examples', examples)
@@ -116,11 +117,14 @@ def test_every_round_looks_at_other_crops_and_the_first_at_those_of_one(monkeypa
     validating.validate(model_of(None), None, False, rounds=3)
     assert len(first) == 1 and seeds[1] == first[0] and len(set(seeds)) == 3
     assert validating.CROPS == 384
-    # Objects cut off are looked at beside, in every round.
-    assert len(cut) == 4 and len(set(cut)) == 3 and cut[0] == (4, validating.SEED, 1.0)
+    # Objects cut off, and such that wear other prints, are looked at beside, in every round.
+    assert len(cut) == 8 and len(set(cut)) == 6
+    assert cut[:2] == [(4, validating.SEED, ('cut_off', 1.0)),
+                       (4, validating.SEED, ('painted', True))]
 
 
-def test_what_is_cut_off_is_judged_by_itself(monkeypatch):
+@pytest.mark.parametrize('kind', ['cut_off', 'painted'])
+def test_what_is_cut_off_or_painted_is_judged_by_itself(monkeypatch, kind):
     """Needles 10 and 30 degrees off, the second one's front out of sight, and nothing whole."""
     reader = NeedleReader()
     image = needle(math.radians(40.0))[None].repeat(2, 1, 1, 1)
@@ -130,16 +134,30 @@ def test_what_is_cut_off_is_judged_by_itself(monkeypatch):
     crops = SimpleNamespace(**vars(crops_of(image)), R=off @ truth,
                             front_visible=torch.tensor([1.0, 0.0]))
     monkeypatch.setattr(validating, '_examples', lambda *args: [])
-    monkeypatch.setattr(validating, '_crops', lambda *args: [(None, crops)])
+    monkeypatch.setattr(validating, '_crops',
+                        lambda *args, **kinds: [(None, crops)] if kind in kinds else [])
     median_of = validating.median
     for name, of in (('median', median_of), ('_share', validating._share)):
         monkeypatch.setattr(validating, name, lambda values, *rest, of=of: (
             of(values, *rest) if values else math.nan))
     found = validating.validate(model_of(reader), None, False)
     apart = torch.rad2deg(angle_apart(truth[:, None], crops.R[:, None], True))[:, 0]
-    assert found['cut_off_within_20_deg'] == 1.0  # of the one whose front is seen
-    assert found['cut_off_axis_median_deg'] == pytest.approx(float(apart.median()), abs=1e-3)
+    assert found[f'{kind}_within_20_deg'] == 1.0  # of the one whose front is seen
+    assert found[f'{kind}_axis_median_deg'] == pytest.approx(float(apart.median()), abs=1e-3)
+    other = {'cut_off': 'painted', 'painted': 'cut_off'}[kind]
+    assert math.isnan(found[f'{other}_within_20_deg'])
     assert math.isnan(found['within_20_deg']) and math.isnan(found['axis_median_deg'])
+
+
+def test_painted_crops_are_the_same_objects_in_other_colours():
+    data = tiny_views(8, 5)
+    plain, painted = (validating._crops(data, 1, 3, painted=how)[0][1] for how in (False, True))
+    views = [validating._crops(data, 1, 3, painted=how)[0][0] for how in (False, True)]
+    assert torch.equal(views[0].R_view, views[1].R_view)
+    assert torch.equal(views[0].stacked[:, 3:], views[1].stacked[:, 3:])
+    changed = (views[0].stacked[:, :3] - views[1].stacked[:, :3]).abs().flatten(1).amax(1) > 0.05
+    assert float(changed.float().mean()) > 0.7
+    assert plain.image.shape == painted.image.shape == (32, 3, 64, 64)
 
 
 def test_drawings_are_judged_by_outline_colour_and_depth_each_in_its_own_unit():

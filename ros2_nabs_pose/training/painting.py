@@ -1,0 +1,112 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Other prints on rendered objects: what a shop glues on them that no renderer of ours thought of.
+
+Every pixel of a view tells which point of the object it shows, so colours can be put on the surface
+itself, after rendering, and turn with it. They carry the shading that was rendered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .compose import Views, visible_points
+from .surroundings import uniform
+
+PRINTED = 0.5
+"""Share of the painted objects that wear a picture; the others have bands or patches of colour."""
+COLOURS, WAVES = 4, 3
+"""Of bands and patches."""
+AS_RENDERED, PAINTED = 2, 0.7
+"""So many views of an instance, in a row, keep their looks: codes are drawn beside them. Of the
+others a share is painted."""
+
+
+def _directions(count: int, like: Tensor) -> Tensor:
+    """Unit vectors (count, 3) in the object's frame: half of them up, a quarter to the front."""
+    any_way = functional.normalize(torch.randn(count, 3, device=like.device), dim=1)
+    kind = torch.rand(count, 1, device=like.device)
+    up, front = any_way.new_tensor((0.0, 0.0, 1.0)), any_way.new_tensor((1.0, 0.0, 0.0))
+    return torch.where(kind < 0.5, up, torch.where(kind < 0.75, front, any_way))
+
+
+def _bands(points: Tensor) -> Tensor:
+    """Colours (B, 3, S, S) of bands and patches on the surface; points (B, 3, S, S), radii."""
+    count = len(points)
+    along = torch.einsum('bi,bihw->bhw', _directions(count, points), points)
+    wave = torch.randn(count, WAVES, 3, device=points.device) * 4.0
+    phase = uniform((count, WAVES, 1, 1), 0.0, 2.0 * math.pi, points)
+    waves = torch.sin(torch.einsum('bki,bihw->bkhw', wave, points) + phase).mean(1)
+    # From bands that are cut clean to patches that follow no direction.
+    wavy = uniform((count, 1, 1), 0.0, 1.0, points) ** 2
+    height = (1.0 - wavy) * along + wavy * waves
+    edges = uniform((count, COLOURS - 1), -0.6, 0.6, points)
+    which = (height[:, None] > edges[:, :, None, None]).sum(1)
+    palette = torch.rand(count, COLOURS, 3, device=points.device)
+    return palette[torch.arange(count, device=points.device)[:, None, None], which].movedim(3, 1)
+
+
+def _pictures(points: Tensor, pool: Tensor) -> Tensor:
+    """Colours (B, 3, S, S) of pictures (N, 3, H, W) uint8 that are glued on from some side."""
+    count = len(points)
+    toward = torch.randn(count, 3, device=points.device)
+    toward[:, 2] *= 0.3  # from the side, mostly
+    toward = functional.normalize(toward, dim=1)
+    up = functional.normalize(torch.randn(count, 3, device=points.device) * 0.3
+                              + points.new_tensor((0.0, 0.0, 1.0)), dim=1)
+    right = functional.normalize(torch.linalg.cross(up, toward), dim=1)
+    up = torch.linalg.cross(toward, right)
+    grid = torch.einsum('bki,bihw->bhwk', torch.stack((right, up), 1), points)
+    zoom = torch.exp(uniform((count, 1, 1, 1), math.log(0.3), math.log(2.0), points))
+    grid = grid * zoom + uniform((count, 1, 1, 2), -1.0, 1.0, points)
+    pick = torch.randint(len(pool), (count,))
+    pictures = pool[pick].to(points.device).to(points.dtype) / 255.0
+    return functional.grid_sample(pictures, grid, align_corners=False, padding_mode='reflection')
+
+
+def repainted(views: Views, pool: Tensor | None, rows: Tensor) -> Views:
+    """Views whose ``rows`` (K,) wear other colours: bands, patches, pictures out of ``pool``.
+
+    pool: (N, 3, H, W) uint8 pictures, or None for colours alone. What is clear stays as it is.
+    """
+    rows = rows[views.clear[rows].flatten(1).amax(1) == 0.0]
+    if not len(rows):
+        return views
+    some = Views(**{name: getattr(views, name)[rows] for name in views.__dataclass_fields__})
+    alpha = some.stacked[:, 3:4]
+    covered = alpha.clamp_min(1e-3)
+    points = visible_points(some) / covered
+    colour = some.stacked[:, :3] / covered
+    paint = _bands(points)
+    if pool is not None:
+        printed = torch.rand(len(rows), 1, 1, 1, device=alpha.device) < PRINTED
+        paint = torch.where(printed, _pictures(points, pool), paint)
+    grey = colour.mean(1, keepdim=True)
+    usual = ((grey * alpha).sum((1, 2, 3), keepdim=True)
+             / alpha.sum((1, 2, 3), keepdim=True).clamp_min(1.0)).clamp_min(0.05)
+    shading = (grey / usual).clamp(0.0, 2.0)
+    # A part of the object stays as it is in half of them: a label, a lid, a strap.
+    height = torch.einsum('bi,bihw->bhw', _directions(len(rows), points), points)[:, None]
+    start = uniform((len(rows), 1, 1, 1), -1.0, 0.4, points)
+    there = (height > start) & (height < start + uniform((len(rows), 1, 1, 1), 0.3, 1.5, points))
+    there = there | (torch.rand(len(rows), 1, 1, 1, device=alpha.device) < 0.5)
+    strength = uniform((len(rows), 1, 1, 1), 0.6, 1.0, points) * there
+    colour = torch.lerp(colour, (paint * shading * 1.1).clamp(0.0, 1.0), strength) * alpha
+    stacked = views.stacked.index_copy(0, rows, torch.cat((colour, some.stacked[:, 3:]), 1))
+    return replace(views, stacked=stacked)
+
+
+def some_repainted(views: Views, pool: Tensor | None, group: int) -> tuple[Views, Tensor]:
+    """Views, ``group`` of an instance in a row, some in other colours, and which (B,) may be.
+
+    See ``AS_RENDERED``; geometry and poses stay what they are.
+    """
+    device = views.stacked.device
+    place = torch.arange(len(views.stacked), device=device) % group
+    chosen = (place >= AS_RENDERED) & (torch.rand(len(place), device=device) < PAINTED)
+    return repainted(views, pool, chosen.nonzero()[:, 0]), chosen
