@@ -32,8 +32,8 @@ def _stage(stage: Any) -> str:
         times = stage.around_times or stage.times
         dropping = (f', dropping what is worth less than {stage.hopeless:g} of the best'
                     if stage.hopeless else '')
-        stopping = (f', none that last turned by less than {stage.settled_deg:g} deg'
-                    if stage.settled_deg and times > 1 else '')
+        stopping = (f', moving no further what turned by less than {stage.settled_deg:g} deg'
+                    if stage.settled_deg and max(stage.times, times) > 1 else '')
         around = (f', below a worth of {stage.doubt:g} also turned by {stage.around_deg:g} deg '
                   f'and refined {times} x' if stage.around_deg else '')
         return (f'refine {stage.times} x{dropping}{stopping}{around}, {kept} '

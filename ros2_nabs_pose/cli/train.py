@@ -10,7 +10,8 @@ from pathlib import Path
 EXAMPLES = """examples:
   nabs-pose train teapot --data data/teapot --backgrounds data/backgrounds
   nabs-pose train can --data data/can --init runs/mug/state.pt --steps 2000 --out my/can.safetensors
-  nabs-pose train mug --data data/mug --only encoder --init models/mug.safetensors --replace
+  nabs-pose train mug --data data/mug --backgrounds data/backgrounds --only encoder \\
+      --init models/mug.safetensors --learning-rate 0.0008 --steps 3000 --out my/mug.safetensors
   nabs-pose train mug --data data/mug --only teacher --init models/mug.safetensors --run runs/t
   nabs-pose train mug --data data/mug --only drawing --init runs/t/state.pt --run runs/d
   nabs-pose train mug --data data/mug --steps 40000 --device cuda --instances 64 --replace
@@ -39,11 +40,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument('--replace', action='store_true',
                         help='write over weights that are at --out already')
     parser.add_argument('--init', type=Path, metavar='FILE',
-                        help="state.pt of another category's run to start from; with --only "
-                        'encoder or teacher a model, too')
+                        help='state.pt of another run to start from, of any category; with --only '
+                        'teacher a model, too, with --only encoder one of the category')
     parser.add_argument('--steps', type=int, default=8000)
     parser.add_argument('--instances', type=int, default=8, help='instances in a step')
-    parser.add_argument('--views', type=int, default=4, help='views of each instance in a step')
+    parser.add_argument('--views', type=int, default=4,
+                        help='views of each instance in a step (default: 4); some of those after '
+                        'the second are shown in other prints than were rendered')
     parser.add_argument('--learning-rate', type=float, default=2e-3)
     parser.add_argument('--student-from', type=int, default=500, metavar='STEP',
                         help='from here on, and fully from twice here, half of the pictures are '

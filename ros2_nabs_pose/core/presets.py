@@ -62,8 +62,8 @@ class RefineStage:
     moved as well, ``around_times`` (0: ``times``); then most starts that are 45 degrees off
     converge. 0: never. hopeless: each time those hypotheses are dropped that were worth less than
     so much of their crop's best one; 0: none, a track's own pose and turned ones never.
-    settled_deg: who turned by less than this has converged and is moved no more (``refine``); 0:
-    all are moved to the end.
+    settled_deg: who turned by less than this, and shifted and grew as little, is moved no more
+    (``refine``); 0: all are moved to the end.
     """
 
     times: int
@@ -77,8 +77,7 @@ class RefineStage:
 
     def __post_init__(self) -> None:
         if self.settled_deg < 0.0:
-            raise PoseError(f'A move cannot be shorter than {self.settled_deg:g} degrees: give '
-                            'settled_deg 0 or more.')
+            raise PoseError(f'settled_deg cannot be {self.settled_deg:g}: give 0 or more degrees.')
         if not 0.0 <= self.hopeless < 1.0:
             raise PoseError(f'A share of the best worth cannot be {self.hopeless:g}: give hopeless '
                             '0 to less than 1.')

@@ -8,7 +8,7 @@ for every batch from torch's random numbers, on the device of the data.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 import math
 
 import torch
@@ -51,6 +51,10 @@ class Views:
     R_view: Tensor
     perspective: Tensor
     front_visible: Tensor
+
+    def pick(self, rows: Tensor) -> Views:
+        """Those of ``rows`` (B',)."""
+        return Views(*(getattr(self, f.name)[rows] for f in fields(self)))
 
     def own_light(self) -> Tensor:
         """(B, 4, S, S): colour over black, and the share of what lies behind that is not seen."""

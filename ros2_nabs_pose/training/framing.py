@@ -32,6 +32,8 @@ STRAIGHT, LEAN_RAD, TURNED_RAD = 0.7, math.radians(4.0), math.radians(25.0)
 """Share of the pictures whose edges lie along the crop but for a little lean, as far from their
 middle, and spread of the lean of these and of the others, which were turned so that what leans in
 them stands upright."""
+LOOSE = 1.22, 1.65
+"""Limits of what boxes are wider than the objects in them."""
 FAR = 9.0
 """Farther from the middle than anything is, in radii or half widths: an edge out of sight."""
 
@@ -150,7 +152,15 @@ def framed(alpha: Tensor, in_plane: Tensor, cut_off: float = 0.0) -> Framing:
 
     low, high = _bounds(points, shown)
     longer = (high - low).amax(1)
-    scale = 2.0 / (longer * uniform((batch,), 1.22, 1.65, alpha))
+    scale = 2.0 / (longer * uniform((batch,), *LOOSE, alpha))
     t = -scale[:, None] * 0.5 * (low + high) + uniform((batch, 2), -0.14, 0.14, alpha)
     return Framing(t, scale, edges.placed(t, scale),
                    inside.view(-1, 1, size, size).to(alpha.dtype))
+
+
+def boxed(alpha: Tensor) -> tuple[Tensor, Tensor]:
+    """t (B, 2) and scale (B,) of upright views' coverage (B, 1, S', S') in usual boxes, centred."""
+    points = (_grid(alpha.shape[-1], alpha) * FRAME_MARGIN).expand(len(alpha), -1, -1)
+    low, high = _bounds(points, alpha.flatten(1) >= 0.5)
+    scale = 2.0 / ((high - low).amax(1) * 0.5 * sum(LOOSE))
+    return -scale[:, None] * 0.5 * (low + high), scale

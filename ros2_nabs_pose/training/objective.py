@@ -163,9 +163,8 @@ def code_term(said: Encoding, target: Tensor, weights: Weights,
               counts: Tensor | None = None) -> Tensor:
     """How unlikely the cluttered crops' posterior makes the instance's code ``target`` (B, D).
 
-    counts: (B, D) what each number of it counts; None: all alike.
-
     The spread is held above 0.1. As in ``kl`` each number counts alike, however many there are.
+    counts: (B, D) what each of them counts where they do not; None: 1.
     """
     spread = said.logvar.clamp_min(LEAST_LOGVAR)
     unlikely = 0.5 * (spread + (said.mean - target).square() * torch.exp(-spread))

@@ -3,7 +3,8 @@
 """Other prints on rendered objects: what a shop glues on them that no renderer of ours thought of.
 
 Every pixel of a view tells which point of the object it shows, so colours can be put on the surface
-itself, after rendering, and turn with it. They carry the shading that was rendered.
+itself, after rendering, and turn with it. They carry the brightness that was rendered: the shading,
+and a ghost of the print below.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ PRINTED = 0.5
 """Share of the painted objects that wear a picture; the others have bands or patches of colour."""
 COLOURS, WAVES = 4, 3
 """Of bands and patches."""
-AS_RENDERED, PAINTED = 2, 0.7
-"""So many views of an instance, in a row, keep their looks: codes are drawn beside them. Of the
-others a share is painted."""
+AS_RENDERED, PAINTED_SHARE = 2, 0.7
+"""The first so many views of an instance keep their looks, so that what is drawn from their codes
+can be compared with them; of its others a share is painted."""
 
 
 def _directions(count: int, like: Tensor) -> Tensor:
@@ -61,6 +62,7 @@ def _pictures(points: Tensor, pool: Tensor) -> Tensor:
                               + points.new_tensor((0.0, 0.0, 1.0)), dim=1)
     right = functional.normalize(torch.linalg.cross(up, toward), dim=1)
     up = torch.linalg.cross(toward, right)
+    # Which way up clutter is glued on does not matter.
     grid = torch.einsum('bki,bihw->bhwk', torch.stack((right, up), 1), points)
     zoom = torch.exp(uniform((count, 1, 1, 1), math.log(0.3), math.log(2.0), points))
     grid = grid * zoom + uniform((count, 1, 1, 2), -1.0, 1.0, points)
@@ -69,15 +71,20 @@ def _pictures(points: Tensor, pool: Tensor) -> Tensor:
     return functional.grid_sample(pictures, grid, align_corners=False, padding_mode='reflection')
 
 
+def _clear(views: Views) -> Tensor:
+    """(B,) whether anything shows through."""
+    return views.clear.flatten(1).amax(1) > 0.0
+
+
 def repainted(views: Views, pool: Tensor | None, rows: Tensor) -> Views:
     """Views whose ``rows`` (K,) wear other colours: bands, patches, pictures out of ``pool``.
 
     pool: (N, 3, H, W) uint8 pictures, or None for colours alone. What is clear stays as it is.
     """
-    rows = rows[views.clear[rows].flatten(1).amax(1) == 0.0]
+    rows = rows[~_clear(views)[rows]]
     if not len(rows):
         return views
-    some = Views(**{name: getattr(views, name)[rows] for name in views.__dataclass_fields__})
+    some = views.pick(rows)
     alpha = some.stacked[:, 3:4]
     covered = alpha.clamp_min(1e-3)
     points = visible_points(some) / covered
@@ -102,11 +109,12 @@ def repainted(views: Views, pool: Tensor | None, rows: Tensor) -> Views:
 
 
 def some_repainted(views: Views, pool: Tensor | None, group: int) -> tuple[Views, Tensor]:
-    """Views, ``group`` of an instance in a row, some in other colours, and which (B,) may be.
+    """Views, ``group`` of an instance in a row, some in other colours, and which (B,) they are.
 
     See ``AS_RENDERED``; geometry and poses stay what they are.
     """
     device = views.stacked.device
     place = torch.arange(len(views.stacked), device=device) % group
-    chosen = (place >= AS_RENDERED) & (torch.rand(len(place), device=device) < PAINTED)
+    chosen = (place >= AS_RENDERED) & ~_clear(views) & (
+        torch.rand(len(place), device=device) < PAINTED_SHARE)
     return repainted(views, pool, chosen.nonzero()[:, 0]), chosen

@@ -6,6 +6,8 @@ It has the paper's form (arXiv 2008.08145, section 3.2: four strided convolution
 layers) with residual blocks between, and serves in training alone, so it may see what no crop
 tells: beside the picture, which point of the object each pixel shows. An instance's code is what
 several of its views agree on; the shipped encoder learns to read that code off one cluttered crop.
+Where a run begins with a model file, which holds no such encoder, and trains the shipped one alone,
+that one's former self tells the codes (``FormerEncoder``).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from torch.nn import functional
 
 from .code_length import lengthened
 from .compose import facing_first, Views, visible_points
+from .framing import boxed
 from .surroundings import background_of
 from ..core.encoder import Encoder, EncoderConfig, LEAST_LOGVAR
 from ..core.generator import channels_last, warp_to_crop
@@ -27,6 +30,8 @@ PICTURE, CHANNELS = 4, 7
 """Colour times alpha and alpha; the same and the points times alpha."""
 
 
+FORMER = 'encoder.'
+"""Where the parameters of a ``FormerEncoder`` begin."""
 PALETTE = 'attention.', 'towards'
 """Where its parameters begin."""
 TOWARDS = (2.0, 0.0, 0.0), (0.0, 0.0, 2.0), (0.0, 0.0, -2.0)
@@ -146,15 +151,24 @@ class CleanEncoder(nn.Module):
         return {**blocks, **state, 'layers.0.weight': wider}
 
 
-FILLED = 0.72
-"""Apparent radius of an object in a clean crop, half widths: where boxes are right."""
+def clean_crops(views: Views, size_px: int) -> tuple[Tensor, Tensor]:
+    """Crops (B, 3, S, S) as good as crops get, and their focal lengths (B,), half widths.
+
+    Upright, whole and sharp, in the middle of a usual box, with nothing beside or before the
+    object and noise behind it.
+    """
+    t, scale = boxed(views.stacked[:, 3:4])
+    placed = warp_to_crop(views.own_light(), torch.zeros_like(scale), t, scale, size_px)
+    behind = background_of(None, len(scale), size_px, placed)
+    image = placed[:, :3] + behind * (1.0 - placed[:, 3:].clamp(0.0, 1.0))
+    return image.clamp(0.0, 1.0), scale / views.perspective
 
 
 class FormerEncoder(nn.Module):
     """A shipped encoder as it is now, which tells codes where a run has no clean encoder.
 
-    Models hold none, and an encoder that has read crops for long reads upright, whole, sharp ones
-    well enough to tell what it should go on reading in cluttered ones.
+    Models hold none, and an encoder that has learned to read cluttered crops reads clean ones well
+    enough to tell what it should go on reading in the others.
     """
 
     def __init__(self, config: EncoderConfig | None = None) -> None:
@@ -167,13 +181,17 @@ class FormerEncoder(nn.Module):
         """It stays as it is: its norms do not learn, either."""
         return super().train(False)
 
-    def forward(self, views: Views) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance (B, D) of the codes of clean upright views."""
-        size, count = self.encoder.config.resolution, len(views.stacked)
-        none = torch.zeros_like(views.perspective)
-        scale = torch.full_like(none, FILLED)
-        placed = warp_to_crop(views.own_light(), none, torch.stack((none, none), 1), scale, size)
-        behind = background_of(None, count, size, placed)
-        image = placed[:, :3] + behind * (1.0 - placed[:, 3:].clamp(0.0, 1.0))
-        said = self.encoder(image.clamp(0.0, 1.0), scale / views.perspective)
+    def forward(self, image: Tensor, focal: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance (B, D) of the codes of ``clean_crops``."""
+        said = self.encoder(image, focal)
         return said.mean, said.logvar.clamp_min(LEAST_LOGVAR)
+
+    @staticmethod
+    def state_of(encoder: Encoder) -> dict[str, Tensor]:
+        """The weights of an encoder as this network's."""
+        return {f'{FORMER}{name}': value for name, value in encoder.state_dict().items()}
+
+
+def is_former(state: dict[str, Tensor]) -> bool:
+    """Whether a run's teacher of this state is a ``FormerEncoder``."""
+    return all(name.startswith(FORMER) for name in state)

@@ -23,6 +23,7 @@ from .engine import Engine
 from .instances import TrainingViews
 from .loop import append_row, train_until
 from .state import check_out, STATE, write_config
+from .teacher import CleanEncoder
 from .trainer import TrainConfig, Trainer
 from .validate import sample_sheet, validate
 from .validate_drawing import drawing_sheet, validate_drawing
@@ -101,8 +102,10 @@ def _look_at(trainer: Trainer, held_out: TrainingViews, run: Path,
         figures = validate(average, held_out, trainer.free_about_z)
         sample_sheet(average, held_out, sheet)
     else:
-        figures = validate_drawing(trainer.average, trainer.teacher, held_out)
-        drawing_sheet(trainer.average, trainer.teacher, held_out, sheet)
+        teacher = trainer.teacher
+        assert isinstance(teacher, CleanEncoder)  # the former encoder teaches encoders alone
+        figures = validate_drawing(trainer.average, teacher, held_out)
+        drawing_sheet(trainer.average, teacher, held_out, sheet)
     append_row(run / 'validation.csv', {'step': trainer.step, **figures})
     tqdm.write(f'step {trainer.step}: ' + ', '.join(f'{k} {v:.3g}' for k, v in figures.items()))
     if curves:

@@ -6,9 +6,11 @@ Each step takes a few instances with a few views of each. A clean encoder (teach
 views; the code of an instance is what a random part of them agrees on, sampled; from that code all
 its views are drawn at their true poses (Chen et al., section 3.2, with several target
 views instead of one, so that the 3D volume is computed once for them). The shipped encoder sees the
-same views composed into cluttered crops, and learns to read the code, the mask and the pose; where
-it is trained alone, also from what the generator, which stays, draws from its codes. The clean
-encoder may learn alone, too, or with the generator (``only``), without crops.
+same views composed into cluttered crops, some in other prints than were rendered (painting.py), and
+learns to read the code, the mask and the pose; where it is trained alone, also from what the
+generator, which stays, draws from its codes. The clean encoder may learn alone, too, or with the
+generator (``only``), without crops; where there is none, the shipped encoder's former self tells
+the codes.
 """
 
 from __future__ import annotations
@@ -32,13 +34,14 @@ from .loop import descend, follow, learning_rate
 from .objective import code_term, kl, proportions, readings, reconstruction, Weights
 from .painting import AS_RENDERED, some_repainted
 from .state import read_state, save_state, Stateful, take_up
-from .teacher import clean_input, CleanEncoder, FormerEncoder
+from .teacher import clean_crops, clean_input, CleanEncoder, FormerEncoder, is_former
 from ..core.checkpoint import CategoryModel, load_model, ModelCard, save_model
 from ..core.encoder import Encoder, EncoderConfig, Encoding
 from ..core.generator import Generator, GeneratorConfig
 from ..core.types import PoseError
 
 MODEL = '.safetensors'
+"""What model files end with."""
 
 
 @dataclass(frozen=True)
@@ -137,12 +140,8 @@ class Trainer:
         self.average.requires_grad_(False)
         sizes = self.model.generator.config
         self.encoder_only = config.only == 'encoder'
-        self.teacher: CleanEncoder | FormerEncoder
-        if self.encoder_only and Path(config.init).suffix == MODEL:
-            self.teacher = FormerEncoder(self.model.encoder.config).to(self.device)
-        else:
-            self.teacher = CleanEncoder(sizes.latent_dim, colour_dims=sizes.colour_dims,
-                                        palette=sizes.palette).to(self.device)
+        self.teacher: CleanEncoder | FormerEncoder = CleanEncoder(
+            sizes.latent_dim, colour_dims=sizes.colour_dims, palette=sizes.palette).to(self.device)
         if config.only in ('encoder', 'teacher'):
             self.model.generator.requires_grad_(False)
         if self.encoder_only:
@@ -186,10 +185,12 @@ class Trainer:
 
     def taught(self, views: Views, learning: bool) -> tuple[Tensor, Tensor]:
         """Mean and log-variance (B, D) of the teacher's codes of clean views."""
-        seen = (views if isinstance(self.teacher, FormerEncoder)
-                else clean_input(views, self.free_about_z))  # points are geometry: not in 16 bits
+        # Geometry is not for 16 bits.
+        seen = (clean_crops(views, self.model.encoder.config.resolution)
+                if isinstance(self.teacher, FormerEncoder)
+                else (clean_input(views, self.free_about_z),))
         with self.engine.autocast(), torch.set_grad_enabled(learning):
-            mean, logvar = self.teacher(seen)
+            mean, logvar = self.teacher(*seen)
         return mean.float(), logvar.float()
 
     def reading_terms(self, said: Encoding, crops: Crops, mean: Tensor, logvar: Tensor,
@@ -217,7 +218,7 @@ class Trainer:
         """
         rows = torch.arange(len(views.R_view), device=self.device).view(-1, group)[
             :, :AS_RENDERED].flatten()
-        seen = Views(*(getattr(views, f.name)[rows] for f in dataclasses.fields(views)))
+        seen = views.pick(rows)
         R = facing_first(seen.R_view, 1) if self.free_about_z else seen.R_view
         with self.engine.autocast():
             drawn = full_precision(self.model.generator(said.mean[rows], R, seen.perspective))
@@ -317,6 +318,8 @@ class Trainer:
             how = 'with' if state['mirror'] else 'without'
             raise PoseError(f'{path.parent} holds a run {how} mirror images (--no-mirror): go on '
                             'as it began, or choose another --run.')
+        if is_former(state['teacher']):
+            self.teacher = self._former_encoder()
         take_up(path, state, self.engine, self._parts)
         self.step = state['step']
 
@@ -324,34 +327,43 @@ class Trainer:
         """Start with another run's models (its ``state.pt``): what they share is learned already.
 
         Or with a model's .safetensors, which has no clean encoder: with ``only='teacher'`` to train
-        one, with ``only='encoder'`` to go on with the codes that the model reads now. Raises
-        PoseError where the file is missing, its layers have other sizes (but for shorter codes, and
-        none of the optional ones), or a teacher is needed.
+        one, with ``only='encoder'`` to go on with the codes that this category's model reads now
+        (a run that began so has no clean encoder, either). Raises PoseError where the file is
+        missing, its layers have other sizes (but for shorter codes, and none of the optional ones),
+        it draws another category, or a clean encoder is needed.
         """
         if not path.is_file():
             raise PoseError(f'There is no training state at {path}: give the state.pt of a run, or '
                             'a model.')
-        if path.suffix == MODEL and self.config.only not in ('teacher', 'encoder'):
-            raise PoseError(f'{path} is a model, which holds no clean encoder to learn codes from: '
-                            'train one first with --only teacher, and give the state.pt of that '
-                            'run.')
+        only = self.config.only
         if path.suffix == MODEL:
             known = load_model(path)
-            former = isinstance(self.teacher, FormerEncoder)
-            told = ({f'encoder.{k}': v for k, v in known.encoder.state_dict().items()} if former
-                    else self.teacher.state_dict())
-            state: dict[str, Any] = {'average': known.state_dict(), 'teacher': told}
+            if only == 'encoder' and known.card.category != self.config.category:
+                raise PoseError(f'{path} draws a {known.card.category}, which the encoder alone '
+                                'would learn beside: give a model of the category, or train with '
+                                '--only teacher and --only drawing first.')
+            state: dict[str, Any] = {'average': known.state_dict(),
+                                     'teacher': FormerEncoder.state_of(known.encoder)}
         else:
             state = torch.load(path, map_location=self.device, weights_only=True)
+        former = is_former(state['teacher'])
+        if former and only not in ('teacher', 'encoder'):
+            raise PoseError(f'{path} holds no clean encoder to learn codes from: train one first '
+                            'with --only teacher, and give the state.pt of that run.')
         try:
             for part in (self.model, self.average):
                 part.load_state_dict(_with_own_layers(part, state['average']))
-            self.teacher.load_state_dict(
-                state['teacher'] if isinstance(self.teacher, FormerEncoder)
-                else self.teacher.taking_up(state['teacher']))
+            if former and only == 'encoder':
+                self.teacher = self._former_encoder()
+                self.teacher.load_state_dict(_with_own_layers(self.teacher, state['teacher']))
+            elif not former and isinstance(self.teacher, CleanEncoder):
+                self.teacher.load_state_dict(self.teacher.taking_up(state['teacher']))
         except (KeyError, RuntimeError) as error:
             raise PoseError(f'{path} does not fit this model: '
                             f'{str(error).splitlines()[0]}') from error
+
+    def _former_encoder(self) -> FormerEncoder:
+        return FormerEncoder(self.model.encoder.config).to(self.device)
 
     def finish(self, figures: dict[str, Any]) -> None:
         """Write the averaged model with its card."""

@@ -551,15 +551,22 @@ def test_what_is_turned_around_is_shown_its_own_crop_also_where_others_were_drop
         torch.testing.assert_close(found.t, alone.t, atol=1e-5, rtol=0.0)
 
 
-def settling(turns):
-    """One who turns those it is asked about by what is written (rad), and finds all alike."""
-    said = iter(turns)
+def settling(turns, worths=None):
+    """One who turns those it is asked about by what is written (rad), worth 0.5 or as written.
+
+    And who moves them by what the pair looks like, so that whoever is shown another's is found out.
+    """
+    said, worth_of_them = iter(turns), iter(worths or ())
 
     def compare(pair):
         turn = torch.tensor(next(said))
         assert len(pair) == len(turn), 'asked about others than are still moving'
-        return Comparison(torch.stack((turn, 0.0 * turn, 0.0 * turn), 1), torch.zeros(len(turn), 2),
-                          torch.zeros(len(turn)), torch.zeros(len(turn), len(WORTH)))
+        worth = torch.tensor(next(worth_of_them)) if worths else torch.full((len(pair),), 0.5)
+        logits = torch.full((len(pair), len(WORTH)), -40.0)
+        logits[:, 0], logits[:, -1] = torch.log(worth), torch.log(1.0 - worth)
+        looks = pair.flatten(2).mean(2)
+        return Comparison(torch.stack((turn, 0.0 * turn, 0.0 * turn), 1), 0.01 * looks[:, :2],
+                          0.01 * looks[:, 4], logits)
 
     return compare
 
@@ -576,6 +583,56 @@ def test_who_has_converged_is_moved_no_more(mug):
     torch.testing.assert_close(turned, torch.tensor([0.405, 0.01, 0.219]), atol=1e-3, rtol=0.0)
     everyone = refine(given[0], settling([[0.3, 0.01, 0.2]] * 4), *given[1:])
     assert everyone.taken == 4
+    # Each was shown its own crop, drawing and focal length all along.
+    for row, alone in enumerate(([0.3, 0.1, 0.005], [0.01], [0.2, 0.019])):
+        one = torch.tensor([row])
+        itself = replace(now.pick(one), owner=torch.zeros(1, dtype=torch.long))
+        mine = refine(mug, settling([[x] for x in alone]), itself, seen.pick(one), given[3][one],
+                      (given[4][0][one], given[4][1][one]), 4, settled_rad=0.02)
+        assert mine.taken == len(alone)
+        torch.testing.assert_close(moved.now.t[row], mine.now.t[0], atol=1e-5, rtol=0.0)
+        torch.testing.assert_close(moved.now.log_scale[row], mine.now.log_scale[0], atol=1e-5,
+                                   rtol=0.0)
+
+
+def test_who_is_left_after_others_were_dropped_goes_on_from_where_it_was(mug):
+    """Two crops; the first one's first hypothesis is dropped, its second and the third move on."""
+    now = rows(torch.cat([looking_down(0.6, 0.4 * k) for k in range(4)]))
+    now = replace(now, owner=torch.tensor([0, 0, 1, 1]))
+    seen = Observed.unread(torch.rand(4, 3, 64, 64), torch.rand(4, 1, 64, 64))
+    focal, volume = torch.linspace(4.0, 5.0, 4), volumes(mug, now.latent)
+    turns = [0.1, 0.2, 0.01, 0.3], [0.15, 0.25], [0.1, 0.01]
+    worths = [0.1, 0.9, 0.6, 0.6], [0.9, 0.6], [0.9, 0.6]
+    moved = refine(mug, settling(turns, worths), now, seen, focal, volume, 3, hopeless=0.5,
+                   settled_rad=0.02)
+    assert moved.rows.tolist() == [1, 2, 3] and moved.taken == 3
+    for k, (row, alone) in enumerate(((1, [0.2, 0.15, 0.1]), (2, [0.01]), (3, [0.3, 0.25, 0.01]))):
+        one = torch.tensor([row])
+        itself = replace(now.pick(one), owner=torch.zeros(1, dtype=torch.long))
+        mine = refine(mug, settling([[x] for x in alone]), itself, seen.pick(one), focal[one],
+                      (volume[0][one], volume[1][one]), 3, settled_rad=0.02).now
+        torch.testing.assert_close(moved.now.R[k], mine.R[0], atol=1e-5, rtol=0.0)
+        torch.testing.assert_close(moved.now.t[k], mine.t[0], atol=1e-5, rtol=0.0)
+
+
+def test_a_stage_tells_when_to_stop_in_degrees_and_of_turned_copies_too(mug):
+    """Turns of 0.03 rad are 1.7 degrees, so with 2 nobody moves twice, and with 1.5 all do."""
+    now = rows(looking_down(0.6, 0.4))
+    seen = Observed.unread(torch.rand(1, 3, 64, 64), torch.rand(1, 1, 64, 64))
+    focal, volume = torch.full((1,), 4.0), volumes(mug, now.latent)
+    asked = []
+
+    def little(pair):
+        asked.append(len(pair))
+        still = torch.zeros(len(pair))
+        return Comparison(torch.stack((still + 0.03, still, still), 1), torch.zeros(len(pair), 2),
+                          still, torch.zeros(len(pair), len(WORTH)))
+
+    for settled_deg, wanted in ((2.0, [1, 1, 6, 6]), (1.5, [1, 1, 1, 6, 6, 6])):
+        asked.clear()
+        stage = RefineStage(2, 1, (), around_deg=30.0, doubt=0.95, settled_deg=settled_deg)
+        fit_module._refined(mug, little, now, seen, focal, volume, stage, None)
+        assert asked == wanted
 
 
 @pytest.mark.parametrize('shift, grow', [((0.05, 0.0), 0.0), ((0.0, -0.05), 0.0),
@@ -593,22 +650,14 @@ def test_who_has_converged_may_still_be_dropped(mug):
     now = rows(torch.cat([looking_down(0.6, 0.4 * k) for k in range(2)]))
     now = replace(now, owner=torch.tensor([0, 0]))
     seen = Observed.unread(torch.rand(2, 3, 64, 64), torch.rand(2, 1, 64, 64))
-    said = iter([([0.0, 0.1], [0.4, 0.5]), ([0.1], [0.9])])
-
-    def compare(pair):
-        turn, worth = map(torch.tensor, next(said))
-        logits = torch.full((len(pair), len(WORTH)), -40.0)
-        logits[:, 0], logits[:, -1] = torch.log(worth), torch.log(1.0 - worth)
-        return Comparison(turn[:, None] * torch.tensor([1.0, 0.0, 0.0]),
-                          torch.zeros(len(pair), 2), torch.zeros(len(pair)), logits)
-
-    moved = refine(mug, compare, now, seen, torch.tensor([4.0, 5.0]), volumes(mug, now.latent), 2,
+    both = settling(([0.0, 0.1], [0.1]), ([0.4, 0.5], [0.9]))
+    moved = refine(mug, both, now, seen, torch.tensor([4.0, 5.0]), volumes(mug, now.latent), 2,
                    hopeless=0.5, settled_rad=0.02)
     assert moved.rows.tolist() == [1]
 
 
 def test_a_move_is_not_shorter_than_none():
-    with pytest.raises(PoseError, match='give settled_deg 0 or more'):
+    with pytest.raises(PoseError, match='settled_deg cannot be -1: give 0 or more'):
         RefineStage(1, 1, (), settled_deg=-1.0)
 
 

@@ -7,13 +7,16 @@ from test_training import TINY_ENCODER, tiny_views
 import torch
 from torch import nn
 
+from ros2_nabs_pose.core.generator import FRAME_MARGIN
 from ros2_nabs_pose.core.rotations import rotation_facing, rotation_z
+from ros2_nabs_pose.training.framing import boxed
 from ros2_nabs_pose.training.teacher import (
     CHANNELS,
+    clean_crops,
     clean_input,
     CleanEncoder,
-    FILLED,
     FormerEncoder,
+    is_former,
 )
 
 NAME = 'layers.0.weight'
@@ -112,31 +115,49 @@ def test_who_had_no_palette_gets_one():
     assert child.taking_up(child.state_dict()).keys() == child.state_dict().keys()
 
 
-def test_a_former_encoder_reads_the_clean_object_and_learns_nothing():
-    """Of crops as good as crops get: upright, in the middle, nothing before or beside them."""
+def test_a_former_encoder_learns_nothing():
     torch.manual_seed(2)
-    former, views = FormerEncoder(TINY_ENCODER), some_views()
-    seen = []
-    former.encoder.register_forward_pre_hook(lambda module, given: seen.append(given))
+    former = FormerEncoder(TINY_ENCODER)
     before = {k: v.clone() for k, v in former.state_dict().items()}
     former.train()
-    mean, logvar = former(views)
+    mean, logvar = former(*clean_crops(some_views(), 64))
     assert not former.encoder.training and mean.shape == logvar.shape == (12, 4)
-    (image, focal), = seen
     assert all(torch.equal(v, before[k]) for k, v in former.state_dict().items())
     assert not any(p.requires_grad for p in former.parameters())
-    torch.testing.assert_close(focal, FILLED / views.perspective)
-    # The discs' outline has 0.71 radii, the red dot lies where the pose says.
+    assert is_former(before) and not is_former(CleanEncoder(4).state_dict())
+    assert all(torch.equal(v, before[k])
+               for k, v in FormerEncoder.state_of(former.encoder).items())
+
+
+def test_clean_crops_show_the_object_whole_in_the_middle_and_nothing_beside_it():
+    torch.manual_seed(5)
+    views = some_views()
+    image, focal = clean_crops(views, 64)
+    # The discs' outline has 0.71 radii; boxes are wider by some 1.43.
+    scale = 2.0 / (2.0 * 0.5 ** 0.5 * 1.435)
+    torch.testing.assert_close(focal, scale / views.perspective, rtol=0.03, atol=0.0)
     line = (torch.arange(64) + 0.5) / 32.0 - 1.0
     far = torch.hypot(line, line[:, None])
-    inside = image[:, :, far < 0.66 * FILLED]
     plain = torch.tensor([0.0, 90.0, 40.0]) / 255.0
     for b in range(12):
-        near = torch.hypot(line - 0.5 * FILLED * views.R_view[b, 0, 0],
-                           line[:, None] - 0.5 * FILLED * views.R_view[b, 1, 0])
+        near = torch.hypot(line - 0.5 * scale * views.R_view[b, 0, 0],
+                           line[:, None] - 0.5 * scale * views.R_view[b, 1, 0])
         assert image[b, 0, near < 0.06].min() > 0.8
-        dots = inside[b, 0] > 0.2
-        torch.testing.assert_close(inside[b][:, ~dots].median(1).values, plain, atol=0.02,
-                                   rtol=0.0)
+        inside = image[b][:, (far < 0.64 * scale) & (near > 0.2)]
+        torch.testing.assert_close(inside.median(1).values, plain, atol=0.02, rtol=0.0)
     assert image[:, 0, far > 0.75].std() > 0.05  # some background, not the discs' own colours
 
+
+def test_clean_crops_are_as_wide_as_what_is_seen():
+    """A disc that is cut to a bar, and moved: the box goes along."""
+    views = some_views()
+    alpha = torch.zeros_like(views.stacked[:, 3:4])
+    alpha[:, :, 10:20, 8:40] = 1.0
+    stacked = torch.cat((0.5 * alpha.expand(-1, 3, -1, -1), alpha, 0.0 * alpha), 1)
+    t, scale = boxed(alpha)
+    width, middle = FRAME_MARGIN * 31.0 / 32.0, FRAME_MARGIN * torch.tensor([-0.25, -17.0 / 32.0])
+    torch.testing.assert_close(scale, torch.full_like(scale, 2.0 / (width * 1.435)))
+    torch.testing.assert_close(t, -scale[:, None] * middle, atol=1e-5, rtol=0.0)
+    image, _ = clean_crops(replace(views, stacked=stacked, clear=0.0 * alpha), 64)
+    grey = ((image - 0.5).abs() < 0.02).all(1)
+    assert grey[:, 30:34, 12:52].all() and float(grey.float().mean()) < 0.35

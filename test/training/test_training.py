@@ -35,6 +35,7 @@ from ros2_nabs_pose.training.objective import (
     soft_bins,
     Weights,
 )
+from ros2_nabs_pose.training.teacher import is_former
 from ros2_nabs_pose.training.train import train
 from ros2_nabs_pose.training.trainer import HINT_SPREAD, HINTS, hints, TrainConfig, Trainer
 from ros2_nabs_pose.training.validate_drawing import validate_drawing
@@ -230,24 +231,25 @@ def test_the_teacher_alone_learns_from_what_a_models_generator_draws(tmp_path, m
     assert torch.equal(child.teacher.layers[0].weight, state['teacher']['layers.0.weight'])
 
 
-def test_an_encoder_goes_on_from_a_model_alone(tmp_path, monkeypatch):
-    """Its own former self tells the codes; a run that was stopped goes on with that same one."""
+@pytest.mark.parametrize('symmetry', ['none', 'free_z'])
+def test_an_encoder_goes_on_from_a_model_alone(tmp_path, monkeypatch, symmetry):
+    """Its own former self tells the codes, in a run that was stopped, too, and in one after it."""
     views = tiny_views(4, 6)
+    card = replace(views.card('mug'), symmetry=symmetry)
     monkeypatch.setattr(TrainingViews, 'load', classmethod(lambda cls, *a: views))
+    monkeypatch.setattr(TrainingViews, 'card', lambda self, category: card)
     monkeypatch.setattr('ros2_nabs_pose.training.train.get_variant',
                         lambda name: (TINY_GENERATOR, TINY_ENCODER))
-    config = TrainConfig('mug', 'd', None, str(tmp_path / 'r'), str(tmp_path / 'o.safetensors'),
-                         steps=4, instances=2, views=4, warmup=1, only='encoder',
-                         init=str(tmp_path / 'mug.safetensors'))
-    parent = Trainer(replace(config, only='', init=''), views, views.card('mug'), TINY_GENERATOR,
-                     TINY_ENCODER)
-    save_model(parent.model, tmp_path / 'mug.safetensors')
-    with pytest.raises(PoseError, match='holds no clean encoder .* --only teacher'):
-        Trainer(replace(config, only=''), views, views.card('mug'), TINY_GENERATOR,
-                TINY_ENCODER).begin_from(tmp_path / 'mug.safetensors')
-    shipped = load_model(tmp_path / 'mug.safetensors').state_dict()
-    train(replace(config, steps=2))
-    train(config)
+    path = tmp_path / 'mug.safetensors'
+    config = TrainConfig('mug', 'd', None, str(tmp_path / 'r'), str(path), steps=4, instances=2,
+                         views=4, warmup=1, only='encoder', init=str(path))
+    # As former versions wrote them: with no further rotations, and told nothing beside the crop.
+    parent = Trainer(replace(config, only='', init=''), views, card, TINY_GENERATOR,
+                     replace(TINY_ENCODER, others=0, informed=False))
+    save_model(parent.model, path)
+    shipped = load_model(path).state_dict()
+    train(replace(config, steps=2), replace_out=True)  # which writes over what it began with
+    train(config, replace_out=True)
     state = torch.load(tmp_path / 'r/state.pt', weights_only=True)
     assert state['step'] == 4
     for name, value in shipped.items():
@@ -256,16 +258,49 @@ def test_an_encoder_goes_on_from_a_model_alone(tmp_path, monkeypatch):
             assert torch.equal(state['teacher'][f'encoder.{rest}'], value)
         else:
             assert torch.equal(state['model'][name], value)
-    learned = load_model(tmp_path / 'o.safetensors').state_dict()
+    learned = load_model(path).state_dict()
     assert not torch.equal(learned['encoder.head.weight'], shipped['encoder.head.weight'])
 
+    def begun(only):
+        child = Trainer(replace(config, only=only), views, card, TINY_GENERATOR, TINY_ENCODER)
+        child.begin_from(tmp_path / 'r/state.pt')
+        return child
 
-def test_of_painted_crops_codes_tell_the_shape_alone():
+    again = begun('encoder').teacher.state_dict()
+    assert all(torch.equal(v, again[k]) for k, v in state['teacher'].items())
+    assert not is_former(begun('teacher').teacher.state_dict())
+    for only in ('', 'drawing'):
+        with pytest.raises(PoseError, match='holds no clean encoder .* --only teacher'):
+            begun(only)
+
+
+@pytest.mark.parametrize('only', ['', 'drawing'])
+def test_a_model_has_no_codes_for_the_generator_to_learn_from(tmp_path, only):
+    views = tiny_views(4, 6)
+    config = TrainConfig('mug', 'd', None, 'r', 'o', only=only)
+    fresh = Trainer(config, views, views.card('mug'), TINY_GENERATOR, TINY_ENCODER)
+    save_model(fresh.model, tmp_path / 'mug.safetensors')
+    with pytest.raises(PoseError, match='holds no clean encoder .* --only teacher'):
+        fresh.begin_from(tmp_path / 'mug.safetensors')
+
+
+def test_an_encoder_does_not_learn_beside_another_categorys_generator(tmp_path):
+    views = tiny_views(4, 6)
+    config = TrainConfig('can', 'd', None, 'r', 'o', only='encoder')
+    alone = Trainer(config, views, views.card('can'), TINY_GENERATOR, TINY_ENCODER)
+    mug = CategoryModel(Generator(TINY_GENERATOR), Encoder(TINY_ENCODER), views.card('mug'))
+    save_model(mug, tmp_path / 'mug.safetensors')
+    with pytest.raises(PoseError, match='mug.safetensors draws a mug, .* model of the category'):
+        alone.begin_from(tmp_path / 'mug.safetensors')
+
+
+@pytest.mark.parametrize('colour_dims, palette', [(3, 2), (3, 0), (0, 0)])
+def test_of_painted_crops_codes_tell_the_shape_alone(colour_dims, palette):
     """What colours are below the paint nobody can read, so those numbers are not asked for."""
     torch.manual_seed(13)
     data = tiny_views(2, 4)
-    sizes = replace(TINY_GENERATOR, latent_dim=13, colour_dims=3, palette=2)
-    reading = replace(TINY_ENCODER, latent_dim=13, colour_dims=3, palette=2)
+    sizes = replace(TINY_GENERATOR, latent_dim=13, colour_dims=colour_dims, palette=palette)
+    reading = replace(TINY_ENCODER, latent_dim=13, colour_dims=colour_dims, palette=palette)
     alone = Trainer(TrainConfig('mug', 'd', None, 'r', 'o', only='encoder'), data,
                     data.card('mug'), sizes, reading)
     _, views = data.batch(2, 2)
@@ -280,7 +315,8 @@ def test_of_painted_crops_codes_tell_the_shape_alone():
     for slope in torch.autograd.grad(code, (said.mean, said.logvar)):
         told = slope != 0.0
         assert told[~painted].all()
-        assert told[painted, 3:7].all() and not told[painted][:, [*range(3), *range(7, 13)]].any()
+        shape = (torch.arange(13) >= colour_dims) & (torch.arange(13) < 13 - 3 * palette)
+        assert (told[painted] == shape).all()
 
 
 @pytest.mark.parametrize('symmetry', ['none', 'free_z'])

@@ -157,7 +157,8 @@ def test_painted_crops_are_the_same_objects_in_other_colours():
     assert torch.equal(views[0].stacked[:, 3:], views[1].stacked[:, 3:])
     changed = (views[0].stacked[:, :3] - views[1].stacked[:, :3]).abs().flatten(1).amax(1) > 0.05
     assert float(changed.float().mean()) > 0.7
-    assert plain.image.shape == painted.image.shape == (32, 3, 64, 64)
+    apart = (plain.image - painted.image)[:, :, 24:40, 24:40].abs().mean((1, 2, 3))
+    assert float((apart > 0.02).float().mean()) > 0.6
 
 
 def test_drawings_are_judged_by_outline_colour_and_depth_each_in_its_own_unit():
