@@ -240,8 +240,8 @@ def refine(model: CategoryModel, refiner: Comparing, starts: Hypotheses, seen: O
     of the refiner a hypothesis. After ``deadline_s`` (``time.perf_counter``) nothing is moved.
     hopeless: each time those are dropped that were worth less than so much of the best one of their
     crop, before they were moved; never a track's own pose. 0: none. settled_rad: who turned by
-    less than this, and moved by less than as much of the view's half width, has converged and is
-    moved no more. 0: all are moved to the end.
+    less than this, and moved by less than as much of the view's half width and grew by less, has
+    converged and is moved no more. 0: all are moved to the end.
     """
     free = model.card.symmetry == 'free_z'
     now = facing(starts) if free else starts
@@ -251,9 +251,11 @@ def refine(model: CategoryModel, refiner: Comparing, starts: Hypotheses, seen: O
         here = torch.nonzero(moving)[:, 0]
         if late(deadline_s) or not len(here):
             return Moved(now, rows, taken)
-        before = now.pick(here)
-        said = _compared(model, refiner, before, seen.pick(here), focal[here],
-                         (volume[0][here], volume[1][here]))
+        before, shown, near, drawn = now, seen, focal, volume
+        if len(here) < len(now.owner):
+            before, shown, near = now.pick(here), seen.pick(here), focal[here]
+            drawn = volume[0][here], volume[1][here]
+        said = _compared(model, refiner, before, shown, near, drawn)
         now = now.moved(here, moved_by(before, said, free))
         worth, moving = worth.index_copy(0, here, said.worth), moving.index_copy(
             0, here, said.farthest >= settled_rad)
