@@ -16,6 +16,8 @@ from ..core.checkpoint import load_model
 from ..core.encoder import EncoderConfig
 from ..core.generator import GeneratorConfig
 
+MODEL = '.safetensors'
+"""What model files end with; runs' states do not."""
 STYLE, PAINTED = 'generator.style.0.weight', 'generator.to_palette.weight'
 TELL, HEAR = ('encoder.look.2.',), (STYLE, 'encoder.from_known.weight')
 """A model's layers that tell codes (means, then log-variances), and that are told them."""
@@ -58,7 +60,7 @@ def with_codes_of(path: Path, sizes: tuple[GeneratorConfig, EncoderConfig]) -> t
     """
     if not path.is_file():
         return sizes
-    weights = (load_model(path).state_dict() if path.suffix == '.safetensors'
+    weights = (load_model(path).state_dict() if path.suffix == MODEL
                else torch.load(path, map_location='cpu', weights_only=True)['average'])
     code = {'latent_dim': weights[STYLE].shape[1], 'palette': len(weights.get(PAINTED, ()))}
     return replace(sizes[0], **code), replace(sizes[1], **code)

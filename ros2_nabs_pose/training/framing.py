@@ -109,6 +109,13 @@ def _bounds(points: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
     return points.masked_fill(hidden, FAR).amin(1), points.masked_fill(hidden, -FAR).amax(1)
 
 
+def _in_box(points: Tensor, shown: Tensor, wider: Tensor | float) -> tuple[Tensor, Tensor]:
+    """t (B, 2) and scale (B,) that put what is shown in the middle of a box so much wider."""
+    low, high = _bounds(points, shown)
+    scale = 2.0 / ((high - low).amax(1) * wider)
+    return -scale[:, None] * 0.5 * (low + high), scale
+
+
 def _some_edges(points: Tensor, shown: Tensor, share: float) -> Edges:
     """Edges that cut ``share`` of the objects off, in radii; the others' are far away."""
     batch = len(points)
@@ -150,10 +157,8 @@ def framed(alpha: Tensor, in_plane: Tensor, cut_off: float = 0.0) -> Framing:
         inside = inside | little
     shown = shown & inside
 
-    low, high = _bounds(points, shown)
-    longer = (high - low).amax(1)
-    scale = 2.0 / (longer * uniform((batch,), *LOOSE, alpha))
-    t = -scale[:, None] * 0.5 * (low + high) + uniform((batch, 2), -0.14, 0.14, alpha)
+    t, scale = _in_box(points, shown, uniform((batch,), *LOOSE, alpha))
+    t = t + uniform((batch, 2), -0.14, 0.14, alpha)
     return Framing(t, scale, edges.placed(t, scale),
                    inside.view(-1, 1, size, size).to(alpha.dtype))
 
@@ -161,6 +166,4 @@ def framed(alpha: Tensor, in_plane: Tensor, cut_off: float = 0.0) -> Framing:
 def boxed(alpha: Tensor) -> tuple[Tensor, Tensor]:
     """t (B, 2) and scale (B,) of upright views' coverage (B, 1, S', S') in usual boxes, centred."""
     points = (_grid(alpha.shape[-1], alpha) * FRAME_MARGIN).expand(len(alpha), -1, -1)
-    low, high = _bounds(points, alpha.flatten(1) >= 0.5)
-    scale = 2.0 / ((high - low).amax(1) * 0.5 * sum(LOOSE))
-    return -scale[:, None] * 0.5 * (low + high), scale
+    return _in_box(points, alpha.flatten(1) >= 0.5, 0.5 * sum(LOOSE))

@@ -71,19 +71,16 @@ def _pictures(points: Tensor, pool: Tensor) -> Tensor:
     return functional.grid_sample(pictures, grid, align_corners=False, padding_mode='reflection')
 
 
-def _clear(views: Views) -> Tensor:
-    """(B,) whether anything shows through."""
-    return views.clear.flatten(1).amax(1) > 0.0
+def repainted(views: Views, pool: Tensor | None, chosen: Tensor) -> tuple[Views, Tensor]:
+    """Views of which the ``chosen`` (B,) wear other colours, and which (B,) do.
 
-
-def repainted(views: Views, pool: Tensor | None, rows: Tensor) -> Views:
-    """Views whose ``rows`` (K,) wear other colours: bands, patches, pictures out of ``pool``.
-
-    pool: (N, 3, H, W) uint8 pictures, or None for colours alone. What is clear stays as it is.
+    Bands, patches, pictures out of ``pool`` (N, 3, H, W) uint8, or colours alone where it is None.
+    What is clear stays as it is; so do geometry and poses.
     """
-    rows = rows[~_clear(views)[rows]]
+    chosen = chosen & (views.clear.flatten(1).amax(1) == 0.0)
+    rows = chosen.nonzero()[:, 0]
     if not len(rows):
-        return views
+        return views, chosen
     some = views.pick(rows)
     alpha = some.stacked[:, 3:4]
     covered = alpha.clamp_min(1e-3)
@@ -105,16 +102,12 @@ def repainted(views: Views, pool: Tensor | None, rows: Tensor) -> Views:
     strength = uniform((len(rows), 1, 1, 1), 0.6, 1.0, points) * there
     colour = torch.lerp(colour, (paint * shading * 1.1).clamp(0.0, 1.0), strength) * alpha
     stacked = views.stacked.index_copy(0, rows, torch.cat((colour, some.stacked[:, 3:]), 1))
-    return replace(views, stacked=stacked)
+    return replace(views, stacked=stacked), chosen
 
 
 def some_repainted(views: Views, pool: Tensor | None, group: int) -> tuple[Views, Tensor]:
-    """Views, ``group`` of an instance in a row, some in other colours, and which (B,) they are.
-
-    See ``AS_RENDERED``; geometry and poses stay what they are.
-    """
+    """``repainted`` views, ``group`` of an instance in a row, of those beyond ``AS_RENDERED``."""
     device = views.stacked.device
     place = torch.arange(len(views.stacked), device=device) % group
-    chosen = (place >= AS_RENDERED) & ~_clear(views) & (
-        torch.rand(len(place), device=device) < PAINTED_SHARE)
-    return repainted(views, pool, chosen.nonzero()[:, 0]), chosen
+    chosen = (place >= AS_RENDERED) & (torch.rand(len(place), device=device) < PAINTED_SHARE)
+    return repainted(views, pool, chosen)

@@ -30,13 +30,13 @@ PICTURE, CHANNELS = 4, 7
 """Colour times alpha and alpha; the same and the points times alpha."""
 
 
-FORMER = 'encoder.'
-"""Where the parameters of a ``FormerEncoder`` begin."""
 PALETTE = 'attention.', 'towards'
 """Where its parameters begin."""
 TOWARDS = (2.0, 0.0, 0.0), (0.0, 0.0, 2.0), (0.0, 0.0, -2.0)
 """Where the colours of a palette are looked for at first, by object coordinates: in front, at the
 top, at the bottom; what more there are, anywhere."""
+FORMER = 'encoder.'
+"""Where the parameters of a ``FormerEncoder`` begin."""
 
 
 class _Block(nn.Module):

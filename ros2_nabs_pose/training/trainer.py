@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .code_length import lengthened, PAINTED
+from .code_length import lengthened, MODEL, PAINTED
 from .codes import agreed
 from .compose import compose, Crops, facing_first, mirrored, recolour, roughly, Views
 from .engine import Engine, full_precision
@@ -39,9 +39,6 @@ from ..core.checkpoint import CategoryModel, load_model, ModelCard, save_model
 from ..core.encoder import Encoder, EncoderConfig, Encoding
 from ..core.generator import Generator, GeneratorConfig
 from ..core.types import PoseError
-
-MODEL = '.safetensors'
-"""What model files end with."""
 
 
 @dataclass(frozen=True)
@@ -229,16 +226,16 @@ class Trainer:
         count, group = len(index), len(views.R_view) // len(index)
         views, center = self.augmented(index, views)
         mean, logvar = self.taught(views, not self.encoder_only)
-        said = crops = painted = None
+        said, reading = None, dict[str, Tensor]()
         if self.config.reads_crops:
             shown, painted = some_repainted(views, self.data.backgrounds, group)
             crops = compose(shown, self.data.backgrounds, cut_off=CUT_OFF)
             with self.engine.autocast():
                 said = full_precision(self.model.encoder(
                     crops.image, roughly(crops.focal), hints(mean, logvar, group)))
+            reading = self.reading_terms(said, crops, mean, logvar, group, painted)
             if self.encoder_only:
-                return {**self.reading_terms(said, crops, mean, logvar, group, painted),
-                        **self.drawing_terms(said, views, group)}
+                return {**reading, **self.drawing_terms(said, views, group)}
         means, spreads = (x.view(count, group, -1) for x in (mean, (0.5 * logvar).exp()))
         if self.free_about_z:
             # Which side of a round body is its front is agreed on by looking: the one that the
@@ -265,10 +262,7 @@ class Trainer:
         terms = {**reconstruction(drawn, views, self.weights),
                  **proportions(self.model.generator.proportions(style), self.data.size[index],
                                center, self.data.log_radius[index], self.weights)}
-        if said is None or crops is None or painted is None:
-            return {**terms, 'kl': kl(mean, logvar, self.weights)}
-        return {**terms, 'kl': kl(mean, logvar, self.weights),
-                **self.reading_terms(said, crops, mean, logvar, group, painted)}
+        return {**terms, 'kl': kl(mean, logvar, self.weights), **reading}
 
     def _together(self, mean: Tensor, logvar: Tensor, group: int) -> Tensor:
         """What a crop's code should be (B, D): what the ``group`` views of its instance agree on.

@@ -80,8 +80,8 @@ def _crops(data: TrainingViews, batches: int, seed: int, cut_off: float = 0.0,
         for _ in range(batches):
             _, views = data.batch(INSTANCES, VIEWS)
             if painted:
-                every = torch.arange(len(views.stacked), device=views.stacked.device)
-                views = repainted(views, data.backgrounds, every)
+                every = torch.ones_like(views.perspective, dtype=torch.bool)
+                views, _ = repainted(views, data.backgrounds, every)
             found.append((views, compose(views, data.backgrounds, cut_off=cut_off,
                                          most_hidden=MOST_HIDDEN)))
         return found

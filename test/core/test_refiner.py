@@ -475,22 +475,27 @@ def test_a_deadline_within_a_stage_ends_the_moves(mug, shipped, monkeypatch):
     assert moved.taken == 3  # asked at 0, 1 and 2 s, and not any more at 3
 
 
-def saying(worths, turn_rad=0.1):
-    """One who turns all by so much and finds them, in turn, worth what is written.
+def comparison(pair, turn_rad, worth, share):
+    """Turns (H,) about the first axis, worths (H,), moves by a share of what the pair looks like.
 
-    And who moves them by what the pair looks like, so that whoever is shown another's is found out.
+    So whoever is shown another's crop, drawing or focal length is found out.
     """
+    logits = torch.full((len(pair), len(WORTH)), -40.0)
+    logits[:, 0] = torch.log(worth.clamp_min(1e-6))
+    logits[:, -1] = torch.log((1.0 - worth).clamp_min(1e-6))
+    looks = pair.flatten(2).mean(2)
+    return Comparison(turn_rad[:, None] * torch.tensor([1.0, 0.0, 0.0]), share * looks[:, :2],
+                      0.1 * share * looks[:, 4], logits)
+
+
+def saying(worths, turn_rad=0.1):
+    """One who turns all by so much and finds them, in turn, worth what is written."""
     said = iter(worths)
 
     def compare(pair):
         worth = torch.tensor(next(said))
         assert len(pair) == len(worth)
-        logits = torch.full((len(pair), len(WORTH)), -40.0)
-        logits[:, 0] = torch.log(worth.clamp_min(1e-6))
-        logits[:, -1] = torch.log((1.0 - worth).clamp_min(1e-6))
-        turn = pair.new_tensor([turn_rad, 0.0, 0.0]).expand(len(pair), 3)
-        looks = pair.flatten(2).mean(2)
-        return Comparison(turn, looks[:, :2], 0.1 * looks[:, 4], logits)
+        return comparison(pair, torch.full((len(pair),), turn_rad), worth, 1.0)
 
     return compare
 
@@ -552,21 +557,14 @@ def test_what_is_turned_around_is_shown_its_own_crop_also_where_others_were_drop
 
 
 def settling(turns, worths=None):
-    """One who turns those it is asked about by what is written (rad), worth 0.5 or as written.
-
-    And who moves them by what the pair looks like, so that whoever is shown another's is found out.
-    """
+    """One who turns those it is asked about by what is written (rad), worth 0.5 or as written."""
     said, worth_of_them = iter(turns), iter(worths or ())
 
     def compare(pair):
         turn = torch.tensor(next(said))
         assert len(pair) == len(turn), 'asked about others than are still moving'
         worth = torch.tensor(next(worth_of_them)) if worths else torch.full((len(pair),), 0.5)
-        logits = torch.full((len(pair), len(WORTH)), -40.0)
-        logits[:, 0], logits[:, -1] = torch.log(worth), torch.log(1.0 - worth)
-        looks = pair.flatten(2).mean(2)
-        return Comparison(torch.stack((turn, 0.0 * turn, 0.0 * turn), 1), 0.01 * looks[:, :2],
-                          0.01 * looks[:, 4], logits)
+        return comparison(pair, turn, worth, 0.01)
 
     return compare
 

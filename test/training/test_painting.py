@@ -22,6 +22,7 @@ from ros2_nabs_pose.training.painting import (
 
 POOL = torch.randint(256, (5, 3, 24, 24), generator=torch.Generator().manual_seed(8),
                      dtype=torch.uint8)
+ALL = torch.ones(12, dtype=torch.bool)
 
 
 @pytest.mark.parametrize('paint', [_bands, lambda points: _pictures(points, POOL)])
@@ -44,7 +45,9 @@ def test_paint_lies_on_the_surface(paint):
 def test_other_colours_and_nothing_else(pool):
     torch.manual_seed(5)
     views, rows = discs(), torch.tensor([1, 4, 7, 10])
-    shown = repainted(views, pool, rows)
+    chosen = torch.zeros(12, dtype=torch.bool).index_fill(0, rows, True)
+    shown, painted = repainted(views, pool, chosen)
+    assert torch.equal(painted, chosen)
     for name in ('front', 'clear', 'R_view', 'perspective', 'front_visible'):
         assert torch.equal(getattr(shown, name), getattr(views, name)), name
     assert torch.equal(shown.stacked[:, 3:], views.stacked[:, 3:])
@@ -63,7 +66,7 @@ def test_paint_keeps_the_shading_below_it(monkeypatch):
     dim = torch.ones(64)
     dim[:32] = 0.5
     lit = replace(views, stacked=torch.cat((views.stacked[:, :3] * dim, views.stacked[:, 3:]), 1))
-    shown = repainted(lit, None, torch.arange(8)).stacked[:, 0, 32]
+    shown = repainted(lit, None, ALL[:8])[0].stacked[:, 0, 32]
     whole = ((shown[:, 34] - lit.stacked[:, 0, 32, 34]).abs() > 1e-3) & (
         (shown[:, 29] - lit.stacked[:, 0, 32, 29]).abs() > 1e-3)
     assert int(whole.sum()) >= 2
@@ -73,10 +76,12 @@ def test_paint_keeps_the_shading_below_it(monkeypatch):
 
 def test_what_is_clear_is_not_painted():
     views = discs(clear=0.4, brightest=0.6)
-    assert torch.equal(repainted(views, POOL, torch.arange(12)).stacked, views.stacked)
+    shown, painted = repainted(views, POOL, ALL)
+    assert torch.equal(shown.stacked, views.stacked) and not painted.any()
     torch.manual_seed(9)
     mixed = replace(views, clear=views.clear * (torch.arange(12) % 3 == 0).view(-1, 1, 1, 1))
-    shown = repainted(mixed, POOL, torch.arange(12))
+    shown, painted = repainted(mixed, POOL, ALL)
+    assert painted.tolist() == [k % 3 != 0 for k in range(12)]
     changed = (shown.stacked != mixed.stacked).flatten(1).any(1)
     assert not changed[::3].any() and int(changed.sum()) >= 5
     torch.manual_seed(9)
@@ -98,7 +103,7 @@ def test_paint_goes_along_with_the_object(monkeypatch):
     views = replace(views, R_view=R, perspective=torch.full((6,), 0.25),
                     stacked=torch.cat((0.5 * views.stacked[:, 3:4].expand(-1, 3, -1, -1),
                                        views.stacked[:, 3:4], depth), 1))
-    shown = repainted(views, None, torch.arange(6))
+    shown, _ = repainted(views, None, ALL[:6])
     v, u = 29, 37  # a pixel near the middle
     z = float(0.3 * line[u] + 0.1)
     seen = torch.tensor([float(line[u]) * (1.0 + 0.25 * z), float(line[v]) * (1.0 + 0.25 * z), z])
