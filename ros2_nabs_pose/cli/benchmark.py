@@ -43,8 +43,9 @@ NODE_EXAMPLES = """examples:
 Plays the bag's frames at 30 images a second over DDS, every third with boxes that come 200 ms late,
 and measures from a process of its own: rate, latency, drops, parameter calls, memory. Needs rclpy.
 """
-SPEED_EXAMPLES = """example:
+SPEED_EXAMPLES = """examples:
   nabs-pose benchmark speed --preset warm cold --json speed.json
+  nabs-pose benchmark speed --device cuda --compiled      what torch.compile is worth here
 """
 
 
@@ -75,6 +76,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     speed.add_argument('--preset', nargs='+', default=['warm', 'cold'], metavar='P')
     speed.add_argument('--frames', type=int, default=40, help='at most so many (default: 40)')
     speed.add_argument('--threads', type=int, default=0, help='CPU threads (0: all)')
+    speed.add_argument('--compiled', action='store_true',
+                       help='each preset with compiled networks as well (some minutes more)')
     models = kinds.add_parser(
         'models', help='encoders and generators on instances that training left out',
         epilog=MODELS_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -208,13 +211,15 @@ def run_models(args: argparse.Namespace) -> int:
 
 def run_speed(args: argparse.Namespace) -> int:
     """``benchmark speed``."""
-    from ..evaluation.speed import measure, Setup
+    from ..evaluation.speed import COMPILED, measure, Setup
 
     setup = Setup(categories=tuple(args.categories) if args.categories else None,
                   device=args.device, models_dir=args.models, threads=args.threads,
                   seed=args.seed)
     with open_set(args.set) as evaluation_set:
-        result = measure(evaluation_set, args.preset, setup, args.frames)
+        presets = [f'{p}{kind}' for p in args.preset
+                   for kind in ('', *([COMPILED] if args.compiled else []))]
+        result = measure(evaluation_set, presets, setup, args.frames)
     print(f"{result['set']}, {result['frames']} frames, {result['device']}")
     print(table(['preset', 'median s', 'p95 s', 'rot deg', '<= 10 deg', 'memory MB'], [
         [name, text(p['seconds']['median'], 3), text(p['seconds']['p95'], 3),

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .answers import answer, Fitted
 from .checkpoint import CategoryModel, load_model
+from .compiling import compile_networks
 from .cuts import (
     Cut,
     cut_out,
@@ -93,10 +94,11 @@ class PosePipeline:
     def load(cls, categories: Sequence[str] | None = None, device: str = 'cpu',
              preset: str = 'cold', models_dir: Path | str | None = None, seed: int = 0,
              known_size_m: Mapping[str, KnownSize] | None = None,
-             common_ground: bool = True) -> PosePipeline:
+             common_ground: bool = True, compiled: bool = False) -> PosePipeline:
         """Read the models of ``categories`` (default: all there are) and get ready.
 
-        Raises PoseError where a model is missing or damaged or the device is not there.
+        compiled: see ``compiling``; the first frames then take a minute. Raises PoseError where a
+        model is missing or damaged, the device is not there or nothing can be compiled.
         """
         from ..resources import find_model, find_refiner
         from ..resources import models_dir as default_dir
@@ -114,8 +116,10 @@ class PosePipeline:
                     else find_model(category))
             models[category] = made_ready(load_model(path)).to(device)
         refiner = ready_refiner(find_refiner(folder))
-        return cls(models, preset=preset, device=device, seed=seed,
-                   refiner=None if refiner is None else refiner.to(device),
+        refiner = None if refiner is None else refiner.to(device)
+        if compiled:
+            compile_networks(models.values(), refiner, device)
+        return cls(models, preset=preset, device=device, seed=seed, refiner=refiner,
                    known_size_m=known_size_m, common_ground=common_ground)
 
     @torch.no_grad()
