@@ -26,7 +26,7 @@ from .engine import Engine, full_precision
 from .framing import CUT_OFF
 from .instances import STEEP, TrainingViews
 from .loop import descend, follow, learning_rate
-from .painting import some_repainted
+from .painting import instances_repainted
 from .refiner_task import (
     as_tracked,
     BESIDE,
@@ -130,7 +130,7 @@ class RefinerTrainer:
         if self.config.mirror:
             flip = torch.rand(instances, device=self.device) < 0.5
             views = mirrored(views, flip.repeat_interleave(VIEWS))
-        shown, _ = some_repainted(recolour(views, VIEWS), data.backgrounds, VIEWS)
+        shown = instances_repainted(recolour(views, VIEWS), data.backgrounds, VIEWS)
         crops = compose(shown, data.backgrounds, cut_off=CUT_OFF)
         focal = roughly(crops.focal)
         ways = READINGS[int(torch.randint(len(READINGS), ()))]

@@ -15,6 +15,8 @@ from ros2_nabs_pose.training.painting import (
     _bands,
     _pictures,
     AS_RENDERED,
+    instances_repainted,
+    INSTANCES_SHARE,
     PAINTED_SHARE,
     repainted,
     some_repainted,
@@ -25,7 +27,11 @@ POOL = torch.randint(256, (5, 3, 24, 24), generator=torch.Generator().manual_see
 ALL = torch.ones(12, dtype=torch.bool)
 
 
-@pytest.mark.parametrize('paint', [_bands, lambda points: _pictures(points, POOL)])
+OWN = torch.arange(4)
+
+
+@pytest.mark.parametrize('paint', [
+    lambda points, of=OWN: _bands(points, of), lambda points, of=OWN: _pictures(points, of, POOL)])
 def test_paint_lies_on_the_surface(paint):
     """The same point has the same colour wherever in the picture it is seen, others have others."""
     points = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(1)) * 2.0 - 1.0
@@ -38,6 +44,9 @@ def test_paint_lies_on_the_surface(paint):
     torch.testing.assert_close(there.flatten(2), here.flatten(2)[:, :, order],
                                atol=1e-5, rtol=0.0)
     assert (here >= 0.0).all() and (here <= 1.0).all()
+    same = paint(points[:1].expand(4, -1, -1, -1), torch.tensor([0, 1, 0, 1]))
+    assert torch.equal(same[0], same[2]) and torch.equal(same[1], same[3])
+    assert not torch.equal(same[0], same[1])
     assert (here.flatten(2).std(2) > 0.02).any(1).sum() >= 3, 'hardly any of them has a pattern'
 
 
@@ -60,7 +69,7 @@ def test_other_colours_and_nothing_else(pool):
 
 def test_paint_keeps_the_shading_below_it(monkeypatch):
     """Grey paint all over: what was half as bright stays half as bright."""
-    monkeypatch.setattr(painting, '_bands', lambda points: torch.full_like(points, 0.5))
+    monkeypatch.setattr(painting, '_bands', lambda points, _: torch.full_like(points, 0.5))
     torch.manual_seed(6)
     views = discs(count=8)
     dim = torch.ones(64)
@@ -93,7 +102,7 @@ def test_paint_goes_along_with_the_object(monkeypatch):
 
     The paint here is the point itself, so that it can be told from the pose where it must be seen.
     """
-    monkeypatch.setattr(painting, '_bands', lambda points: 0.5 + 0.4 * points.clamp(-1.0, 1.0))
+    monkeypatch.setattr(painting, '_bands', lambda points, _: 0.5 + 0.4 * points.clamp(-1.0, 1.0))
     torch.manual_seed(10)
     views = discs(count=6)
     R = exp_so3(torch.tensor([[0.0, 0.0, 0.4 * k] for k in range(6)])
@@ -137,3 +146,20 @@ def test_the_first_views_of_an_instance_keep_their_looks():
     share = float(painted[place >= AS_RENDERED].float().mean())
     assert share == pytest.approx(PAINTED_SHARE, abs=0.15)
     assert float(changed[painted].float().mean()) > 0.8
+
+
+def test_all_views_of_a_painted_instance_wear_the_same_print():
+    """Discs of one kind, all seen alike: those of an instance stay alike when they are painted."""
+    torch.manual_seed(12)
+    views = discs(count=120)
+    alike = replace(views, stacked=views.stacked[:1].expand_as(views.stacked).clone(),
+                    R_view=views.R_view[:1].expand_as(views.R_view),
+                    perspective=views.perspective[:1].expand_as(views.perspective))
+    shown = instances_repainted(alike, POOL, 4).stacked.unflatten(0, (30, 4))
+    torch.testing.assert_close(shown[:, 1:], shown[:, :1].expand(-1, 3, -1, -1, -1), atol=1e-6,
+                               rtol=0.0)
+    changed = (shown[:, 0] - alike.stacked[0]).abs().flatten(1).amax(1) > 1e-3
+    assert float(changed.float().mean()) == pytest.approx(INSTANCES_SHARE, abs=0.2)
+    prints = shown[changed, 0]
+    differ = (prints[1:] - prints[:-1]).abs().flatten(1).amax(1) > 1e-3
+    assert differ.all()
