@@ -153,13 +153,12 @@ WARM_UP_S = 2.0
 """Enough for all but the paper's presets."""
 
 
-def warm_up(pipeline: PosePipeline, categories: Sequence[str],
-            each_s: float | None = WARM_UP_S) -> None:
+def warm_up(pipeline: PosePipeline, categories: Sequence[str]) -> None:
     """Fit each category's mean object, cold and tracked, so that first real frames are not slower.
 
     It is the models' own drawing, which they can explain: noise would not be tracked. The first two
     at once as well, and once as if their answers left doubt, since torch prepares its kernels for
-    every size of batch. each_s: time that each of these frames may take; None: as long as it needs.
+    every size of batch.
     """
     preset = pipeline.preset
     intrinsics = Intrinsics(fx=400.0, fy=400.0, cx=127.5, cy=63.5, width=256, height=128)
@@ -171,11 +170,11 @@ def warm_up(pipeline: PosePipeline, categories: Sequence[str],
         for some in (boxes, boxes[:1]) if number == 0 else (boxes[:1],):
             pipeline.reset()
             for _ in range(2):
-                pipeline.estimate_frame(image, intrinsics, some, max_latency_s=each_s)
+                pipeline.estimate_frame(image, intrinsics, some, max_latency_s=WARM_UP_S)
         if number == 0 and isinstance(preset, Preset):
             pipeline.reset()
             pipeline.preset = replace(preset, cuts_below=math.inf)
-            pipeline.estimate_frame(image, intrinsics, boxes[:1], max_latency_s=each_s)
+            pipeline.estimate_frame(image, intrinsics, boxes[:1], max_latency_s=WARM_UP_S)
             pipeline.preset = preset
     pipeline.reset()
 

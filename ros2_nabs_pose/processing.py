@@ -16,7 +16,7 @@ from rclpy.lifecycle import LifecycleNode
 from .conversions import ros_message
 from .core.types import PoseError
 from .frame_tree import FrameTree
-from .frames import header_of, solve_frame, SolvedFrame, warm_up, WARM_UP_S
+from .frames import header_of, solve_frame, SolvedFrame, warm_up
 from .matching import Match
 from .outputs import Outputs
 from .parameters import Parameters
@@ -91,8 +91,7 @@ class Processing:
             parameters.categories, device=parameters.device, preset=parameters.preset,
             models_dir=parameters.models_dir or None, known_size_m=parameters.known_sizes_m,
             common_ground=parameters.common_ground, compiled=parameters.compile_networks)
-        warm_up(pipeline, parameters.categories,
-                None if parameters.compile_networks else WARM_UP_S)
+        warm_up(pipeline, parameters.categories)
         self.symmetries = {name: model.card.symmetry for name, model in pipeline.models.items()}
         return pipeline
 

@@ -97,8 +97,8 @@ class PosePipeline:
              common_ground: bool = True, compiled: bool = False) -> PosePipeline:
         """Read the models of ``categories`` (default: all there are) and get ready.
 
-        compiled: see ``compiling``; the first frames then take a minute. Raises PoseError where a
-        model is missing or damaged, the device is not there or nothing can be compiled.
+        compiled: see ``compiling``; it takes a minute. Raises PoseError where a model is missing
+        or damaged, the device is not there or networks cannot be compiled.
         """
         from ..resources import find_model, find_refiner
         from ..resources import models_dir as default_dir

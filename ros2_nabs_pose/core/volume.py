@@ -81,15 +81,18 @@ def convolved_twice_as_fine(weight: Tensor, bias: Tensor, slices: Tensor, batch:
     return torch.stack((low, high), 2).flatten(0, 2).permute(0, 3, 1, 2)
 
 
+_compiling = getattr(torch.compiler, 'is_compiling', bool)  # former versions of torch lack it
+
+
 def sampled(volume: Tensor, grid: Tensor) -> Tensor:
     """Trilinear samples (B, C, D, H, W) of volumes (B, C, ...) at a grid (B, D, H, W, 3).
 
     Zero outside. torch gives each volume of a batch to one thread; where there are more threads
     than volumes, several take a part of a volume's samples each. For that several volumes are
-    copied; one is not.
+    copied; one is not. Compiled networks cannot ask for the threads and go without.
     """
     parts, batch = 1, len(volume)
-    if volume.device.type == 'cpu':
+    if volume.device.type == 'cpu' and not _compiling():
         while 2 * parts * batch <= torch.get_num_threads() and grid.shape[1] % (2 * parts) == 0:
             parts *= 2
     if parts > 1:

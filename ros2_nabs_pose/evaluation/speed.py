@@ -94,11 +94,8 @@ def measure(evaluation_set: EvaluationSet, presets: Sequence[str], setup: Setup,
     seconds: dict[str, list[float]] = {preset: [] for preset in presets}
     results: dict[str, list[ObjectResult]] = {preset: [] for preset in presets}
     objects: dict[str, list[int]] = {preset: [] for preset in presets}
-    for preset, pipeline in pipelines.items():
-        # The first call allocates and is not counted. Nor is what compiling takes: networks must
-        # meet all kinds of frames for it, new and tracked.
-        for true, loaded, _ in 2 * frames if preset.endswith(COMPILED) else frames[:1]:
-            _once(pipeline, true, loaded)
+    for pipeline in pipelines.values():
+        _once(pipeline, *frames[0][:2])  # the first call allocates and is not counted
         pipeline.reset()
     sequences = any(goes_on for _, _, goes_on in frames)
     for true, loaded, goes_on in frames:

@@ -27,7 +27,7 @@ AS_RENDERED, PAINTED_SHARE = 2, 0.7
 """The first so many views of an instance keep their looks, so that what is drawn from their codes
 can be compared with them; of its others a share is painted."""
 INSTANCES_SHARE = 0.4
-"""Of instances that are painted as a whole."""
+"""Of the instances, where all views of one are painted alike."""
 
 
 def _directions(count: int, like: Tensor) -> Tensor:
@@ -84,10 +84,11 @@ def repainted(views: Views, pool: Tensor | None, chosen: Tensor,
     """Views of which the ``chosen`` (B,) wear other colours, and which (B,) do.
 
     Bands, patches, pictures out of ``pool`` (N, 3, H, W) uint8, or colours alone where it is None.
-    alike: so many views in a row wear one print. What is clear stays as it is; so do geometry and
-    poses.
+    alike: so many views in a row wear one print, or none where one shows something clear. What is
+    clear stays as it is; so do geometry and poses.
     """
-    chosen = chosen & (views.clear.flatten(1).amax(1) == 0.0)
+    clear = views.clear.flatten(1).amax(1).view(-1, alike).amax(1) > 0.0
+    chosen = chosen & ~clear.repeat_interleave(alike)
     rows = chosen.nonzero()[:, 0]
     if not len(rows):
         return views, chosen
