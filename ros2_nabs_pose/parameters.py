@@ -57,7 +57,7 @@ class Parameters:
     device: str = _parameter('cpu', "Where torch computes: 'cpu', 'cuda' or 'cuda:1'.")
     compile_networks: bool = _parameter(
         False, 'Compile the networks with torch.compile, which takes a minute or two at the start '
-        'and a C++ compiler: meant for GPUs, on CPUs it gains nothing.')
+        'and a C++ compiler: meant for GPUs, on CPUs it gains next to nothing.')
     preset: str = _parameter(
         'cold', "Effort of the fit: 'warm', 'cold' (tracked objects get warm) or 'accurate'.",
         choices=('warm', 'cold', 'accurate'))

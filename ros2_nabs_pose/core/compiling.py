@@ -1,7 +1,7 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """Networks compiled by ``torch.compile``: meant for GPUs, where starting many small kernels costs
-more than running them. On CPUs it gains nothing (docs/experiments.md).
+more than running them. On CPUs it gains next to nothing (docs/experiments.md).
 """
 
 from __future__ import annotations
