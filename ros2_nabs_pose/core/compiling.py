@@ -65,10 +65,7 @@ def compile_networks(models: Iterable[CategoryModel], refiner: Refiner | None,
                 _compile_encoder(model.encoder, device)
                 _compile_views(model.generator, device)
             if refiner is not None:
-                _install(refiner, 'forward', compiled(refiner.forward))
-                size = refiner.config.resolution
-                for count in ROWS:
-                    refiner(torch.zeros(count, CHANNELS_IN, size, size, device=device))
+                _compile_refiner(refiner, device)
     except Exception as error:  # it depends on what is missing: a compiler, Triton, headers
         raise PoseError('The networks cannot be compiled here, which needs a C++ compiler and '
                         "Python's headers (python3-dev), for GPUs Triton as well; go without "
@@ -76,6 +73,7 @@ def compile_networks(models: Iterable[CategoryModel], refiner: Refiner | None,
 
 
 def _install(network: object, name: str, function: Callable[..., Any]) -> None:
+    # One network's own function, in place of its class's: type checkers know no such thing.
     setattr(network, name, function)
 
 
@@ -105,6 +103,13 @@ def _compile_views(generator: Generator, device: str) -> None:
         for beside in (1, BESIDE):
             R = torch.eye(3, device=device).repeat(count * beside, 1, 1)
             generator.render(*drawn, R, torch.full((len(R),), 0.2, device=device))
+
+
+def _compile_refiner(refiner: Refiner, device: str) -> None:
+    _install(refiner, 'forward', compiled(refiner.forward))
+    size = refiner.config.resolution
+    for count in ROWS:
+        refiner(torch.zeros(count, CHANNELS_IN, size, size, device=device))
 
 
 def _reason(error: Exception) -> str:

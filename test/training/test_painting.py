@@ -25,8 +25,6 @@ from ros2_nabs_pose.training.painting import (
 POOL = torch.randint(256, (5, 3, 24, 24), generator=torch.Generator().manual_seed(8),
                      dtype=torch.uint8)
 ALL = torch.ones(12, dtype=torch.bool)
-
-
 OWN = torch.arange(4)
 
 
