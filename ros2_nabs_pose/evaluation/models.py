@@ -25,6 +25,8 @@ COLUMNS = {
     'cut_off_axis_median_deg': 'cut off, axis median deg',
     'painted_within_20_deg': 'other prints, within 20 deg',
     'painted_axis_median_deg': 'other prints, axis median deg',
+    'stretched_within_20_deg': 'other proportions, within 20 deg',
+    'stretched_axis_median_deg': 'other proportions, axis median deg',
     'mask_iou_median': 'mask IoU', 'alpha_iou_median': 'alpha IoU', 'psnr_db_median': 'PSNR dB',
     'psnr_lit_db_median': 'PSNR dB, light removed', 'depth_error_median': 'depth error',
     'together_alpha_iou_median': 'of four crops: alpha IoU',

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 import hashlib
 import json
 from pathlib import Path
@@ -15,11 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .compose import Views
+from .compose import Views, visible_points
+from .stretching import grown, outermost, some_sides, STRETCHED, stretched
 from ..core.checkpoint import ModelCard, SizePrior
 from ..core.types import PoseError
 from ..data.backgrounds import load_backgrounds
-from ..data.categories import category_of
+from ..data.categories import category_of, ORIGIN_AXIS
 from ..data.dataset import load_instances
 
 FLAT_DEG, STEEP_DEG = 55.0, 70.0
@@ -67,6 +69,20 @@ def without_grain(rgba: np.ndarray) -> np.ndarray:
                               picture[..., :3][covered].mean(0).astype(np.uint8))
             picture[..., :3] = np.where(covered[..., None], _smooth(colour), picture[..., :3])
     return smooth
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Boxes and sizes of instances (I): size, center (I, 3) in radii, log_radius (I,) metres."""
+
+    size: Tensor
+    center: Tensor
+    log_radius: Tensor
+
+    def mirrored(self, flip: Tensor) -> Shapes:
+        """Those whose ``flip`` (I,) is set seen in a mirror, as ``compose.mirrored`` has it."""
+        across = self.center.new_tensor((1.0, -1.0, 1.0))
+        return replace(self, center=torch.where(flip[:, None], self.center * across, self.center))
 
 
 @dataclass(frozen=True)
@@ -143,6 +159,43 @@ class TrainingViews:
                            radius_m=float(radius.mean()), radius_std_m=float(radius.std())),
             # Weights made from a user's meshes are under whatever those meshes are under.
             licence=' AND '.join(sorted(licences)) if licences else ModelCard.licence)
+
+    @property
+    def about_axis(self) -> bool:
+        """Whether they are bodies about their own z, as mugs and bottles are."""
+        try:
+            return category_of(self.recipe.get('what', ''), self.recipe).origin == ORIGIN_AXIS
+        except KeyError:
+            return False
+
+    @cached_property
+    def outermost(self) -> Tensor:
+        """(N, K, 3) points of each instance, radii, that tell how far it reaches any way."""
+        return torch.stack([self._outermost(i) for i in range(len(self.rgba))])
+
+    def _outermost(self, instance: int) -> Tensor:
+        alpha = self.rgba[instance, ..., 3:].movedim(3, 1).float() / 255.0
+        nothing = torch.zeros_like(alpha)
+        depth = alpha * self.depth[instance].float()[:, None]
+        points = visible_points(Views(
+            stacked=torch.cat((nothing.expand(-1, 3, -1, -1), alpha, depth), 1), front=nothing,
+            clear=nothing, R_view=self.R_view[instance], perspective=self.perspective[instance],
+            front_visible=self.front_visible[instance]))
+        points = (points / alpha.clamp_min(1e-3)).movedim(1, 3).flatten(0, 2)
+        return outermost(points, (alpha > 0.5).flatten())
+
+    def some_stretched(self, index: Tensor, views: Views,
+                       share: float = STRETCHED) -> tuple[Views, Shapes]:
+        """The views of instances ``index`` (I,), as many of each in a row, and their shapes.
+
+        A share of the instances are given other proportions than were rendered (``stretching``).
+        """
+        sides = some_sides(len(index), self.about_axis, views.stacked, share)
+        radius = grown(self.outermost[index], sides)
+        group = len(views.R_view) // len(index)
+        shapes = Shapes(*(x[index] * sides / radius[:, None] for x in (self.size, self.center)),
+                        self.log_radius[index] + torch.log(radius))
+        return stretched(views, *(x.repeat_interleave(group, 0) for x in (sides, radius))), shapes
 
     def _steepness(self, index: Tensor) -> Tensor:
         """How steeply views (I, V) look down: 0 up to ``FLAT_DEG``, 1 from ``STEEP_DEG`` on."""

@@ -126,7 +126,7 @@ class RefinerTrainer:
         model, data = self.models[name], self.data[name]
         free = model.card.symmetry == 'free_z'
         instances = self.instances
-        _, views = data.batch(instances, VIEWS, STEEP)
+        views, _ = data.some_stretched(*data.batch(instances, VIEWS, STEEP))
         if self.config.mirror:
             flip = torch.rand(instances, device=self.device) < 0.5
             views = mirrored(views, flip.repeat_interleave(VIEWS))

@@ -2,15 +2,15 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """What a run of a category's training holds, and its steps.
 
-Each step takes a few instances with a few views of each. A clean encoder (teacher.py) reads the
-views; the code of an instance is what a random part of them agrees on, sampled; from that code all
-its views are drawn at their true poses (Chen et al., section 3.2, with several target
-views instead of one, so that the 3D volume is computed once for them). The shipped encoder sees the
-same views composed into cluttered crops, some in other prints than were rendered (painting.py), and
-learns to read the code, the mask and the pose; where it is trained alone, also from what the
-generator, which stays, draws from its codes. The clean encoder may learn alone, too, or with the
-generator (``only``), without crops; where there is none, the shipped encoder's former self tells
-the codes.
+Each step takes a few instances with a few views of each, and gives some of them other proportions
+than were rendered (stretching.py). A clean encoder (teacher.py) reads the views; the code of an
+instance is what a random part of them agrees on, sampled; from that code all its views are drawn at
+their true poses (Chen et al., section 3.2, with several target views instead of one, so that the 3D
+volume is computed once for them). The shipped encoder sees the same views composed into cluttered
+crops, some in other prints than were rendered (painting.py), and learns to read the code, the mask
+and the pose; where it is trained alone, also from what the generator, which stays, draws from its
+codes. The clean encoder may learn alone, too, or with the generator (``only``), without crops;
+where there is none, the shipped encoder's former self tells the codes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .codes import agreed
 from .compose import compose, Crops, facing_first, mirrored, recolour, roughly, Views
 from .engine import Engine, full_precision
 from .framing import CUT_OFF
-from .instances import STEEP, TrainingViews
+from .instances import Shapes, STEEP, TrainingViews
 from .loop import descend, follow, learning_rate
 from .objective import code_term, kl, proportions, readings, reconstruction, Weights
 from .painting import AS_RENDERED, some_repainted
@@ -166,19 +166,18 @@ class Trainer:
         done = (self.step - config.student_from) / max(1, config.student_from)
         return config.student_share * min(1.0, max(0.0, done))
 
-    def augmented(self, index: Tensor, views: Views) -> tuple[Views, Tensor]:
-        """The views, some instances mirrored and all recoloured, and box centres (I, 3) to match.
+    def augmented(self, index: Tensor, views: Views) -> tuple[Views, Shapes]:
+        """The views, some instances stretched or mirrored and all recoloured, and their shapes.
 
         index: (I,) the instances; their views (I * V).
         """
         count, group = len(index), len(views.R_view) // len(index)
-        center = self.data.center[index]
+        views, shapes = self.data.some_stretched(index, views)
         if self.config.mirror:
             flip = torch.rand(count, device=self.device) < 0.5
             views = mirrored(views, flip.repeat_interleave(group))
-            across = center.new_tensor((1.0, -1.0, 1.0))
-            center = torch.where(flip[:, None], center * across, center)
-        return recolour(views, group), center
+            shapes = shapes.mirrored(flip)
+        return recolour(views, group), shapes
 
     def taught(self, views: Views, learning: bool) -> tuple[Tensor, Tensor]:
         """Mean and log-variance (B, D) of the teacher's codes of clean views."""
@@ -224,7 +223,7 @@ class Trainer:
     def losses(self, index: Tensor, views: Views) -> dict[str, Tensor]:
         """All weighted terms for instances ``index`` (I,) and their views (I * V)."""
         count, group = len(index), len(views.R_view) // len(index)
-        views, center = self.augmented(index, views)
+        views, shapes = self.augmented(index, views)
         mean, logvar = self.taught(views, not self.encoder_only)
         said, reading = None, dict[str, Tensor]()
         if self.config.reads_crops:
@@ -260,8 +259,8 @@ class Trainer:
                 volume, style, views.R_view, views.perspective))
         style = style.float()
         terms = {**reconstruction(drawn, views, self.weights),
-                 **proportions(self.model.generator.proportions(style), self.data.size[index],
-                               center, self.data.log_radius[index], self.weights)}
+                 **proportions(self.model.generator.proportions(style), shapes.size,
+                               shapes.center, shapes.log_radius, self.weights)}
         return {**terms, 'kl': kl(mean, logvar, self.weights), **reading}
 
     def _together(self, mean: Tensor, logvar: Tensor, group: int) -> Tensor:

@@ -33,9 +33,10 @@ from ..core.starts import first_rotations
 INSTANCES, VIEWS, BATCHES = 8, 4, 12
 CROPS = INSTANCES * VIEWS * BATCHES
 """Crops that one round of validation looks at; those with a hidden front do not all count."""
-CUT_BATCHES = PAINTED_BATCHES = 4
-"""Batches of crops in a round whose objects are cut off by the picture's edge, and of others whose
-objects wear prints that nobody rendered (``painting``)."""
+CUT_BATCHES = PAINTED_BATCHES = STRETCHED_BATCHES = 4
+"""Batches of crops in a round whose objects are cut off by the picture's edge, of others whose
+objects wear prints that nobody rendered (``painting``), and of others still whose objects have
+proportions that nobody rendered (``stretching``)."""
 MOST_HIDDEN = 0.3
 """Share of an object that something in front may hide, in the crops that figures are made of;
 training goes a little beyond it (``surroundings.MOST_HIDDEN``)."""
@@ -73,12 +74,14 @@ def draw(model: CategoryModel, code: Tensor, views: Views) -> Tensor:
 
 
 def _crops(data: TrainingViews, batches: int, seed: int, cut_off: float = 0.0,
-           painted: bool = False) -> list[tuple[Views, Crops]]:
+           painted: bool = False, stretched: bool = False) -> list[tuple[Views, Crops]]:
     """The same every time for a seed: the global random state is kept as it was."""
     with own_random_numbers(seed, data.rgba.device):
         found = []
         for _ in range(batches):
-            _, views = data.batch(INSTANCES, VIEWS)
+            index, views = data.batch(INSTANCES, VIEWS)
+            if stretched:
+                views, _ = data.some_stretched(index, views, share=1.0)
             if painted:
                 every = torch.ones_like(views.perspective, dtype=torch.bool)
                 views, _ = repainted(views, data.backgrounds, every)
@@ -218,7 +221,8 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
     first_look_*: of the first look alone. standing_*: of objects turned in the picture by less
     than ``STANDING_RAD``. cut_off_*: of other crops, whose objects lie partly beyond the picture's
     edge (``CUT_BATCHES`` a round); painted_*: of others still, whose objects wear other prints than
-    were rendered. All else is of whole objects as they were rendered.
+    were rendered; stretched_*: of others still, of other proportions than were rendered. All else
+    is of whole objects as they were rendered.
     The drawing's are of ``drawing_errors``; together_*: of what ``VIEWS`` crops of an instance tell
     together.
     """
@@ -261,6 +265,7 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
 
     cut_rotation, cut_axis = errors_among(CUT_BATCHES, cut_off=1.0)
     painted_rotation, painted_axis = errors_among(PAINTED_BATCHES, painted=True)
+    stretched_rotation, stretched_axis = errors_among(STRETCHED_BATCHES, stretched=True)
     return {
         'rotation_median_deg': median(rotation), 'within_10_deg': _share(rotation, 10.0),
         'within_20_deg': _share(rotation, 20.0), 'best4_within_20_deg': _share(best4, 20.0),
@@ -272,6 +277,8 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
         'cut_off_axis_median_deg': median(cut_axis),
         'painted_within_20_deg': _share(painted_rotation, 20.0),
         'painted_axis_median_deg': median(painted_axis),
+        'stretched_within_20_deg': _share(stretched_rotation, 20.0),
+        'stretched_axis_median_deg': median(stretched_axis),
         **{f'{name}_median': median(found) for name, found in drawing.items()},
     }
 

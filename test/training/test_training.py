@@ -598,7 +598,8 @@ def test_an_instances_code_is_what_its_surest_view_says(monkeypatch):
     logvar = torch.full((6, 4), 4.0)
     logvar[[1, 5]] = -12.0
     monkeypatch.setattr(trainer, 'taught', lambda *_: (mean, logvar))
-    monkeypatch.setattr(trainer, 'augmented', lambda index, views: (views, views.R_view[:2, 0]))
+    monkeypatch.setattr(trainer, 'augmented', lambda index, seen: (
+        seen, views.some_stretched(index, seen, share=0.0)[1]))
     monkeypatch.setattr(torch, 'rand', lambda *size, **_: torch.zeros(size))  # all views count
     drawn = []
     monkeypatch.setattr(trainer.model.generator, 'volume', lambda code: drawn.append(code) or (

@@ -117,14 +117,15 @@ def test_every_round_looks_at_other_crops_and_the_first_at_those_of_one(monkeypa
     validating.validate(model_of(None), None, False, rounds=3)
     assert len(first) == 1 and seeds[1] == first[0] and len(set(seeds)) == 3
     assert validating.CROPS == 384
-    # Objects cut off, and such that wear other prints, are looked at beside, in every round.
-    assert len(cut) == 8 and len(set(cut)) == 6
-    assert cut[:2] == [(4, validating.SEED, ('cut_off', 1.0)),
-                       (4, validating.SEED, ('painted', True))]
+    # Objects cut off, in other prints and of other proportions are looked at beside, every round.
+    assert len(cut) == 12 and len(set(cut)) == 9
+    assert cut[:3] == [(4, validating.SEED, ('cut_off', 1.0)),
+                       (4, validating.SEED, ('painted', True)),
+                       (4, validating.SEED, ('stretched', True))]
 
 
-@pytest.mark.parametrize('kind', ['cut_off', 'painted'])
-def test_what_is_cut_off_or_painted_is_judged_by_itself(monkeypatch, kind):
+@pytest.mark.parametrize('kind', ['cut_off', 'painted', 'stretched'])
+def test_what_is_cut_off_painted_or_stretched_is_judged_by_itself(monkeypatch, kind):
     """Needles 10 and 30 degrees off, the second one's front out of sight, and nothing whole."""
     reader = NeedleReader()
     image = needle(math.radians(40.0))[None].repeat(2, 1, 1, 1)
@@ -144,8 +145,8 @@ def test_what_is_cut_off_or_painted_is_judged_by_itself(monkeypatch, kind):
     apart = torch.rad2deg(angle_apart(truth[:, None], crops.R[:, None], True))[:, 0]
     assert found[f'{kind}_within_20_deg'] == 1.0  # of the one whose front is seen
     assert found[f'{kind}_axis_median_deg'] == pytest.approx(float(apart.median()), abs=1e-3)
-    other = {'cut_off': 'painted', 'painted': 'cut_off'}[kind]
-    assert math.isnan(found[f'{other}_within_20_deg'])
+    for other in {'cut_off', 'painted', 'stretched'} - {kind}:
+        assert math.isnan(found[f'{other}_within_20_deg'])
     assert math.isnan(found['within_20_deg']) and math.isnan(found['axis_median_deg'])
 
 
@@ -159,6 +160,18 @@ def test_painted_crops_are_the_same_objects_in_other_colours():
     assert float(changed.float().mean()) > 0.7
     apart = (plain.image - painted.image)[:, :, 24:40, 24:40].abs().mean((1, 2, 3))
     assert float((apart > 0.02).float().mean()) > 0.6
+
+
+def test_stretched_crops_are_other_shapes_of_the_same_objects():
+    data = tiny_views(8, 5)
+    plain, stretched = (validating._crops(data, 1, 3, stretched=how)[0][0]
+                        for how in (False, True))
+    assert torch.equal(plain.front_visible, stretched.front_visible)
+    # Every instance is stretched, and so every view, but for what is seen along the one long side.
+    changed = (plain.stacked[:, 3] - stretched.stacked[:, 3]).abs().flatten(1).sum(1)
+    assert float((changed > 40.0).float().mean()) > 0.8
+    turned = torch.rad2deg(angle_apart(plain.R_view[:, None], stretched.R_view[:, None], False))
+    assert 1.0 < float(turned.median()) < 10.0
 
 
 def test_drawings_are_judged_by_outline_colour_and_depth_each_in_its_own_unit():
