@@ -61,6 +61,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument('--no-mirror', action='store_true',
                         help='do not learn from mirror images of the instances (left and right '
                         'swapped, front and up kept), for objects whose sides differ')
+    parser.add_argument('--no-stretch', action='store_true',
+                        help='do not learn from instances of other proportions, for objects that '
+                        'are all of one shape')
     parser.add_argument('--validate-every', type=int, default=500, metavar='STEPS')
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--device', default='cpu', help='cpu or cuda')
@@ -86,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
         out=str(args.out or Path('models') / f'{args.category}.safetensors'),
         init=str(args.init or ''), steps=args.steps, student_from=args.student_from,
         instances=args.instances, views=args.views, mirror=not args.no_mirror,
-        only=args.only,
+        stretch=not args.no_stretch, only=args.only,
         learning_rate=args.learning_rate, seed=args.seed, device=args.device,
         threads=args.threads, variant=args.variant, precision=args.precision,
         tensorboard=args.tensorboard, validate_every=args.validate_every,

@@ -48,6 +48,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument('--learning-rate', type=float, default=1e-3)
     parser.add_argument('--no-mirror', action='store_true',
                         help='do not learn from mirror images of the instances')
+    parser.add_argument('--no-stretch', action='store_true',
+                        help='do not learn from instances of other proportions')
     parser.add_argument('--validate-every', type=int, default=500, metavar='STEPS')
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--device', default='cpu', help='cpu or cuda')
@@ -67,8 +69,8 @@ def run(args: argparse.Namespace) -> int:
         backgrounds=str(args.backgrounds) if args.backgrounds else None, run=str(args.run),
         out=str(args.out), init=str(args.init) if args.init else '',
         steps=args.steps, crops=args.crops,
-        learning_rate=args.learning_rate, mirror=not args.no_mirror, seed=args.seed,
-        device=args.device, threads=args.threads, precision=args.precision,
-        validate_every=args.validate_every, command=command_line()),
+        learning_rate=args.learning_rate, mirror=not args.no_mirror,
+        stretch=not args.no_stretch, seed=args.seed, device=args.device, threads=args.threads,
+        precision=args.precision, validate_every=args.validate_every, command=command_line()),
         replace_out=args.replace)
     return 0

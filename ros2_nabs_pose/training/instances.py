@@ -21,7 +21,7 @@ from .stretching import grown, outermost, some_sides, STRETCHED, stretched
 from ..core.checkpoint import ModelCard, SizePrior
 from ..core.types import PoseError
 from ..data.backgrounds import load_backgrounds
-from ..data.categories import category_of, ORIGIN_AXIS
+from ..data.categories import category_of, ORIGIN_AXIS, SYMMETRY_FREE_Z
 from ..data.dataset import load_instances
 
 FLAT_DEG, STEEP_DEG = 55.0, 70.0
@@ -162,18 +162,32 @@ class TrainingViews:
 
     @property
     def about_axis(self) -> bool:
-        """Whether they are bodies about their own z, as mugs and bottles are."""
+        """Whether they are bodies about their own z, as mugs and bottles are.
+
+        Nobody knows of data that do not say what they are: then they are held to be.
+        """
         try:
-            return category_of(self.recipe.get('what', ''), self.recipe).origin == ORIGIN_AXIS
+            known = category_of(self.recipe.get('what', ''), self.recipe)
         except KeyError:
-            return False
+            return True
+        return known.origin == ORIGIN_AXIS or known.symmetry == SYMMETRY_FREE_Z
 
     @cached_property
-    def outermost(self) -> Tensor:
-        """(N, K, 3) points of each instance, radii, that tell how far it reaches any way."""
-        return torch.stack([self._outermost(i) for i in range(len(self.rgba))])
+    def _known_outermost(self) -> dict[int, Tensor]:
+        return {}
 
-    def _outermost(self, instance: int) -> Tensor:
+    def outermost(self, index: Tensor) -> Tensor:
+        """(I, K, 3) points of instances (I,), radii, that tell how far they reach any way.
+
+        Worked out, in some hundredths of a second each, when they are first asked for.
+        """
+        known = self._known_outermost
+        for i in index.tolist():
+            if i not in known:
+                known[i] = self._outermost_of(i)
+        return torch.stack([known[i] for i in index.tolist()])
+
+    def _outermost_of(self, instance: int) -> Tensor:
         alpha = self.rgba[instance, ..., 3:].movedim(3, 1).float() / 255.0
         nothing = torch.zeros_like(alpha)
         depth = alpha * self.depth[instance].float()[:, None]
@@ -186,14 +200,17 @@ class TrainingViews:
 
     def some_stretched(self, index: Tensor, views: Views,
                        share: float = STRETCHED) -> tuple[Views, Shapes]:
-        """The views of instances ``index`` (I,), as many of each in a row, and their shapes.
+        """The views (I * V) of instances ``index`` (I,), V of each in a row, and their shapes.
 
         A share of the instances are given other proportions than were rendered (``stretching``).
         """
+        if not share:
+            return views, Shapes(self.size[index], self.center[index], self.log_radius[index])
         sides = some_sides(len(index), self.about_axis, views.stacked, share)
-        radius = grown(self.outermost[index], sides)
+        radius = grown(self.outermost(index), sides)
         group = len(views.R_view) // len(index)
-        shapes = Shapes(*(x[index] * sides / radius[:, None] for x in (self.size, self.center)),
+        longer = sides / radius[:, None]
+        shapes = Shapes(self.size[index] * longer, self.center[index] * longer,
                         self.log_radius[index] + torch.log(radius))
         return stretched(views, *(x.repeat_interleave(group, 0) for x in (sides, radius))), shapes
 

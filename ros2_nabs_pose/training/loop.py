@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 import csv
+import itertools
 import math
 from pathlib import Path
 import signal
@@ -81,7 +82,17 @@ def follow(average: nn.Module, trained: nn.Module, ema: float, step: int) -> Non
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Add a row to a CSV file; the first one writes the header."""
+    """Add a row to a CSV file; the first one writes the header.
+
+    A file of other columns, as other versions write them, is put aside: ``log.csv`` as
+    ``log.1.csv``, or the next number that is free.
+    """
+    if path.exists():
+        with path.open(newline='') as file:
+            header = next(csv.reader(file), [])
+        if header != list(row):
+            names = (path.with_suffix(f'.{k}{path.suffix}') for k in itertools.count(1))
+            path.rename(next(name for name in names if not name.exists()))
     new = not path.exists()
     with path.open('a', newline='') as file:
         writer = csv.DictWriter(file, fieldnames=list(row))

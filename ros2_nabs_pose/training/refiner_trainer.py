@@ -37,6 +37,7 @@ from .refiner_task import (
     Task,
 )
 from .state import read_state, save_state, Stateful, take_up
+from .stretching import STRETCHED
 from ..core.checkpoint import CategoryModel
 from ..core.losses import Observed
 from ..core.pose_steps import draw
@@ -72,6 +73,7 @@ class RefinerTraining:
     warmup: int = 100
     ema: float = 0.999
     mirror: bool = True
+    stretch: bool = True
     seed: int = 1
     device: str = 'cpu'
     threads: int = 0
@@ -126,7 +128,8 @@ class RefinerTrainer:
         model, data = self.models[name], self.data[name]
         free = model.card.symmetry == 'free_z'
         instances = self.instances
-        views, _ = data.some_stretched(*data.batch(instances, VIEWS, STEEP))
+        views, _ = data.some_stretched(*data.batch(instances, VIEWS, STEEP),
+                                       STRETCHED if self.config.stretch else 0.0)
         if self.config.mirror:
             flip = torch.rand(instances, device=self.device) < 0.5
             views = mirrored(views, flip.repeat_interleave(VIEWS))

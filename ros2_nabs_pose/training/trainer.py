@@ -34,6 +34,7 @@ from .loop import descend, follow, learning_rate
 from .objective import code_term, kl, proportions, readings, reconstruction, Weights
 from .painting import AS_RENDERED, some_repainted
 from .state import read_state, save_state, Stateful, take_up
+from .stretching import STRETCHED
 from .teacher import clean_crops, clean_input, CleanEncoder, FormerEncoder, is_former
 from ..core.checkpoint import CategoryModel, load_model, ModelCard, save_model
 from ..core.encoder import Encoder, EncoderConfig, Encoding
@@ -59,6 +60,7 @@ class TrainConfig:
     student_share: float = 0.5
     student_from: int = 500
     mirror: bool = True
+    stretch: bool = True
     only: str = ''
     init: str = ''
     seed: int = 1
@@ -172,7 +174,8 @@ class Trainer:
         index: (I,) the instances; their views (I * V).
         """
         count, group = len(index), len(views.R_view) // len(index)
-        views, shapes = self.data.some_stretched(index, views)
+        views, shapes = self.data.some_stretched(index, views,
+                                                 STRETCHED if self.config.stretch else 0.0)
         if self.config.mirror:
             flip = torch.rand(count, device=self.device) < 0.5
             views = mirrored(views, flip.repeat_interleave(group))
@@ -295,7 +298,8 @@ class Trainer:
         config = self.config
         save_state(path, self.engine, self._parts, {
             'step': self.step, 'seed': config.seed, 'data': self.data.fingerprint,
-            'variant': config.variant, 'only': config.only, 'mirror': config.mirror})
+            'variant': config.variant, 'only': config.only, 'mirror': config.mirror,
+            'stretch': config.stretch})
 
     def load_state(self, path: Path) -> None:
         """Take up a run where ``save_state`` left it; PoseError where it was another one."""
@@ -307,10 +311,13 @@ class Trainer:
         if state.get('only', config.only) != config.only:
             raise PoseError(f'{path.parent} holds a run that trains other parts (--only): go on as '
                             'it began, or choose another --run.')
-        if state.get('mirror', config.mirror) != config.mirror:
-            how = 'with' if state['mirror'] else 'without'
-            raise PoseError(f'{path.parent} holds a run {how} mirror images (--no-mirror): go on '
-                            'as it began, or choose another --run.')
+        for way, shown, former in (('mirror', 'mirror images', config.mirror),
+                                   ('stretch', 'other proportions', False)):
+            began = state.get(way, former)
+            if began != getattr(config, way):
+                how = 'with' if began else 'without'
+                raise PoseError(f'{path.parent} holds a run {how} {shown} (--no-{way}): go on as '
+                                'it began, or choose another --run.')
         if is_former(state['teacher']):
             self.teacher = self._former_encoder()
         take_up(path, state, self.engine, self._parts)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ros2_nabs_pose.training.engine import Engine
-from ros2_nabs_pose.training.loop import descend, LOG_EVERY, train_until
+from ros2_nabs_pose.training.loop import append_row, descend, LOG_EVERY, train_until
 
 
 class Counting:
@@ -46,6 +46,16 @@ def test_asked_to_stop_it_finishes_the_step_and_looks_once(tmp_path, stop_at, ca
     assert trainer.step == stop_at
     assert signal.getsignal(signal.SIGINT) is before
     assert f'Stopped at step {stop_at}; the same command goes on' in capsys.readouterr().out
+
+
+def test_rows_of_other_columns_go_into_a_file_of_their_own(tmp_path):
+    path = tmp_path / 'log.csv'
+    for row in ({'step': 1, 'loss': 2.0}, {'step': 2, 'loss': 1.0}, {'step': 3, 'new': 7.0},
+                {'step': 4, 'new': 8.0}, {'step': 5, 'loss': 0.5}):
+        append_row(path, row)
+    assert path.read_text().split() == ['step,loss', '5,0.5']
+    assert (tmp_path / 'log.1.csv').read_text().split() == ['step,loss', '1,2.0', '2,1.0']
+    assert (tmp_path / 'log.2.csv').read_text().split() == ['step,new', '3,7.0', '4,8.0']
 
 
 def test_a_run_that_is_done_takes_no_step(tmp_path):

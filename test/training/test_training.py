@@ -749,6 +749,32 @@ def test_a_run_with_other_data_is_not_taken_up(tmp_path):
         other.load_state(tmp_path / 'state.pt')
 
 
+@pytest.mark.parametrize('way, shown', [('mirror', 'mirror images'),
+                                        ('stretch', 'other proportions')])
+def test_a_run_goes_on_with_the_pictures_that_it_began_with(tmp_path, way, shown):
+    with_, without = trainer(tmp_path), trainer(tmp_path)
+    without.config = replace(without.config, **{way: False})
+    with_.save_state(tmp_path / 'with.pt')
+    without.save_state(tmp_path / 'without.pt')
+    with_.load_state(tmp_path / 'with.pt')
+    without.load_state(tmp_path / 'without.pt')
+    with pytest.raises(PoseError, match=fr'a run without {shown} \(--no-{way}\)'):
+        with_.load_state(tmp_path / 'without.pt')
+    with pytest.raises(PoseError, match=f'a run with {shown}'):
+        without.load_state(tmp_path / 'with.pt')
+
+
+def test_a_run_of_before_there_were_other_proportions_is_taken_up_without(tmp_path):
+    former = trainer(tmp_path)
+    former.save_state(tmp_path / 'state.pt')
+    state = torch.load(tmp_path / 'state.pt', weights_only=True)
+    torch.save({k: v for k, v in state.items() if k != 'stretch'}, tmp_path / 'state.pt')
+    with pytest.raises(PoseError, match='without other proportions'):
+        former.load_state(tmp_path / 'state.pt')
+    former.config = replace(former.config, stretch=False)
+    former.load_state(tmp_path / 'state.pt')
+
+
 def test_a_run_with_other_networks_is_named(tmp_path):
     first = trainer(tmp_path)
     first.save_state(tmp_path / 'state.pt')
