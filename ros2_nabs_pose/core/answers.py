@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,22 +14,48 @@ from torch import Tensor
 from . import belief
 from .checkpoint import CategoryModel
 from .cuts import Cut
+from .deadline import late
 from .encoder import bin_centers, Encoding
-from .fit import FitResult
+from .fit import fit, FitResult
 from .known_size import radius_of
 from .lift import lift, scale_from_depth
+from .losses import Observed
+from .presets import Preset
+from .refiner import Refiner
 from .rotations import axis_azimuth_from_rotation, spin_nearest
 from .types import PoseError, PoseEstimate, SCALE_CATEGORY_MEAN, SCALE_DEPTH, SCALE_KNOWN_SIZE
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """Row ``row`` of a fit: what was read of that crop, its mask as seen, and the fit itself."""
+    """Row ``row`` of a fit: what was read of that crop, what was seen, and the fit itself."""
 
     said: Encoding
-    mask: Tensor
+    seen: Observed
     result: FitResult
     row: int
+
+    @property
+    def mask(self) -> Tensor:
+        """(S, S) of the crop, as seen."""
+        return self.seen.mask[self.row, 0]
+
+    def ended(self, model: CategoryModel, focal: Tensor, preset: Preset, refiner: Refiner | None,
+              deadline_s: float | None = None) -> Fitted:
+        """The same after the preset's last steps, which only what was chosen goes through.
+
+        focal: (1,) of the crop. Itself where the preset has none (``Preset.ended``), or once it is
+        late.
+        """
+        if preset.ended is None or late(deadline_s):
+            return self
+        row = torch.tensor([self.row], device=focal.device)
+        begun = replace(self.result.best.pick(row), owner=torch.zeros_like(row))
+        seen = self.seen.pick(row)
+        result = fit(model, begun, seen, focal, preset.ended, deadline_s=deadline_s,
+                     refiner=refiner)
+        steps = self.result.iterations + result.iterations
+        return Fitted(self.said.pick(row), seen, replace(result, iterations=steps), 0)
 
     @property
     def R(self) -> Tensor:
@@ -63,7 +89,7 @@ class Fitted:
     def outline(self, valid: np.ndarray) -> float:
         """How well the drawing's outline matches the mask (``belief.outline_overlap``)."""
         return belief.outline_overlap(self.result.synthesis.alpha[self.row, 0].cpu().numpy(),
-                                      self.mask[self.row, 0].cpu().numpy(), valid)
+                                      self.mask.cpu().numpy(), valid)
 
     def explains(self, valid: np.ndarray) -> bool:
         """Whether the drawing is believed to be what the crop, where ``valid``, shows."""

@@ -22,7 +22,7 @@ like a high one that does not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 import math
 
 import torch
@@ -106,6 +106,10 @@ class Encoding:
     points: Tensor
     others: Tensor
     other_logits: Tensor
+
+    def pick(self, rows: Tensor) -> Encoding:
+        """Those of ``rows`` (B',)."""
+        return Encoding(*(getattr(self, f.name)[rows] for f in fields(self)))
 
     @property
     def sureness(self) -> Tensor:

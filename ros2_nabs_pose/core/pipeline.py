@@ -185,6 +185,8 @@ class PosePipeline:
         # Only once every object has an answer is there time for second thoughts.
         for group in groups:
             self._cut_otherwise(frame, group, stamp_s, deadline_s)
+        for group in groups:
+            self._end(group, deadline_s)
         estimates: list[tuple[int, PoseEstimate]] = []
         tracks: list[Track] = []
         for group in groups:
@@ -263,7 +265,8 @@ class PosePipeline:
                 cuts = self._turn_upright(frame, cuts, said, seen)
                 if readings > 1 or any(c.turn_rad for c in cuts):
                     said, seen = self._read(model, cuts, readings)
-        sights = self._fit(model, cuts, said, seen, preset, stamp_s, deadline_s)
+        first = preset.begun if isinstance(preset, Preset) else preset
+        sights = self._fit(model, cuts, said, seen, first, stamp_s, deadline_s)
         return Group(model, preset, sights, time.perf_counter() - began)
 
     def _cut_otherwise(self, frame: Frame, group: Group, stamp_s: float | None,
@@ -287,9 +290,19 @@ class PosePipeline:
         if not cuts:
             return
         said, seen = self._read(model, cuts, preset.readings)
-        for k, sight in zip(of, self._fit(model, cuts, said, seen, preset, None, deadline_s),
+        for k, sight in zip(of, self._fit(model, cuts, said, seen, preset.begun, None, deadline_s),
                             strict=True):
             group.sights[k] = likelier(group.sights[k], sight)
+        group.seconds += time.perf_counter() - began
+
+    def _end(self, group: Group, deadline_s: float | None) -> None:
+        """Answers that were chosen go through the preset's last steps, if it has such."""
+        if not isinstance(group.preset, Preset) or group.preset.ended is None:
+            return
+        began = time.perf_counter()
+        group.sights = [replace(s, fitted=s.fitted.ended(
+            group.model, self._focal([s.cut]), group.preset, self.refiner, deadline_s))
+            for s in group.sights]
         group.seconds += time.perf_counter() - began
 
     def _answer(self, group: Group, stamp_s: float | None,
@@ -327,7 +340,7 @@ class PosePipeline:
             result = self._sweep(model, cuts, said, seen, focal, preset, deadline_s, result)
         own = said.mean.cpu().numpy()
         before = [None] * len(cuts) if remembered is None else [*remembered.cpu().numpy()]
-        return [Sight(cut, Fitted(said, seen.mask, result, i),
+        return [Sight(cut, Fitted(said, seen, result, i),
                       Told(codes[i], sureness[i], own[i], before[i]))
                 for i, cut in enumerate(cuts)]
 
@@ -344,7 +357,7 @@ class PosePipeline:
                result: FitResult) -> FitResult:
         """Where no start explains the crop, those of a coarse sweep, if the preset has one."""
         lost = [i for i, cut in enumerate(cuts)
-                if preset.sweep and not Fitted(said, seen.mask, result, i).explains(cut.valid)]
+                if preset.sweep and not Fitted(said, seen, result, i).explains(cut.valid)]
         if not lost or late(deadline_s):
             return result
         rows = torch.tensor(lost, device=self.device)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .types import PoseError
 
@@ -26,7 +26,9 @@ class PoseStage:
     a lower loss is no better pose. With a limit nothing pulls; 0 keeps all steps. spins_deg: as
     many steps begin at the best of the hypothesis turned by so much about the object's own axis,
     along which losses have many minima; what they find must be clearly better. A view each, and
-    twice the steps; round objects are not turned. PoseError for turns without a limit.
+    twice the steps; round objects are not turned. As a preset's last stage, steps with a limit are
+    taken once an object, from the answer that was chosen (``Preset.ended``). PoseError for turns
+    without a limit.
     """
 
     sizes: tuple[int, ...]
@@ -126,6 +128,22 @@ class Preset:
     sweep: int = 0
     losses: Mapping[str, float] = field(default_factory=lambda: {
         'photometric': 1.0, 'silhouette': 0.5, 'features': 0.3})
+
+    @property
+    def begun(self) -> Preset:
+        """What each cut goes through: all but a last stage that counts only where it explains.
+
+        The preset itself where it has no such stage.
+        """
+        last = self.stages[-1]
+        if len(self.stages) == 1 or not isinstance(last, PoseStage) or not last.explained:
+            return self
+        return replace(self, stages=(*self.stages[:-1], PoseStage((), last.keep)))
+
+    @property
+    def ended(self) -> Preset | None:
+        """What the one answer that was chosen goes through then; None where that is nothing."""
+        return None if self.begun is self else replace(self, stages=self.stages[-1:])
 
     def __post_init__(self) -> None:
         if self.readings not in range(1, MOST_READINGS + 1):

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -27,12 +27,14 @@ from ..training.validate import second_look
 class CropFit:
     """A crop's answer. valid: (S, S) where the cut that led to it lies within the picture.
 
-    R: (3, 3) in the crop as it came. turn: (3, 3) from there to the cut.
+    R: (3, 3) in the crop as it came. turn: (3, 3) from there to the cut, whose focal length is
+    ``focal`` (1,).
     """
 
     fitted: Fitted
     valid: Tensor
     turn: Tensor
+    focal: Tensor
 
     @property
     def R(self) -> Tensor:
@@ -69,9 +71,10 @@ def fit_crops(model: CategoryModel, image: Tensor, focal: Tensor, preset: Preset
         seen = Observed.of(look.image, look.said, valid=inside)
         starts = make_starts(look.said, [None] * len(rows), preset.cold_starts,
                              preset.warm_starts, model.card.symmetry == 'free_z')
-        result = fit(model, starts, seen, look.focal, preset, refiner=refiner)
+        result = fit(model, starts, seen, look.focal, preset.begun, refiner=refiner)
         turns = rotation_z(look.turn)
-        return [CropFit(Fitted(look.said, seen.mask, result, i), inside[i, 0], turns[i])
+        return [CropFit(Fitted(look.said, seen, result, i), inside[i, 0], turns[i],
+                        look.focal[i:i + 1])
                 for i in range(len(rows))]
 
     best = answers(torch.arange(len(image)))
@@ -82,4 +85,5 @@ def fit_crops(model: CategoryModel, image: Tensor, focal: Tensor, preset: Preset
         for k, found in zip(rows.tolist(), answers(rows, others.repeat(len(doubtful), 1)),
                             strict=True):
             best[k] = likelier(best[k], found)
-    return best
+    return [replace(found, fitted=found.fitted.ended(model, found.focal, preset, refiner))
+            for found in best]

@@ -11,6 +11,7 @@ import torch
 
 from ros2_nabs_pose.core import Box, Ground, Intrinsics, PoseError, PosePipeline
 from ros2_nabs_pose.core import pipeline as pipeline_module
+from ros2_nabs_pose.core.answers import Fitted
 from ros2_nabs_pose.core.belief import (
     axis_spread,
     confidence,
@@ -23,7 +24,7 @@ from ros2_nabs_pose.core.folding import FoldedGenerator
 from ros2_nabs_pose.core.ground import on_one_ground
 from ros2_nabs_pose.core.lift import lift
 from ros2_nabs_pose.core.pose_steps import synthesise
-from ros2_nabs_pose.core.presets import PRESETS
+from ros2_nabs_pose.core.presets import PRESETS, staged
 from ros2_nabs_pose.core.rotations import exp_so3, rotation_z
 from ros2_nabs_pose.core.sights import likelier
 from ros2_nabs_pose.core.standing import stood_up
@@ -303,6 +304,38 @@ def test_of_a_stream_two_boxes_a_frame_are_cut_otherwise(pipeline, sights):
     assert worths == sorted(worths)
 
 
+def test_last_steps_are_taken_by_the_answer_that_is_told(pipeline, sights, monkeypatch):
+    image, boxes = three_mugs(pipeline)
+    mine = in_doubt(pipeline, cuts=3)
+    last = replace(staged('accurate').stages[1], explained=10.0)
+    begun = mine.preset
+    mine.preset = replace(begun, stages=(*begun.stages[:-1], last))
+    assert mine.preset.begun == begun
+    ended, honest = [], Fitted.ended
+
+    def listening(fitted, model, focal, *rest):
+        ended.append((fitted, focal, honest(fitted, model, focal, *rest)))
+        return ended[-1][2]
+
+    monkeypatch.setattr(Fitted, 'ended', listening)
+    told = mine.estimate(image, CAMERA, boxes)
+    assert len(ended) == len(told) == 3 and len(sights) == 6
+    for estimate, (before, focal, after) in zip(told, ended, strict=True):
+        # From the likeliest of three cuts, whose own focal length counts.
+        assert float(focal) == pytest.approx(estimate.view.focal)
+        assert before.worth == max(one.fitted.worth for pair in sights for one in pair
+                                   if one.cut.box is estimate.box)
+        assert estimate.loss == float(after.result.loss[0])
+        assert estimate.loss <= float(before.result.loss[before.row])
+        assert estimate.iterations == after.result.iterations > before.result.iterations
+    # Late, the answers stay as they are.
+    del ended[:]
+    mine.reset()
+    monkeypatch.setattr('ros2_nabs_pose.core.answers.late', lambda deadline_s: True)
+    mine.estimate(image, CAMERA, boxes)
+    assert all(after is before for before, _, after in ended) and len(ended) == 3
+
+
 def test_no_other_cuts_of_what_is_refused_nor_without_a_refiner(pipeline, sights, monkeypatch):
     image, _ = scene(pipeline)
     unrefined = in_doubt(pipeline)
@@ -321,7 +354,8 @@ def test_nothing_that_explains_nothing_is_likelier(pipeline, sights):
     assert other.worth < first.worth
     assert likelier(first, other) is first and likelier(other, first) is first
     fitted = first.fitted
-    empty = replace(first, fitted=replace(fitted, mask=torch.zeros_like(fitted.mask)))
+    nothing = replace(fitted.seen, mask=torch.zeros_like(fitted.seen.mask))
+    empty = replace(first, fitted=replace(fitted, seen=nothing))
     assert likelier(other, empty) is other
     unknown = replace(fitted.result, worth=torch.full_like(fitted.result.worth, math.nan))
     unknown = replace(first, fitted=replace(fitted, result=unknown))

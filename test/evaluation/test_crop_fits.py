@@ -6,9 +6,10 @@ import math
 import pytest
 import torch
 
+from ros2_nabs_pose.core import answers
 from ros2_nabs_pose.core.pipeline import PosePipeline
 from ros2_nabs_pose.core.pose_steps import synthesise
-from ros2_nabs_pose.core.presets import staged
+from ros2_nabs_pose.core.presets import PoseStage, Preset, staged
 from ros2_nabs_pose.core.rotations import exp_so3, geodesic_angle, rotation_z
 from ros2_nabs_pose.evaluation import crop_fits
 from ros2_nabs_pose.evaluation.crop_fits import fit_crops
@@ -100,6 +101,47 @@ def test_answers_that_leave_no_doubt_are_the_first_cuts(pipeline, crops, fits):
     assert fits == [2, 2]
     surer = max(range(2), key=lambda k: found[k].worth)
     torch.testing.assert_close(again[surer].R, found[surer].R)
+
+
+def test_last_steps_are_taken_once_from_the_answer_that_was_chosen(pipeline, crops, monkeypatch):
+    image, focal, R = crops
+    model, accurate = pipeline.models['mug'], staged('accurate')
+    ends, honest = [], answers.fit
+    monkeypatch.setattr(answers, 'fit', lambda *args, **options: ends.append(
+        (len(args[1].owner), len(args[2].rgb), args[4].stages)) or honest(*args, **options))
+    found = fit_crops(model, image, focal, replace(accurate, cuts_below=math.inf),
+                      pipeline.refiner)
+    assert ends == [(1, 1, accurate.stages[-1:])] * 2
+    assert all(error_deg(f.R, true) < 15.0 for f, true in zip(found, R, strict=True))
+    assert all(f.fitted.result.iterations > 2 for f in found)
+
+    # Of one cut it is what one fit with all stages is; with such a limit all steps count that help.
+    once = replace(accurate, cuts=1, stages=(
+        accurate.stages[0], replace(accurate.stages[1], explained=10.0)))
+    found = fit_crops(model, image, focal, once, pipeline.refiner)
+    begun = fit_crops(model, image, focal, once.begun, pipeline.refiner)
+    del ends[:]
+    monkeypatch.setattr(Preset, 'begun', property(lambda self: self))
+    whole = fit_crops(model, image, focal, once, pipeline.refiner)
+    assert not ends
+    for a, b, c in zip(found, whole, begun, strict=True):
+        torch.testing.assert_close(a.R, b.R, atol=1e-5, rtol=0.0)
+        row = b.fitted.row
+        torch.testing.assert_close(a.fitted.result.loss[0], b.fitted.result.loss[row], atol=1e-5,
+                                   rtol=0.0)
+        assert float(a.fitted.result.loss[0]) <= float(c.fitted.result.loss[row]) + 1e-6
+        assert a.worth == pytest.approx(b.worth, abs=1e-4)
+    assert any(float(a.fitted.result.loss[0]) < 0.95 * float(c.fitted.result.loss[c.fitted.row])
+               for a, c in zip(found, begun, strict=True))
+
+
+def test_only_presets_whose_last_steps_must_explain_end_apart():
+    assert staged('cold').begun is not None and staged('cold').ended is None
+    assert staged('warm').begun == staged('warm')
+    accurate = staged('accurate')
+    assert accurate.begun.stages == (accurate.stages[0], PoseStage((), 1))
+    assert accurate.ended.stages == (accurate.stages[1],)
+    assert accurate.begun.begun == accurate.begun and accurate.ended.ended is None
 
 
 def test_without_a_refiner_nothing_is_doubted(pipeline, crops, fits):
