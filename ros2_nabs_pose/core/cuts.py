@@ -89,6 +89,23 @@ def cut_out(frame: Frame, place: int, box: Box, size_px: int, track: Track | Non
     return Cut(place, box, view, rgb, valid, mask, depth, track, turn_rad, zoom)
 
 
+def cut_upright(frame: Frame, cuts: Sequence[Cut], axis: Tensor, mask: Tensor) -> list[Cut]:
+    """The cuts, but for what leans, which is cut out once more, turned upright, where it can be.
+
+    axis, mask: (B, 3) and (B, 1, S, S) of the objects in the cuts, as a first look tells them.
+    """
+    upright = list(cuts)
+    for i, turn in enumerate(turn_upright(axis).tolist()):
+        if not turn:
+            continue
+        cut, zoom = cuts[i], limited(tight_zoom(mask[i, 0].cpu().numpy(), turn))
+        try:
+            upright[i] = cut_out(frame, cut.place, cut.box, cut.view.size_px, None, turn, zoom)
+        except PoseError:
+            continue  # the first look has to do
+    return upright
+
+
 def other_cuts(frame: Frame, cut: Cut, count: int) -> list[Cut]:
     """The box of ``cut``, an object without a track, cut out in ``count`` of ``OTHER_CUTS``.
 

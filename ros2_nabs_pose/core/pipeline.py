@@ -19,12 +19,11 @@ from .compiling import compile_networks
 from .cuts import (
     Cut,
     cut_out,
+    cut_upright,
     Frame,
     LEANS_RAD,
-    limited,
     other_cuts,
     STANDS_RAD,
-    tight_zoom,
     turn_upright,
 )
 from .deadline import late
@@ -236,21 +235,6 @@ class PosePipeline:
                 mask[i, 0] = self._tensor(cut.mask)
         return said, Observed.of(rgb, said, mask, valid)
 
-    def _turn_upright(self, frame: Frame, cuts: Sequence[Cut], said: Encoding,
-                      seen: Observed) -> list[Cut]:
-        """What leans is cut out once more, turned upright (see ``cuts``), where it can be."""
-        cuts = list(cuts)
-        for i, turn in enumerate(turn_upright(said.axis).tolist()):
-            if not turn:
-                continue
-            zoom = limited(tight_zoom(seen.mask[i, 0].cpu().numpy(), turn))
-            try:
-                cuts[i] = cut_out(frame, cuts[i].place, cuts[i].box, cuts[i].view.size_px, None,
-                                  turn, zoom)
-            except PoseError:
-                continue  # the first look has to do
-        return cuts
-
     def _explain(self, model: CategoryModel, frame: Frame, cuts: list[Cut],
                  stamp_s: float | None, deadline_s: float | None) -> Group:
         began = time.perf_counter()
@@ -262,7 +246,7 @@ class PosePipeline:
         else:
             said, seen = self._read(model, cuts)
             if not late(deadline_s):
-                cuts = self._turn_upright(frame, cuts, said, seen)
+                cuts = cut_upright(frame, cuts, said.axis, seen.mask)
                 if readings > 1 or any(c.turn_rad for c in cuts):
                     said, seen = self._read(model, cuts, readings)
         first = preset.begun if isinstance(preset, Preset) else preset

@@ -25,7 +25,7 @@ from .. import visualization
 from ..core import PosePipeline
 from ..core.answers import straight
 from ..core.crop import take_crop_nearest
-from ..core.cuts import Frame
+from ..core.cuts import cut_upright, Frame
 from ..core.lift import lift
 from ..core.pose_steps import synthesise
 from ..core.presets import Preset
@@ -80,7 +80,8 @@ class ReadingPipeline(PosePipeline):
             mine = [c for c in cuts if c.box.category == category]
             if not mine:
                 continue
-            mine = self._turn_upright(frame, mine, *self._read(model, mine))
+            first, seen = self._read(model, mine)
+            mine = cut_upright(frame, mine, first.axis, seen.mask)
             said, seen = self._read(model, mine, self.preset.readings)
             free = model.card.symmetry == FREE_Z
             proposals, _ = first_rotations(said, PROPOSALS, free)

@@ -50,6 +50,7 @@ from ros2_nabs_pose.training.refiner_trainer import (
     RefinerTraining,
     VIEWS,
 )
+from ros2_nabs_pose.training.stretching import STRETCHED
 
 
 def tiny_model(category='mug', symmetry='none', **sizes):
@@ -137,7 +138,7 @@ def test_some_crops_are_shown_the_mean_code_of_all_views_of_their_own_instance()
 def test_a_task_shows_objects_cut_off_and_steep_views(monkeypatch):
     asked = what_it_asks_for(monkeypatch, refiner_trainer)
     trainer_of_one().task('mug')
-    assert asked == [('steep', STEEP), ('cut off', CUT_OFF)]
+    assert asked == [('steep', STEEP), ('stretched', STRETCHED), ('cut off', CUT_OFF)]
 
 
 def test_a_tasks_crops_of_an_object_share_the_code_of_its_track(monkeypatch):

@@ -35,6 +35,7 @@ from ros2_nabs_pose.training.objective import (
     soft_bins,
     Weights,
 )
+from ros2_nabs_pose.training.stretching import STRETCHED
 from ros2_nabs_pose.training.teacher import is_former
 from ros2_nabs_pose.training.train import train
 from ros2_nabs_pose.training.trainer import HINT_SPREAD, HINTS, hints, TrainConfig, Trainer
@@ -708,8 +709,15 @@ def what_it_asks_for(monkeypatch, module):
         asked.append(('steep', steep))
         return batch(self, instances, views, steep)
 
+    stretched = TrainingViews.some_stretched
+
+    def shown(self, index, views, share):
+        asked.append(('stretched', share))
+        return stretched(self, index, views, share)
+
     monkeypatch.setattr(module, 'compose', composed)
     monkeypatch.setattr(TrainingViews, 'batch', drawn)
+    monkeypatch.setattr(TrainingViews, 'some_stretched', shown)
     return asked
 
 
@@ -717,7 +725,11 @@ def test_a_step_sees_objects_cut_off_and_steep_views(tmp_path, monkeypatch):
     asked = what_it_asks_for(monkeypatch, training)
     runs = trainer(tmp_path)
     runs.train_step()
-    assert asked == [('steep', STEEP), ('cut off', CUT_OFF)] and STEEP > 1.0 and CUT_OFF > 0.0
+    assert asked == [('steep', STEEP), ('stretched', STRETCHED), ('cut off', CUT_OFF)]
+    assert STEEP > 1.0 and CUT_OFF > 0.0 and STRETCHED > 0.0
+    runs.config = replace(runs.config, stretch=False)
+    runs.train_step()
+    assert asked[4] == ('stretched', 0.0)
 
 
 def test_a_resumed_training_is_the_uninterrupted_one(tmp_path):
