@@ -1,6 +1,9 @@
 # Copyright 2026 ros2_nabs_pose authors
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-"""From what a fit ended with to what is answered: pose in metres, size, confidence, spread."""
+"""From what a fit ended with to what is answered: pose in metres, size, confidence, spread.
+
+The answer that was chosen may go through last steps of the fit before it is told.
+"""
 
 from __future__ import annotations
 

@@ -181,10 +181,10 @@ class PosePipeline:
                 alike = [c for c in mine if (c.track is not None) == known]
                 if alike:
                     groups.append(self._explain(model, frame, alike, stamp_s, deadline_s))
-        # Only once every object has an answer is there time for second thoughts.
-        for group in groups:
+        # Only once every object has an answer is there time for second thoughts; what is tracked
+        # needs the least of it.
+        for group in sorted(groups, key=lambda g: g.sights[0].cut.track is None):
             self._cut_otherwise(frame, group, stamp_s, deadline_s)
-        for group in groups:
             self._end(group, deadline_s)
         estimates: list[tuple[int, PoseEstimate]] = []
         tracks: list[Track] = []

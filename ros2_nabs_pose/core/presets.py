@@ -26,9 +26,9 @@ class PoseStage:
     a lower loss is no better pose. With a limit nothing pulls; 0 keeps all steps. spins_deg: as
     many steps begin at the best of the hypothesis turned by so much about the object's own axis,
     along which losses have many minima; what they find must be clearly better. A view each, and
-    twice the steps; round objects are not turned. As a preset's last stage, steps with a limit are
-    taken once an object, from the answer that was chosen (``Preset.ended``). PoseError for turns
-    without a limit.
+    twice the steps; round objects are not turned. As the last of several stages, steps with a limit
+    are taken once an object, from the answer that was chosen (``Preset.ended``). PoseError for
+    turns without a limit.
     """
 
     sizes: tuple[int, ...]
@@ -129,6 +129,14 @@ class Preset:
     losses: Mapping[str, float] = field(default_factory=lambda: {
         'photometric': 1.0, 'silhouette': 0.5, 'features': 0.3})
 
+    def __post_init__(self) -> None:
+        if self.readings not in range(1, MOST_READINGS + 1):
+            raise PoseError(f'A crop cannot be read {self.readings} times: give 1 to '
+                            f'{MOST_READINGS} readings.')
+        if self.cuts not in range(1, MOST_CUTS + 1):
+            raise PoseError(f'A box cannot be cut out {self.cuts} times: give 1 to {MOST_CUTS} '
+                            'cuts.')
+
     @property
     def begun(self) -> Preset:
         """What each cut goes through: all but a last stage that counts only where it explains.
@@ -144,14 +152,6 @@ class Preset:
     def ended(self) -> Preset | None:
         """What the one answer that was chosen goes through then; None where that is nothing."""
         return None if self.begun is self else replace(self, stages=self.stages[-1:])
-
-    def __post_init__(self) -> None:
-        if self.readings not in range(1, MOST_READINGS + 1):
-            raise PoseError(f'A crop cannot be read {self.readings} times: give 1 to '
-                            f'{MOST_READINGS} readings.')
-        if self.cuts not in range(1, MOST_CUTS + 1):
-            raise PoseError(f'A box cannot be cut out {self.cuts} times: give 1 to {MOST_CUTS} '
-                            'cuts.')
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ class TrainingViews:
     def about_axis(self) -> bool:
         """Whether they are bodies about their own z, as mugs and bottles are.
 
-        Nobody knows of data that do not say what they are: then they are held to be.
+        Data that do not say what they are count as such, so that nothing round is squeezed.
         """
         try:
             known = category_of(self.recipe.get('what', ''), self.recipe)

@@ -36,7 +36,7 @@ from .refiner_task import (
     misread,
     Task,
 )
-from .state import read_state, save_state, Stateful, take_up
+from .state import check_pictures, read_state, save_state, Stateful, take_up
 from .stretching import STRETCHED
 from ..core.checkpoint import CategoryModel
 from ..core.losses import Observed
@@ -188,12 +188,16 @@ class RefinerTrainer:
 
     def save_state(self, path: Path) -> None:
         """Everything a resumed run needs; atomic. All processes must call it, the first writes."""
+        config = self.config
         save_state(path, self.engine, self._parts, {
-            'step': self.step, 'seed': self.config.seed, 'data': self.fingerprint})
+            'step': self.step, 'seed': config.seed, 'data': self.fingerprint,
+            'mirror': config.mirror, 'stretch': config.stretch})
 
     def load_state(self, path: Path) -> None:
         """Take up a run; PoseError where it was another one."""
-        state = read_state(path, self.device, self.fingerprint, self.config.seed)
+        config = self.config
+        state = read_state(path, self.device, self.fingerprint, config.seed)
+        check_pictures(path, state, config.mirror, config.stretch)
         take_up(path, state, self.engine, self._parts)
         self.step = state['step']
 

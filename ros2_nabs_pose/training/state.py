@@ -75,6 +75,20 @@ def read_state(path: Path, device: str | torch.device, data: str, seed: int) -> 
     return state
 
 
+def check_pictures(path: Path, state: Mapping[str, Any], mirror: bool, stretch: bool) -> None:
+    """Raise PoseError where a run saw other kinds of pictures: mirror images, other proportions.
+
+    Runs of versions that do not say so saw no other proportions.
+    """
+    for way, shown, wanted, former in (('mirror', 'mirror images', mirror, mirror),
+                                       ('stretch', 'other proportions', stretch, False)):
+        began = state.get(way, former)
+        if began != wanted:
+            how = 'with' if began else 'without'
+            raise PoseError(f'{path.parent} holds a run {how} {shown} (--no-{way}): go on as it '
+                            'began, or choose another --run.')
+
+
 def take_up(path: Path, state: Mapping[str, Any], engine: Engine,
             parts: Mapping[str, Stateful]) -> None:
     """Bring parts and random numbers to where a run stopped.

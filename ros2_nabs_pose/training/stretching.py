@@ -67,8 +67,9 @@ def stretched(views: Views, sides: Tensor, radius: Tensor) -> Views:
     """Views (B) of objects whose sides (B, 3) are so many times as long, upright as before.
 
     radius: (B,) of the new objects, in radii of before; it is the unit of what is told of them.
-    The camera goes along, as if its place were a point of the object, so perspectives change a
-    little. Those whose sides are all 1 stay as they are, to the pixel.
+    The camera goes along, as if its place were a point of the object, and so the perspective
+    changes, too: what is near and becomes wide may reach beyond the view's edge. Those whose sides
+    are all 1 stay as they are, to the pixel.
     """
     rows, away = views.R_view[:, :2] / sides[:, None], views.R_view[:, 2]
     # The inverse of a Cholesky factor is lower triangular, so what points up in the picture

@@ -33,7 +33,7 @@ from .instances import Shapes, STEEP, TrainingViews
 from .loop import descend, follow, learning_rate
 from .objective import code_term, kl, proportions, readings, reconstruction, Weights
 from .painting import AS_RENDERED, some_repainted
-from .state import read_state, save_state, Stateful, take_up
+from .state import check_pictures, read_state, save_state, Stateful, take_up
 from .stretching import STRETCHED
 from .teacher import clean_crops, clean_input, CleanEncoder, FormerEncoder, is_former
 from ..core.checkpoint import CategoryModel, load_model, ModelCard, save_model
@@ -311,13 +311,7 @@ class Trainer:
         if state.get('only', config.only) != config.only:
             raise PoseError(f'{path.parent} holds a run that trains other parts (--only): go on as '
                             'it began, or choose another --run.')
-        for way, shown, former in (('mirror', 'mirror images', config.mirror),
-                                   ('stretch', 'other proportions', False)):
-            began = state.get(way, former)
-            if began != getattr(config, way):
-                how = 'with' if began else 'without'
-                raise PoseError(f'{path.parent} holds a run {how} {shown} (--no-{way}): go on as '
-                                'it began, or choose another --run.')
+        check_pictures(path, state, config.mirror, config.stretch)
         if is_former(state['teacher']):
             self.teacher = self._former_encoder()
         take_up(path, state, self.engine, self._parts)

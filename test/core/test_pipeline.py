@@ -313,9 +313,10 @@ def test_last_steps_are_taken_by_the_answer_that_is_told(pipeline, sights, monke
     begun = mine.preset
     mine.preset = replace(begun, stages=(*begun.stages[:-1], last))
     assert mine.preset.begun == begun
-    ended, honest = [], Fitted.ended
+    ended, limits, honest = [], [], Fitted.ended
 
     def listening(fitted, model, focal, *rest):
+        limits.append(rest[-1])
         ended.append((fitted, focal, honest(fitted, model, focal, *rest)))
         return ended[-1][2]
 
@@ -330,12 +331,23 @@ def test_last_steps_are_taken_by_the_answer_that_is_told(pipeline, sights, monke
         assert estimate.loss == float(after.result.loss[0])
         assert estimate.loss <= float(before.result.loss[before.row])
         assert estimate.iterations == after.result.iterations > before.result.iterations
+    # So are those of tracked frames, by presets that are for such, too.
+    del ended[:]
+    mine.warm_preset = mine.preset
+    tracked = mine.estimate(image, CAMERA, boxes)
+    assert [e.track_id for e in tracked] == [e.track_id for e in told]
+    for estimate, (before, _, after) in zip(tracked, ended, strict=True):
+        assert estimate.iterations == after.result.iterations > before.result.iterations
+        assert estimate.warm == bool(before.result.best.previous[before.row])
     # Late, the answers stay as they are.
+    assert limits == [None] * 6
     del ended[:]
     mine.reset()
+    now = time.perf_counter()
     monkeypatch.setattr('ros2_nabs_pose.core.answers.late', lambda deadline_s: True)
-    mine.estimate(image, CAMERA, boxes)
+    mine.estimate_frame(image, CAMERA, boxes, max_latency_s=1000.0)
     assert all(after is before for before, _, after in ended) and len(ended) == 3
+    assert limits[6:] == [pytest.approx(now + 1000.0, abs=1.0)] * 3
 
 
 def test_no_other_cuts_of_what_is_refused_nor_without_a_refiner(pipeline, sights, monkeypatch):

@@ -113,7 +113,12 @@ def test_last_steps_are_taken_once_from_the_answer_that_was_chosen(pipeline, cro
                       pipeline.refiner)
     assert ends == [(1, 1, accurate.stages[-1:])] * 2
     assert all(error_deg(f.R, true) < 15.0 for f, true in zip(found, R, strict=True))
-    assert all(f.fitted.result.iterations > 2 for f in found)
+    before = fit_crops(model, image, focal, replace(accurate.begun, cuts_below=math.inf),
+                       pipeline.refiner)
+    assert len(ends) == 2
+    for ended, begun in zip(found, before, strict=True):
+        assert ended.fitted.result.iterations > begun.fitted.result.iterations
+        assert torch.equal(ended.turn, begun.turn)
 
     # Of one cut it is what one fit with all stages is; with such a limit all steps count that help.
     once = replace(accurate, cuts=1, stages=(
@@ -136,8 +141,8 @@ def test_last_steps_are_taken_once_from_the_answer_that_was_chosen(pipeline, cro
 
 
 def test_only_presets_whose_last_steps_must_explain_end_apart():
-    assert staged('cold').begun is not None and staged('cold').ended is None
-    assert staged('warm').begun == staged('warm')
+    for preset in (staged('cold'), staged('warm')):
+        assert preset.begun is preset and preset.ended is None
     accurate = staged('accurate')
     assert accurate.begun.stages == (accurate.stages[0], PoseStage((), 1))
     assert accurate.ended.stages == (accurate.stages[1],)

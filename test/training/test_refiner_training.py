@@ -178,6 +178,24 @@ def trainer_of_one():
     return RefinerTrainer(config, {'mug': tiny_model()}, {'mug': tiny_views()})
 
 
+@pytest.mark.parametrize('way', ['mirror', 'stretch'])
+def test_a_run_goes_on_with_the_pictures_that_it_began_with(tmp_path, way):
+    runs = trainer_of_one()
+    runs.save_state(tmp_path / 'state.pt')
+    runs.load_state(tmp_path / 'state.pt')
+    runs.config = replace(runs.config, **{way: False})
+    with pytest.raises(PoseError, match=f'holds a run with .*--no-{way}'):
+        runs.load_state(tmp_path / 'state.pt')
+
+
+def test_what_is_not_to_be_stretched_is_not(monkeypatch):
+    asked = what_it_asks_for(monkeypatch, refiner_trainer)
+    runs = trainer_of_one()
+    runs.config = replace(runs.config, stretch=False)
+    runs.task('mug')
+    assert ('stretched', 0.0) in asked
+
+
 def test_some_of_what_was_read_is_moved_by_what_was_learned_so_far(monkeypatch):
     runs = trainer_of_one()
     turn = torch.tensor([0.3, -0.2, 0.1])
