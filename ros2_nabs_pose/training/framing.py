@@ -60,7 +60,7 @@ class Edges:
 
     def covers(self, size_px: int) -> Tensor:
         """(B, 1, S, S) 1 where a crop's pixels show the picture, 0 beyond its edges."""
-        inside = (self.beyond(_grid(size_px, self.offset)) <= 0.0).all(2)
+        inside = (self.beyond(pixel_grid(size_px, self.offset)) <= 0.0).all(2)
         return inside.view(-1, 1, size_px, size_px).to(self.offset.dtype)
 
     def carried_on(self, image: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ class Edges:
         normal, offset = self.normal[cut], self.offset[cut]
         # The outermost pixels are shown whole.
         offset = offset - 1.0 / size
-        at = _grid(size, image).expand(len(cut), -1, -1)
+        at = pixel_grid(size, image).expand(len(cut), -1, -1)
         over = Edges(normal, offset).beyond(at).clamp_min(0.0)
         shown = (at - over @ normal).view(-1, size, size, 2)
         taken = functional.grid_sample(image[cut], shown, mode='bilinear', padding_mode='border',
@@ -96,7 +96,7 @@ class Framing:
     inside: Tensor
 
 
-def _grid(size_px: int, like: Tensor) -> Tensor:
+def pixel_grid(size_px: int, like: Tensor) -> Tensor:
     """Pixel centres (1, S * S, 2), x right and y down, half widths."""
     line = pixel_line(size_px, like)
     v, u = torch.meshgrid(line, line, indexing='ij')
@@ -141,7 +141,7 @@ def framed(alpha: Tensor, in_plane: Tensor, cut_off: float = 0.0) -> Framing:
     is left.
     """
     batch, size = len(alpha), alpha.shape[-1]
-    u, v = (_grid(size, alpha) * FRAME_MARGIN).unbind(2)
+    u, v = (pixel_grid(size, alpha) * FRAME_MARGIN).unbind(2)
     cos, sin = torch.cos(in_plane)[:, None], torch.sin(in_plane)[:, None]
     points = torch.stack((cos * u - sin * v, sin * u + cos * v), -1)
     shown = alpha.flatten(1) >= 0.5
@@ -165,5 +165,5 @@ def framed(alpha: Tensor, in_plane: Tensor, cut_off: float = 0.0) -> Framing:
 
 def boxed(alpha: Tensor) -> tuple[Tensor, Tensor]:
     """t (B, 2) and scale (B,) of upright views' coverage (B, 1, S', S') in usual boxes, centred."""
-    points = (_grid(alpha.shape[-1], alpha) * FRAME_MARGIN).expand(len(alpha), -1, -1)
+    points = (pixel_grid(alpha.shape[-1], alpha) * FRAME_MARGIN).expand(len(alpha), -1, -1)
     return _in_box(points, alpha.flatten(1) >= 0.5, 0.5 * sum(LOOSE))

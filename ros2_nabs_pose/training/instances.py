@@ -188,14 +188,10 @@ class TrainingViews:
         return torch.stack([known[i] for i in index.tolist()])
 
     def _outermost_of(self, instance: int) -> Tensor:
-        alpha = self.rgba[instance, ..., 3:].movedim(3, 1).float() / 255.0
-        nothing = torch.zeros_like(alpha)
-        depth = alpha * self.depth[instance].float()[:, None]
-        points = visible_points(Views(
-            stacked=torch.cat((nothing.expand(-1, 3, -1, -1), alpha, depth), 1), front=nothing,
-            clear=nothing, R_view=self.R_view[instance], perspective=self.perspective[instance],
-            front_visible=self.front_visible[instance]))
-        points = (points / alpha.clamp_min(1e-3)).movedim(1, 3).flatten(0, 2)
+        v = torch.arange(self.rgba.shape[1], device=self.rgba.device)
+        views = self._views(torch.full_like(v, instance), v)
+        alpha = views.stacked[:, 3:4]
+        points = (visible_points(views) / alpha.clamp_min(1e-3)).movedim(1, 3).flatten(0, 2)
         return outermost(points, (alpha > 0.5).flatten())
 
     def some_stretched(self, index: Tensor, views: Views,
@@ -235,13 +231,17 @@ class TrainingViews:
         seen = chance.argsort(1)[:, :views]
         i = index[:, None].expand(-1, views).reshape(-1)
         v = seen.reshape(-1)
+        return index, self._views(i, v)
+
+    def _views(self, i: Tensor, v: Tensor) -> Views:
+        """Of instances (B,) the views (B,)."""
         rgba = self.rgba[i, v].permute(0, 3, 1, 2).float() / 255.0
         alpha = rgba[:, 3:]
         stacked = torch.cat((rgba[:, :3] * alpha, alpha,
                              self.depth[i, v].float().unsqueeze(1) * alpha), 1)
         clear = (torch.zeros_like(alpha) if self.clear is None
                  else self.clear[i, v].float().unsqueeze(1) / 255.0)
-        return index, Views(
+        return Views(
             stacked=stacked, front=self.front[i, v].float().unsqueeze(1) / 255.0, clear=clear,
             R_view=self.R_view[i, v], perspective=self.perspective[i, v],
             front_visible=self.front_visible[i, v])

@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from .compose import Views, visible_points
-from ..core.generator import FRAME_MARGIN, pixel_line
+from .framing import pixel_grid
+from ..core.generator import FRAME_MARGIN
 
 STRETCHED = 0.5
 """Share of the instances that are stretched where training does so."""
@@ -79,14 +80,11 @@ def stretched(views: Views, sides: Tensor, radius: Tensor) -> Views:
     R = torch.stack((right, down, torch.linalg.cross(right, down)), 1)
     depth = torch.einsum('bi,bihw->bhw', R[:, 2] * sides / radius[:, None], visible_points(views))
     # Where a pixel's ray meets the plane through the new origin, in the view of before.
-    line = pixel_line(views.stacked.shape[-1], depth)
-    v, u = torch.meshgrid(line, line, indexing='ij')
-    at = torch.stack((u, v))
+    at = pixel_grid(depth.shape[-1], depth)
     back = radius[:, None, None] * torch.linalg.inv(A)
-    behind = radius[:, None] * (R[:, :2] @ (away / sides)[..., None])[..., 0]
-    wider = 1.0 + FRAME_MARGIN * views.perspective.view(-1, 1, 1) * torch.einsum(
-        'bj,jhw->bhw', behind, at)
-    grid = torch.einsum('bij,jhw->bhwi', back, at) / wider[..., None]
+    behind = radius[:, None, None] * (R[:, :2] @ (away / sides)[..., None])
+    wider = 1.0 + FRAME_MARGIN * views.perspective.view(-1, 1, 1) * (at @ behind)
+    grid = (at @ back.transpose(1, 2) / wider).unflatten(1, depth.shape[1:])
     seen = torch.cat((views.stacked[:, :4], depth[:, None], views.front, views.clear), 1)
     stacked, front, clear = functional.grid_sample(
         seen, grid, mode='bilinear', align_corners=False).split((5, 1, 1), 1)
