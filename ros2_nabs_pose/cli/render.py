@@ -56,6 +56,13 @@ def _positive_rate(text: str) -> float:
     return value
 
 
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f'{text} is no share: give one from 0 to 1')
+    return value
+
+
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Declare the subcommand."""
     parser = subparsers.add_parser(
@@ -84,6 +91,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                         help='light paths a pixel of a view (default: %(default)s)')
     parser.add_argument('--lights', type=positive, default=3, metavar='N',
                         help='light set-ups of each object (default: %(default)s)')
+    parser.add_argument('--unusual', type=_share, default=0.0, metavar='SHARE',
+                        help='of the objects (of meshes: copies) that are bent out of shape and '
+                        'get further parts, so that a model learns to read kinds that nobody '
+                        'rendered; 0.4 is a good share (default: 0)')
     parser.add_argument('--seed', type=int, default=1,
                         help='the same seed gives the same data, however many workers')
     parser.add_argument('--workers', type=positive, help='processes (default: one per core)')
@@ -168,7 +179,7 @@ def _preview(args: argparse.Namespace) -> int:
                            'and look at them')
     if args.meshes is not None:
         return render_meshes.preview(args)
-    write_preview(args.preview, args.what, args.seed)
+    write_preview(args.preview, args.what, args.seed, unusual=args.unusual)
     print(f'wrote {args.preview}')
     return 0
 
@@ -189,6 +200,7 @@ def _render_data(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, st
     from ..data.rendering import render_and_store_instance, RenderSettings
     from ..data.shapes.bottle import KIND_WEIGHTS, KINDS
     from ..data.shapes.mug import LID_SHARE
+    from ..data.unusual import unusual_entry
 
     size = args.size or _DEFAULT_SIZE.get(args.what, 64)
     recipe = {'what': args.what, 'seed': args.seed, 'size_px': size, 'count': args.instances}
@@ -200,7 +212,7 @@ def _render_data(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, st
         path_of, bytes_each = instance_path, VIEW_BYTES * size * size * args.views
         recipe |= {'views': args.views, 'samples': args.samples, 'lights': args.lights}
         job = partial(render_and_store_instance, folder, args.what, args.seed, RenderSettings(
-            args.views, size, args.samples, args.lights))
+            args.views, size, args.samples, args.lights, args.unusual))
     # What came to families later: its note, its share by category, and what is said of it.
     later = (('clear_share', SHARES, 'some were made clear'),
              ('lid_share', {'mug': LID_SHARE},
@@ -209,6 +221,7 @@ def _render_data(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, st
               'some were jugs and some stood on their caps'))
     notes = {note: shares[args.what] for note, shares, _ in later if args.what in shares}
     known = read_recipe(folder)
+    recipe |= unusual_entry(args.unusual, known)
     for note, _, news in later:
         if note in notes and note not in known and any(folder.glob('instance-*.npz')):
             print(f'The objects in {folder} were rendered before {news}, and are kept: for what a '

@@ -23,6 +23,7 @@ from .manifest import CategoryEntry, FILE_NAME, Manifest, Variation
 from .mesh_variants import vary
 from .meshes import check_size, find_meshes, load_mesh, MeshError
 from .rendering import instance_rng, render_object, RenderSettings
+from .unusual import perhaps_unusual, STREAM
 from ..core.files import write_text_whole
 
 NUMBERS = 'meshes.json'
@@ -143,11 +144,18 @@ _loaded = lru_cache(maxsize=1)(load_mesh)
 
 def render_copy(source: MeshSource, name: str, seed: int, settings: RenderSettings, copies: int,
                 instance: int, rotations: np.ndarray | None = None) -> dict:
-    """Renders an instance, a copy of the mesh called ``name``, as ``rendering.render_object``."""
+    """Renders an instance, a copy of the mesh called ``name``, as ``rendering.render_object``.
+
+    Copy 0, the mesh as it is, is never made unusual.
+    """
     reading = source.manifest.settings(name)
     mesh = _loaded(source.folder, name, source.name, source.category, reading)
     rng = instance_rng(seed, instance)
-    shape, look = vary(mesh, instance % copies, rng, source.category.symmetry, source.variation)
+    copy, entry = instance % copies, source.category
+    shape, look = vary(mesh, copy, rng, entry.symmetry, source.variation)
+    shape, look = perhaps_unusual(
+        shape, look, entry.symmetry, entry.origin, settings.unusual if copy > 0 else 0.0,
+        instance_rng(seed, instance, 'training', STREAM))
     origin = {'category': source.name, 'seed': seed, 'stream': 'training', 'instance': instance,
               'mesh': {'file': name, 'digest': mesh.digest, 'licence': reading.licence}}
     return render_object(shape, look, rng, settings, origin, rotations)

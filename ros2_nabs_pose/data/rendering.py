@@ -21,11 +21,15 @@ from pathlib import Path
 import numpy as np
 
 from . import mitsuba_scene as ms
+from .categories import get_category
 from .dataset import write_instance
-from .glass import glass_of, over_backdrop, perhaps_clear, STREAM, TIMES_SAMPLES
+from .glass import glass_of, over_backdrop, perhaps_clear, TIMES_SAMPLES
+from .glass import STREAM as GLASS_STREAM
 from .lighting import sample_environment, sample_exposure, sample_white_balance
 from .looks import linear_to_srgb, Look
 from .shapes import sample_object, Shape
+from .unusual import perhaps_unusual
+from .unusual import STREAM as UNUSUAL_STREAM
 from ..core.types import FRAME_MARGIN
 
 #: Perspective strengths (radius over distance) that views are drawn from, log-uniformly.
@@ -41,12 +45,16 @@ GEOMETRY_SAMPLES = 8
 
 @dataclass(frozen=True)
 class RenderSettings:
-    """Views per instance, their edge in pixels, samples a pixel, light set-ups per instance."""
+    """Views per instance, their edge in pixels, samples a pixel, light set-ups per instance.
+
+    unusual: share of the instances that are made unusual (unusual.py).
+    """
 
     views: int = 60
     size_px: int = 64
     samples: int = 20
     lights: int = 3
+    unusual: float = 0.0
 
 
 def instance_rng(seed: int, instance: int, stream: str = 'training',
@@ -226,7 +234,11 @@ def render_instance(category: str, seed: int, instance: int, settings: RenderSet
     rng = instance_rng(seed, instance, stream)
     shape, look = sample_object(category, rng)
     if stream == 'training':
-        shape, look = perhaps_clear(shape, look, instance_rng(seed, instance, stream, STREAM))
+        shape, look = perhaps_clear(shape, look, instance_rng(seed, instance, stream, GLASS_STREAM))
+        known = get_category(category)
+        shape, look = perhaps_unusual(
+            shape, look, known.symmetry, known.origin, settings.unusual,
+            instance_rng(seed, instance, stream, UNUSUAL_STREAM))
     origin = {'category': category, 'seed': seed, 'stream': stream, 'instance': instance}
     return render_object(shape, look, rng, settings, origin)
 

@@ -23,6 +23,7 @@ from ..core.types import PoseError
 from ..data.backgrounds import load_backgrounds
 from ..data.categories import category_of, ORIGIN_AXIS, SYMMETRY_FREE_Z
 from ..data.dataset import load_instances
+from ..data.unusual import is_unusual
 
 FLAT_DEG, STEEP_DEG = 55.0, 70.0
 """Between these elevations a view becomes a steep one (``TrainingViews.batch``)."""
@@ -92,7 +93,8 @@ class TrainingViews:
     rgba: (N, V, S, S, 4) uint8. depth: (N, V, S, S) float16, radii. front: (N, V, S, S) uint8.
     clear: (N, V, S, S) uint8, what shows through them, or None where nothing does.
     R_view: (N, V, 3, 3). perspective, front_visible: (N, V). size, center: (N, 3) radii.
-    log_radius: (N,) log metres. backgrounds: (M, 3, H, W) uint8 or None.
+    log_radius: (N,) log metres. usual: (N,) bool, not made unusual (data/unusual.py).
+    backgrounds: (M, 3, H, W) uint8 or None.
     """
 
     rgba: Tensor
@@ -105,6 +107,7 @@ class TrainingViews:
     size: Tensor
     center: Tensor
     log_radius: Tensor
+    usual: Tensor
     backgrounds: Tensor | None
     fingerprint: str
     recipe: dict[str, Any]
@@ -136,17 +139,20 @@ class TrainingViews:
             front=tensor(found.part), clear=None if clear is None else tensor(clear),
             R_view=tensor(found.R_cam_obj), perspective=tensor(found.kappa),
             front_visible=tensor(found.front_visible), size=tensor(size), center=tensor(center),
-            log_radius=tensor(np.log(radius)), backgrounds=pool,
+            log_radius=tensor(np.log(radius)),
+            usual=tensor(np.array([not is_unusual(m) for m in found.meta])), backgrounds=pool,
             fingerprint=fingerprint(found.rgba, found.R_cam_obj),
             recipe=json.loads((folder / 'dataset.json').read_text()))
 
     def card(self, category: str) -> ModelCard:
-        """The model card's fixed part: the category's symmetry and these instances' sizes.
+        """The model card's fixed part: the category's symmetry and its usual instances' sizes.
 
         PoseError where the data are of another category, or of none that is known.
         """
-        radius = self.log_radius.exp().cpu().numpy()
-        size = (self.size * self.log_radius.exp()[:, None]).mean(0).cpu().numpy()
+        usual = self.usual if bool(self.usual.any()) else torch.ones_like(self.usual)
+        metres = self.log_radius[usual].exp()
+        radius = metres.cpu().numpy()
+        size = (self.size[usual] * metres[:, None]).mean(0).cpu().numpy()
         try:
             known = category_of(category, self.recipe)
         except KeyError as error:

@@ -52,7 +52,8 @@ def views():
         rgba=rgba, depth=torch.zeros(2, 4, 64, 64).half(), front=(near * 255).to(torch.uint8),
         clear=None, R_view=R, perspective=torch.full_like(azimuth, 0.1),
         front_visible=torch.ones_like(azimuth), size=torch.ones(2, 3), center=torch.zeros(2, 3),
-        log_radius=torch.full((2,), -2.5), backgrounds=None, fingerprint='test', recipe={})
+        log_radius=torch.full((2,), -2.5), usual=torch.ones(2, dtype=torch.bool),
+        backgrounds=None, fingerprint='test', recipe={})
 
 
 @pytest.fixture()

@@ -64,6 +64,7 @@ def tiny_views(instances=3, views=5, size=64):
         clear=None, R_view=R, perspective=torch.full_like(azimuth, 0.1),
         front_visible=torch.ones_like(azimuth), size=torch.ones(instances, 3),
         center=torch.zeros(instances, 3), log_radius=torch.full((instances,), -2.5),
+        usual=torch.ones(instances, dtype=torch.bool),
         backgrounds=None, fingerprint='test', recipe={})
 
 

@@ -1,0 +1,217 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Objects as no family and no folder of meshes has them, for networks to learn from.
+
+A model that has seen a few kinds of a category alone reads a pose off what these kinds have in
+common, and fails on the next kind. So a share of what is rendered may be made unusual: bent out of
+shape by smooth maps of space, and with further parts. Poses stay what they were: no map moves the
+axes, an axis of symmetry stays one, and a front stays in front.
+
+Whether an instance is unusual, and how, is drawn from a stream of its own, so that all others stay
+as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from .categories import ORIGIN_AXIS, ORIGIN_BOX, SYMMETRY_FREE_Z
+from .looks import GLASS, Look, Paint, sample_color
+from .shapes import Part, Shape
+from .shapes.solids import circle, facing, loft, prism, rounded_box, superellipse
+from .shapes.surfaces import Mesh
+
+STREAM = 7
+"""Of random numbers, beside those of rendering.STREAMS."""
+TAPER, BULGE, BEND = 0.16, 0.14, 0.12
+"""Standard deviations of what maps do at the ends or in the middle of an object's box, as shares of
+its size there; twice as much at most."""
+REACH, THICK = (0.65, 1.5), (0.6, 1.8)
+"""Factors, least and most, of how far a front part (a mug's handle) stands out, and of its width.
+"""
+BLOCKS, SIDE_BLOCKS, RINGS = (1, 5), (0, 2), (0, 3)
+"""Further parts, least and one more than most: blocks of what has no axis, and beside an axis (not
+where there is a front part, which they might be taken for); rings about an axis."""
+LARGEST_BLOCK = 0.65
+"""Of the object's size along each side; half of that beside an axis."""
+RECOLOURED = 0.25
+"""Share of an unusual object's materials that get a colour drawn for themselves."""
+
+#: Maps points (N, 3), in half sizes of the box about its middle, to where they go.
+_Map = Callable[[np.ndarray], np.ndarray]
+
+
+def perhaps_unusual(shape: Shape, look: Look, symmetry: str, origin: str, share: float,
+                    rng: np.random.Generator) -> tuple[Shape, Look]:
+    """Shape and look, made unusual with a chance of ``share``; then ``parameters`` say so.
+
+    symmetry, origin: the category's (categories.py). What has an axis keeps it: maps widen and
+    narrow it on its way up, further parts are rings and perhaps a block at the side. A front part,
+    such as a mug's handle, reaches farther or less far and is wider or narrower; beside it there
+    is no block. What has no axis is bulged and bent as well, and gets blocks. The front point goes
+    where the maps take it.
+    """
+    if rng.random() >= share:
+        return shape, look
+    has_axis = symmetry == SYMMETRY_FREE_Z or origin == ORIGIN_AXIS
+    if shape.front_part is not None:
+        shape = _other_front(shape, rng)
+    shape = _mapped(shape, _map(rng, has_axis), has_axis)
+    if has_axis:
+        extra = _rings(shape, rng)
+        if shape.front_part is None:
+            extra |= _blocks(shape, rng, int(rng.integers(*SIDE_BLOCKS)), 0.5 * LARGEST_BLOCK)
+    else:
+        extra = _blocks(shape, rng, int(rng.integers(*BLOCKS)), LARGEST_BLOCK)
+    paints = {name: _paint(rng) if rng.random() < RECOLOURED and paint.finish != GLASS else paint
+              for name, paint in look.paints.items()}
+    paints |= {name: _paint(rng) for name in extra}
+    shape = replace(shape, parts=shape.parts | extra,
+                    parameters=shape.parameters | {'unusual': True, 'extra_parts': len(extra)})
+    if origin == ORIGIN_BOX:  # but an axis stays where it is
+        shape = _moved(shape, -shape.box_center_m * ((0.0, 0.0, 1.0) if has_axis else 1.0))
+    return shape, replace(look, paints=paints, pattern=f'unusual {look.pattern}')
+
+
+def unusual_entry(share: float, known: dict) -> dict:
+    """What a dataset's recipe says of the share; nothing where it never said anything of it."""
+    return {'unusual': share} if share or 'unusual' in known else {}
+
+
+def is_unusual(meta: dict) -> bool:
+    """Whether a stored instance, by its meta, was made unusual."""
+    return bool(meta.get('shape', {}).get('unusual', False))
+
+
+def _paint(rng: np.random.Generator) -> Paint:
+    finish = str(rng.choice(('matte', 'satin', 'glazed')))
+    dark = rng.random() < 0.35  # plastics, rubber, screens
+    return Paint(np.full(3, rng.uniform(0.01, 0.05)) if dark else sample_color(rng), finish,
+                 {'matte': 0.7, 'satin': 0.35, 'glazed': 0.1}[finish])
+
+
+def _moved(shape: Shape, offset_m: np.ndarray) -> Shape:
+    return replace(shape, front_point_m=shape.front_point_m + offset_m,
+                   parts={name: Part(part.mesh.moved(offset_m), part.material)
+                          for name, part in shape.parts.items()})
+
+
+def _map(rng: np.random.Generator, has_axis: bool) -> _Map:
+    """A smooth map that keeps the box's middle and the directions of the axes there."""
+    def draw(std: float) -> float:
+        return std * float(np.clip(rng.normal(), -2.0, 2.0))
+
+    taper, bulge = draw(TAPER), draw(BULGE)
+    if has_axis:
+        def about_axis(u: np.ndarray) -> np.ndarray:
+            factor = 1.0 + taper * u[:, 2] + bulge * (1.0 - u[:, 2] ** 2)
+            return u * np.stack([factor, factor, np.ones_like(factor)], 1)
+        return about_axis
+    narrower, rounder, bend = draw(TAPER), draw(BULGE), draw(BEND)
+
+    def anywhere(u: np.ndarray) -> np.ndarray:
+        x, y, z = u.T
+        # Narrower or wider towards the top and the front, a curved front and back, and ends that
+        # point forwards or backwards; left and right alike, so that nothing leans.
+        across = (1.0 + taper * z) * (1.0 + narrower * x) * (1.0 + bulge * (1.0 - z ** 2))
+        deep = (1.0 + taper * z) * (1.0 + rounder * (1.0 - y ** 2))
+        tall = 1.0 + narrower * x
+        return np.stack([x * deep + bend * (y ** 2 - 1.0 / 3.0), y * across, z * tall], 1)
+    return anywhere
+
+
+def _mapped(shape: Shape, move: _Map, has_axis: bool) -> Shape:
+    """The shape under a map of its box, which is taken to be about the axis where there is one."""
+    half = 0.5 * np.maximum(shape.size_m, 1e-6)
+    middle = shape.box_center_m * ((0.0, 0.0, 1.0) if has_axis else 1.0)
+
+    def there(points: np.ndarray) -> np.ndarray:
+        return middle + half * move((np.atleast_2d(points) - middle) / half)
+
+    parts = {name: Part(_mesh_mapped(part.mesh, there), part.material)
+             for name, part in shape.parts.items()}
+    return replace(shape, parts=parts, front_point_m=there(shape.front_point_m)[0])
+
+
+def _mesh_mapped(mesh: Mesh, there: Callable[[np.ndarray], np.ndarray]) -> Mesh:
+    """A mesh moved by a map; its normals follow the inverse transpose of the map's derivative."""
+    step = 1e-6
+    columns = [(there(mesh.vertices + step * e) - there(mesh.vertices - step * e)) / (2.0 * step)
+               for e in np.eye(3)]
+    jacobian = np.stack(columns, -1)  # (N, 3, 3)
+    normals = np.einsum('nij,nj->ni', np.linalg.inv(jacobian).transpose(0, 2, 1), mesh.normals)
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    return Mesh(there(mesh.vertices), mesh.faces, normals / np.maximum(length, 1e-30), mesh.uv)
+
+
+def _other_front(shape: Shape, rng: np.random.Generator) -> Shape:
+    """The shape, its front part reaching farther or less far, and wider or narrower."""
+    assert shape.front_part is not None
+    part = shape.parts[shape.front_part]
+    reach, width = (float(np.exp(rng.uniform(*np.log(span)))) for span in (REACH, THICK))
+    root = float(part.mesh.vertices[:, 0].min())
+
+    def there(points: np.ndarray) -> np.ndarray:
+        # From where it is joined on, so that it stays joined.
+        return np.stack([root + reach * (points[:, 0] - root), width * points[:, 1],
+                         points[:, 2]], 1)
+
+    front = Part(_mesh_mapped(part.mesh, there), part.material)
+    return replace(shape, parts=shape.parts | {shape.front_part: front},
+                   front_point_m=there(shape.front_point_m[None])[0])
+
+
+def _rings(shape: Shape, rng: np.random.Generator) -> dict[str, Part]:
+    """Collars around what has an axis, open in the middle so that vessels stay open."""
+    body = np.concatenate([part.mesh.vertices for name, part in shape.parts.items()
+                           if name != shape.front_part])
+    low, high = float(body[:, 2].min()), float(body[:, 2].max())
+    height = high - low
+    radius = np.linalg.norm(body[:, :2], axis=1)
+    rings = {}
+    for k in range(int(rng.integers(*RINGS))):
+        tall = height * float(rng.uniform(0.04, 0.2))
+        at = float(rng.uniform(low, high - tall))
+        beside = (body[:, 2] > at - 0.25 * tall) & (body[:, 2] < at + 1.25 * tall)
+        if not beside.any():
+            continue
+        inner = float(radius[beside].max())
+        out = float(rng.uniform(0.01, 0.12)) * inner
+        # Once around its section, the outside to the right: up, in, down, and out again.
+        profile = np.array([(0.0, at), (0.0, at + tall), (out + 1e-4, at + tall),
+                            (out + 1e-4, at), (0.0, at)])
+        rings[f'ring {k}'] = Part(loft(circle(inner + out), profile), f'ring {k}')
+    return rings
+
+
+def _blocks(shape: Shape, rng: np.random.Generator, count: int,
+            largest: float) -> dict[str, Part]:
+    """Boxes, drums and knobs that sit on, and half in, the object's surface."""
+    size = shape.size_m
+    points, low = shape.vertices, shape.vertices.min(0)
+    blocks = {}
+    for k in range(count):
+        across = size * np.exp(rng.uniform(np.log(0.1), np.log(largest), 3))
+        kind = int(rng.integers(3))
+        axis = int(rng.integers(3))
+        a, b, c = np.roll(across, -(axis + 1))
+        edge = 0.1 * float(across.min())
+        if kind == 0:
+            mesh = rounded_box(across, 2.0 * edge, edge)
+        elif kind == 1:
+            mesh = facing(prism(superellipse(0.5 * a, 0.5 * b, float(rng.uniform(2.0, 5.0))),
+                                -0.5 * c, 0.5 * c, edge), axis)
+        else:
+            d = 0.5 * min(a, b)
+            mesh = facing(prism(circle(d), -0.5 * c, 0.5 * c, edge), axis)
+        # On the point of the surface that is nearest to one of the box's; moved inwards a little,
+        # so that it is joined on.
+        outside = rng.random(3)
+        outside[int(rng.integers(3))] = float(rng.random() < 0.5)
+        at = points[np.linalg.norm(points - (low + outside * size), axis=1).argmin()]
+        at = at - 0.25 * across * np.sign(at) * rng.random(3)
+        blocks[f'block {k}'] = Part(mesh.moved(at), f'block {k}')
+    return blocks

@@ -1,0 +1,206 @@
+# Copyright 2026 ros2_nabs_pose authors
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Unusual objects: bent, with further parts, and still in their category's frame."""
+
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+import torch
+
+from ros2_nabs_pose.cli.main import main
+from ros2_nabs_pose.data.categories import CATEGORIES
+from ros2_nabs_pose.data.dataset import DatasetError, read_instance, write_recipe
+from ros2_nabs_pose.data.rendering import instance_rng, render_instance, RenderSettings
+from ros2_nabs_pose.data.shapes import sample_object
+from ros2_nabs_pose.data.unusual import (
+    _map,
+    BEND,
+    BULGE,
+    is_unusual,
+    perhaps_unusual,
+    STREAM,
+    TAPER,
+    unusual_entry,
+)
+
+SMALL = RenderSettings(views=2, size_px=16, samples=1, lights=1)
+
+
+def objects(category, count, share=1.0):
+    """Pairs of an object as it was and made unusual."""
+    known = CATEGORIES[category]
+    for k in range(count):
+        shape, look = sample_object(category, instance_rng(5, k))
+        yield shape, look, *perhaps_unusual(
+            shape, look, known.symmetry, known.origin, share,
+            instance_rng(5, k, 'training', STREAM))
+
+
+@pytest.mark.parametrize('category', sorted(CATEGORIES))
+def test_every_part_is_whole_painted_and_faces_outwards(category):
+    for usual, _, shape, look in objects(category, 12):
+        assert shape.parameters['unusual'] and not usual.parameters.get('unusual')
+        assert set(usual.parts) <= set(shape.parts)
+        assert len(shape.parts) - len(usual.parts) == shape.parameters['extra_parts']
+        for name, part in shape.parts.items():
+            assert part.material in look.paints
+            mesh = part.mesh
+            assert np.isfinite(mesh.vertices).all()
+            lengths = np.linalg.norm(mesh.normals, axis=1)
+            assert np.abs(lengths - 1.0).max() < 1e-6
+            if name in usual.parts:
+                before = usual.parts[name].mesh
+                # But for slivers along edges, whose corners are bent one way and the other.
+                assert np.mean(_agrees(mesh)) >= np.mean(_agrees(before)) - 0.05
+            else:
+                assert np.mean(_agrees(mesh)) > 0.99
+
+
+def _agrees(mesh):
+    """Per face, whether it winds as its vertices' normals say."""
+    corners = mesh.vertices[mesh.faces]
+    face = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    large = np.linalg.norm(face, axis=1) > 1e-10
+    return (np.einsum('ij,ij->i', face, mesh.normals[mesh.faces].sum(1)) > 0.0)[large]
+
+
+@given(seed=st.integers(0, 10 ** 6), has_axis=st.booleans(),
+       points=st.lists(st.tuples(*[st.floats(-1.0, 1.0)] * 3), min_size=1, max_size=8))
+@settings(max_examples=60, deadline=None)
+def test_maps_turn_nothing_over_and_treat_left_and_right_alike(seed, has_axis, points):
+    move = _map(np.random.default_rng(seed), has_axis)
+    u = np.array(points)
+    mirror = np.array((1.0, -1.0, 1.0))
+    np.testing.assert_allclose(move(u * mirror), move(u) * mirror, atol=1e-12)
+    # The axes at the middle point where they did.
+    at = move(np.zeros((1, 3)))
+    ahead = np.concatenate([move(1e-6 * e[None]) - at for e in np.eye(3)]) / 1e-6
+    assert np.abs(ahead - np.diag(np.diag(ahead))).max() < 1e-5
+    assert np.diag(ahead).min() > 1.0 - 2.0 * max(TAPER, BULGE, BEND) - 1e-5
+    columns = [(move(u + 1e-6 * e) - move(u - 1e-6 * e)) / 2e-6 for e in np.eye(3)]
+    assert np.linalg.det(np.stack(columns, -1)).min() > 0.05
+    if has_axis:
+        z_alone = move(u * (0.0, 0.0, 1.0))
+        np.testing.assert_allclose(z_alone, u * (0.0, 0.0, 1.0), atol=1e-12)
+
+
+def test_what_is_round_stays_round_and_as_tall_and_open():
+    changed = 0
+    for usual, _, shape, _ in objects('can', 12):
+        for name, part in usual.parts.items():
+            before, after = part.mesh.vertices, shape.parts[name].mesh.vertices
+            r, was = (np.linalg.norm(v[:, :2], axis=1) for v in (after, before))
+            np.testing.assert_allclose(after[:, 2], before[:, 2], atol=1e-9)
+            wide = was > 1e-3
+            # Each height has one factor, whatever the side.
+            level = np.round(before[wide, 2], 7)
+            factor = r[wide] / was[wide]
+            for z in np.unique(level):
+                assert np.ptp(factor[level == z]) < 1e-6
+            changed += float(np.abs(factor - 1.0).max()) > 0.05
+    assert changed > 8
+    rings = 0
+    for usual, _, shape, _ in objects('bowl', 12):
+        for name in set(shape.parts) - set(usual.parts):
+            if not name.startswith('ring'):
+                continue
+            ring, rings = shape.parts[name].mesh.vertices, rings + 1
+            body = np.concatenate([shape.parts[n].mesh.vertices for n in usual.parts])
+            low, high = ring[:, 2].min(), ring[:, 2].max()
+            held = (body[:, 2] >= low) & (body[:, 2] <= high)
+            # It reaches around the body and never into the opening.
+            if held.any():
+                out = np.linalg.norm(ring[:, :2], axis=1)
+                assert out.min() > 0.95 * np.linalg.norm(body[held, :2], axis=1).max()
+    assert rings > 4
+
+
+def test_a_handle_stays_joined_and_takes_its_front_point_along():
+    reaches = []
+    for usual, _, shape, _ in objects('mug', 20):
+        handle = shape.parts['handle'].mesh.vertices
+        before = usual.parts['handle'].mesh.vertices
+        # What was outermost goes where the map takes it: still on the handle's outer side.
+        assert np.linalg.norm(handle - shape.front_point_m, axis=1).min() < 0.012
+        assert shape.front_point_m[0] > handle[:, 0].min() + 0.75 * np.ptp(handle[:, 0])
+        assert abs(shape.front_point_m[1]) < 1e-9
+        body = np.concatenate([part.mesh.vertices for name, part in shape.parts.items()
+                               if name in usual.parts and name != 'handle'])
+        assert handle[:, 0].min() < np.linalg.norm(body[:, :2], axis=1).max()
+        reaches.append(np.ptp(handle[:, 0]) / np.ptp(before[:, 0]))
+    assert min(reaches) < 0.85 and max(reaches) > 1.2
+
+
+def test_blocks_sit_on_a_camera_whose_box_is_about_the_origin():
+    for usual, _, shape, _ in objects('camera', 20):
+        np.testing.assert_allclose(shape.box_center_m, 0.0, atol=1e-9)
+        extra = set(shape.parts) - set(usual.parts)
+        assert 1 <= len(extra) <= 4
+        own = np.concatenate([shape.parts[name].mesh.vertices for name in usual.parts])
+        low, high = own.min(0), own.max(0)
+        for name in extra:
+            block = shape.parts[name].mesh.vertices
+            assert (block.min(0) <= high + 1e-9).all() and (block.max(0) >= low - 1e-9).all()
+        # The lens still looks along x, about as far in front as it was.
+        assert shape.front_point_m[0] > 0.0
+
+
+def test_the_share_is_kept_and_others_are_what_they_were():
+    made = 0
+    for usual, look, shape, painted in objects('laptop', 100, share=0.4):
+        made += shape is not usual
+        assert (shape is usual) == (painted is look)
+        assert (shape is usual) == (not is_unusual({'shape': shape.parameters}))
+    assert 28 <= made <= 52
+    some = RenderSettings(2, 16, 1, 1, unusual=0.5)
+    for k in range(6):
+        plain, mixed = (render_instance('can', 5, k, s) for s in (SMALL, some))
+        assert np.array_equal(plain['rgba'], mixed['rgba']) != is_unusual(mixed['meta'])
+        again = render_instance('can', 5, k, some)
+        assert np.array_equal(again['rgba'], mixed['rgba'])
+    # Pictures to measure on never show any.
+    assert not is_unusual(render_instance('can', 5, 0, RenderSettings(2, 16, 1, 1, 1.0),
+                                          'evaluation')['meta'])
+
+
+def test_the_command_makes_them_and_a_folder_holds_one_share(tmp_path, capsys):
+    out = tmp_path / 'can'
+    call = ['render', 'can', '--instances', '2', '--views', '1', '--size', '16', '--samples', '1',
+            '--lights', '1', '--workers', '1', '--out', str(out)]
+    assert main([*call, '--unusual', '1']) == 0
+    assert all(is_unusual(read_instance(p)['meta']) for p in out.glob('instance-*.npz'))
+    assert json.loads((out / 'dataset.json').read_text())['unusual'] == 1.0
+    capsys.readouterr()
+    for other in ([], ['--unusual', '0.5']):
+        assert main([*call, *other]) != 0
+        assert 'unusual differ' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*call, '--unusual', '1.5'])
+    assert '1.5 is no share' in capsys.readouterr().err
+
+
+def test_folders_of_before_stay_what_they_are(tmp_path):
+    assert unusual_entry(0.0, {}) == {}
+    assert unusual_entry(0.0, {'unusual': 0.4}) == {'unusual': 0.0}
+    write_recipe(tmp_path, {'what': 'can', **unusual_entry(0.0, {})})
+    with pytest.raises(DatasetError, match='unusual differ'):
+        write_recipe(tmp_path, {'what': 'can', **unusual_entry(0.4, {})})
+
+
+def test_what_is_unusual_tells_nothing_of_a_categorys_size(tmp_path):
+    from ros2_nabs_pose.training.instances import TrainingViews
+
+    out = tmp_path / 'can'
+    assert main(['render', 'can', '--instances', '6', '--views', '1', '--size', '16', '--samples',
+                 '1', '--lights', '1', '--workers', '1', '--unusual', '0.5', '--out',
+                 str(out)]) == 0
+    views = TrainingViews.load(out, None, 'all')
+    usual = views.usual.numpy()
+    assert 0 < usual.sum() < 6
+    metas = [read_instance(p)['meta'] for p in sorted(out.glob('instance-*.npz'))]
+    expected = np.mean([m['size_m'] for m, u in zip(metas, usual, strict=True) if u], axis=0)
+    np.testing.assert_allclose(views.card('can').size.size_m, expected, rtol=1e-5)
+    assert torch.equal(views.usual, torch.tensor([not m['shape'].get('unusual') for m in metas]))
