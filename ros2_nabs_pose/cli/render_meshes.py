@@ -54,7 +54,8 @@ def preview(args: argparse.Namespace) -> int:
     source = open_source(args.what, args.meshes)
     inspection = inspect(source)
     report(inspection)
-    for path in write_mesh_preview(args.preview, source, inspection, args.seed):
+    for path in write_mesh_preview(args.preview, source, inspection, args.seed,
+                                   args.unusual > 0.0):
         print(f'wrote {path}')
     return 0
 

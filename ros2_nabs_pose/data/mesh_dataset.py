@@ -23,7 +23,7 @@ from .manifest import CategoryEntry, FILE_NAME, Manifest, Variation
 from .mesh_variants import vary
 from .meshes import check_size, find_meshes, load_mesh, MeshError
 from .rendering import instance_rng, render_object, RenderSettings
-from .unusual import perhaps_unusual, STREAM
+from .unusual import made_unusual, STREAM
 from ..core.files import write_text_whole
 
 NUMBERS = 'meshes.json'
@@ -153,9 +153,9 @@ def render_copy(source: MeshSource, name: str, seed: int, settings: RenderSettin
     rng = instance_rng(seed, instance)
     copy, entry = instance % copies, source.category
     shape, look = vary(mesh, copy, rng, entry.symmetry, source.variation)
-    shape, look = perhaps_unusual(
-        shape, look, entry.symmetry, entry.origin, settings.unusual if copy > 0 else 0.0,
-        instance_rng(seed, instance, 'training', STREAM))
+    beside = instance_rng(seed, instance, 'training', STREAM)
+    if copy > 0 and beside.random() < settings.unusual:
+        shape, look = made_unusual(shape, look, entry.symmetry, entry.origin, beside)
     origin = {'category': source.name, 'seed': seed, 'stream': 'training', 'instance': instance,
               'mesh': {'file': name, 'digest': mesh.digest, 'licence': reading.licence}}
     return render_object(shape, look, rng, settings, origin, rotations)

@@ -40,22 +40,28 @@ def _label(name: str, size_m: np.ndarray) -> np.ndarray:
     return image
 
 
-def row(source: MeshSource, name: str, seed: int) -> np.ndarray:
-    """(SIZE_PX, W, 3) uint8: one mesh as it is, from every side."""
+def row(source: MeshSource, name: str, seed: int, unusual: bool = False) -> np.ndarray:
+    """(SIZE_PX, W, 3) uint8: one mesh from every side, as it is or its first copy made unusual."""
     rotations = np.stack([look_at_origin(*np.radians(v[1:])) for v in VIEWS])
-    settings = RenderSettings(len(VIEWS), SIZE_PX, SAMPLES, lights=1)
-    data = render_copy(source, name, seed, settings, 1, 0, rotations)
-    return np.concatenate([_label(name, data['meta']['size_m']), contact_row(data)], axis=1)
+    settings = RenderSettings(len(VIEWS), SIZE_PX, SAMPLES, lights=1, unusual=float(unusual))
+    data = render_copy(source, name, seed, settings, 2, int(unusual), rotations)
+    label = f'{name[:60]} (unusual)' if unusual else name
+    return np.concatenate([_label(label, data['meta']['size_m']), contact_row(data)], axis=1)
 
 
-def write_mesh_preview(path: Path, source: MeshSource, inspection: Inspection,
-                       seed: int) -> list[Path]:
-    """Writes contact sheets of all usable meshes, some rows each; returns where they are."""
+def write_mesh_preview(path: Path, source: MeshSource, inspection: Inspection, seed: int,
+                       unusual: bool = False) -> list[Path]:
+    """Writes contact sheets of all usable meshes, some rows each; returns where they are.
+
+    unusual: below each mesh, a copy of it made unusual.
+    """
     head = np.full((_HEAD_PX, _LABEL_PX + SIZE_PX * len(VIEWS), 3), 235, np.uint8)
     for k, (text, _, _) in enumerate(VIEWS):
         _write(head, text, _LABEL_PX + k * SIZE_PX + 5, 16, 0.36)
     names = list(inspection.sizes_m)
-    rows = [row(source, name, seed) for name in tqdm(names, 'drawing', unit='mesh', disable=None)]
+    rows = [row(source, name, seed, odd)
+            for name in tqdm(names, 'drawing', unit='mesh', disable=None)
+            for odd in ((False, True) if unusual else (False,))]
     written = []
     for page, first in enumerate(range(0, len(rows), ROWS)):
         target = path if page == 0 else path.with_stem(f'{path.stem}-{page + 1}')

@@ -27,8 +27,8 @@ from .glass import glass_of, over_backdrop, perhaps_clear, TIMES_SAMPLES
 from .glass import STREAM as GLASS_STREAM
 from .lighting import sample_environment, sample_exposure, sample_white_balance
 from .looks import linear_to_srgb, Look
-from .shapes import sample_object, Shape
-from .unusual import perhaps_unusual
+from .shapes import sample_object, Shape, unusual_measures
+from .unusual import made_unusual
 from .unusual import STREAM as UNUSUAL_STREAM
 from ..core.types import FRAME_MARGIN
 
@@ -234,11 +234,13 @@ def render_instance(category: str, seed: int, instance: int, settings: RenderSet
     rng = instance_rng(seed, instance, stream)
     shape, look = sample_object(category, rng)
     if stream == 'training':
+        beside = instance_rng(seed, instance, stream, UNUSUAL_STREAM)
+        unusual = beside.random() < settings.unusual
+        shape = unusual_measures(shape, beside) if unusual else shape
         shape, look = perhaps_clear(shape, look, instance_rng(seed, instance, stream, GLASS_STREAM))
-        known = get_category(category)
-        shape, look = perhaps_unusual(
-            shape, look, known.symmetry, known.origin, settings.unusual,
-            instance_rng(seed, instance, stream, UNUSUAL_STREAM))
+        if unusual:
+            known = get_category(category)
+            shape, look = made_unusual(shape, look, known.symmetry, known.origin, beside)
     origin = {'category': category, 'seed': seed, 'stream': stream, 'instance': instance}
     return render_object(shape, look, rng, settings, origin)
 

@@ -44,9 +44,9 @@ RECOLOURED = 0.25
 _Map = Callable[[np.ndarray], np.ndarray]
 
 
-def perhaps_unusual(shape: Shape, look: Look, symmetry: str, origin: str, share: float,
-                    rng: np.random.Generator) -> tuple[Shape, Look]:
-    """Shape and look, made unusual with a chance of ``share``; then ``parameters`` say so.
+def made_unusual(shape: Shape, look: Look, symmetry: str, origin: str,
+                 rng: np.random.Generator) -> tuple[Shape, Look]:
+    """Shape and look of an object, made unusual; its ``parameters`` say so.
 
     symmetry, origin: the category's (categories.py). What has an axis keeps it: maps widen and
     narrow it on its way up, further parts are rings and perhaps a block at the side. A front part,
@@ -54,8 +54,6 @@ def perhaps_unusual(shape: Shape, look: Look, symmetry: str, origin: str, share:
     is no block. What has no axis is bulged and bent as well, and gets blocks. The front point goes
     where the maps take it.
     """
-    if rng.random() >= share:
-        return shape, look
     has_axis = symmetry == SYMMETRY_FREE_Z or origin == ORIGIN_AXIS
     if shape.front_part is not None:
         shape = _other_front(shape, rng)

@@ -226,3 +226,17 @@ def test_the_contact_sheet_shows_what_lies_at_the_front(tmp_path):
     assert middle(views[2], 'fin')[1] < 80 < middle(views[2], 'fin')[0]
     assert middle(views[4], 'tip')[1] > 110  # from above, downwards
     assert [p.name for p in sheet.parent.iterdir()] == ['sheet.png']
+
+
+def test_the_contact_sheet_has_a_row_for_an_unusual_copy(tmp_path):
+    meshes = folder_of_toys(tmp_path / 'meshes', 1)
+    sheets = []
+    for name, more in (('plain.png', []), ('both.png', ['--unusual', '0.4'])):
+        assert cli.main(['render', 'toy', '--meshes', str(meshes), '--preview',
+                         str(tmp_path / name), *more]) == 0
+        sheets.append(cv2.imread(str(tmp_path / name)).astype(int))
+    plain, both = sheets
+    assert both.shape == (24 + 2 * 160, *plain.shape[1:])
+    assert np.array_equal(both[:24 + 160], plain)
+    drawn = np.abs(both[24 + 160:, 190:] - plain[24:, 190:]).max(-1) > 30
+    assert 0.02 < drawn.mean() < 0.6
