@@ -82,9 +82,10 @@ def _render_command(recipe: dict[str, Any], category: str) -> str:
     if not {'count', 'views', 'samples', 'lights', 'seed'} <= set(recipe):
         return f'`{json.dumps(recipe)}`'
     size = '' if recipe['size_px'] == 64 else f' --size {recipe["size_px"]}'
+    unusual = f' --unusual {recipe["unusual"]}' if recipe.get('unusual') else ''
     return (f'`nabs-pose render {category} --instances {recipe["count"]} --views {recipe["views"]}'
             f' --samples {recipe["samples"]} --lights {recipe["lights"]}{size}'
-            f' --seed {recipe["seed"]} --out data/{category}`')
+            f' --seed {recipe["seed"]}{unusual} --out data/{category}`')
 
 
 def categories(folder: Path) -> str:
@@ -116,6 +117,14 @@ def model_figures(folder: Path) -> str:
     """The models.json that ``nabs-pose benchmark models`` left: each model as last measured."""
     report: dict[str, Any] = json.loads((folder / 'models.json').read_text())
     return _figures_table(report['categories'], ['instances', 'crops'])
+
+
+def strangers(folder: Path) -> str:
+    """Of the same report: kinds that training never saw."""
+    report: dict[str, Any] = json.loads((folder / 'models.json').read_text())
+    rows = {name: figures['strangers'] for name, figures in report['categories'].items()
+            if 'strangers' in figures}
+    return _figures_table(rows, ['instances', 'crops'])
 
 
 def generators(folder: Path) -> str:

@@ -215,6 +215,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
         demo, accuracy, ground, known_sizes, speed, node, inputs, outputs, services, parameters,
         box_publisher,
         model_tables.categories, model_tables.card_figures, model_tables.model_figures,
+        model_tables.strangers,
         model_tables.generators, model_tables.refiner, model_tables.model_cards,
         fit_tables.presets, fit_tables.fit, fit_tables.fit_presets, fit_tables.fit_beside_paper,
         fit_tables.fit_ablation, fit_tables.fit_basin, fit_tables.fit_pictures,

@@ -84,6 +84,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     models.add_argument('--data', required=True, type=Path, metavar='DIR',
                         help='folder of rendered categories')
     models.add_argument('--backgrounds', type=Path, metavar='DIR', help='rendered clutter')
+    models.add_argument('--strangers', type=Path, metavar='DIR',
+                        help='folder of what "nabs-pose render --strangers" made, a folder a '
+                        'category: measure on kinds that training never saw, too')
     models.add_argument('--models', type=Path, metavar='DIR', help='folder of the model files')
     models.add_argument('--categories', nargs='+', metavar='C',
                         help='only these (default: all that there are models and data for)')
@@ -196,14 +199,19 @@ def _other_categories(path: Path | None) -> dict[str, Any]:
 
 def run_models(args: argparse.Namespace) -> int:
     """``benchmark models``."""
-    from ..evaluation.models import COLUMNS, measure_models
+    from ..evaluation.models import COLUMNS, measure_models, STRANGER_COLUMNS
 
     before = _other_categories(args.json) if args.categories else {}
     report = measure_models(args.data, args.backgrounds, args.models, args.categories, args.sheets,
-                            tell_line, args.write_cards, args.rounds)
+                            tell_line, args.write_cards, args.rounds, args.strangers)
     print(table(['category', *COLUMNS.values()], [
         [name, *(text(figures[key], 3) for key in COLUMNS)]
         for name, figures in report['categories'].items()]))
+    if args.strangers:
+        print('\nKinds that training never saw:\n\n' + table(
+            ['category', *STRANGER_COLUMNS.values()], [
+                [name, *(text(figures['strangers'][key], 3) for key in STRANGER_COLUMNS)]
+                for name, figures in report['categories'].items() if 'strangers' in figures]))
     report['categories'] = dict(sorted({**before, **report['categories']}.items()))
     write_report(args.json, report)
     return 0

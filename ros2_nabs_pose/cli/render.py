@@ -20,6 +20,7 @@ EXAMPLES = """examples:
   nabs-pose render backgrounds --count 400 --size 160 --out data/backgrounds
   nabs-pose render teapot --meshes my_teapots --preview teapots.png      meshes of your own, and
   nabs-pose render teapot --meshes my_teapots --out data/teapot          a category of your own
+  nabs-pose render camera --strangers --instances 40 --views 16 --out data/strangers/camera
   nabs-pose render scenes --category mug --count 60 --seed 5 --out data/eval-mug
   nabs-pose render scenes --category mug can bowl --count 60 --out data/eval-mixed
   nabs-pose render sequence --category mug --frames 100 --rate 10 --seed 7 --out data/demo-sequence
@@ -95,6 +96,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                         help='of the objects (of meshes: copies) that are bent out of shape and '
                         'get further parts, so that a model learns to read kinds that nobody '
                         'rendered; 0.4 is a good share (default: 0)')
+    parser.add_argument('--strangers', action='store_true',
+                        help='kinds that no training set has, to measure on with "nabs-pose '
+                        'benchmark models --strangers"; nothing can be trained on them')
     parser.add_argument('--seed', type=int, default=1,
                         help='the same seed gives the same data, however many workers')
     parser.add_argument('--workers', type=positive, help='processes (default: one per core)')
@@ -119,7 +123,11 @@ def announce(folder: Path, missing: int, present: int, bytes_each: float) -> Non
 def _check(args: argparse.Namespace, families: Collection[str]) -> None:
     """DatasetError where what is asked for does not exist, or not together."""
     from ..data.dataset import DatasetError
+    from ..data.strangers import STRANGERS
 
+    if args.strangers and (args.what not in STRANGERS or args.unusual or args.meshes):
+        raise DatasetError('--strangers stands alone, with one of '
+                           f"{', '.join(sorted(STRANGERS))}")
     if args.meshes is not None:
         if args.what in (BACKGROUNDS, *SCENES):
             raise DatasetError(f"--meshes are of a category: name one in place of '{args.what}'")
@@ -212,16 +220,18 @@ def _render_data(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, st
         path_of, bytes_each = instance_path, VIEW_BYTES * size * size * args.views
         recipe |= {'views': args.views, 'samples': args.samples, 'lights': args.lights}
         job = partial(render_and_store_instance, folder, args.what, args.seed, RenderSettings(
-            args.views, size, args.samples, args.lights, args.unusual))
+            args.views, size, args.samples, args.lights, args.unusual),
+            'strangers' if args.strangers else 'training')
     # What came to families later: its note, its share by category, and what is said of it.
     later = (('clear_share', SHARES, 'some were made clear'),
              ('lid_share', {'mug': LID_SHARE},
               'some got wide lids, drinks and rims of another material'),
              ('jug_share', {'bottle': KIND_WEIGHTS[KINDS.index('jug')]},
               'some were jugs and some stood on their caps'))
-    notes = {note: shares[args.what] for note, shares, _ in later if args.what in shares}
+    notes = {note: shares[args.what] for note, shares, _ in later
+             if args.what in shares and not args.strangers}
     known = read_recipe(folder)
-    recipe |= unusual_entry(args.unusual, known)
+    recipe |= {'strangers': True} if args.strangers else unusual_entry(args.unusual, known)
     for note, _, news in later:
         if note in notes and note not in known and any(folder.glob('instance-*.npz')):
             print(f'The objects in {folder} were rendered before {news}, and are kept: for what a '

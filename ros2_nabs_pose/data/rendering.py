@@ -28,6 +28,7 @@ from .glass import STREAM as GLASS_STREAM
 from .lighting import sample_environment, sample_exposure, sample_white_balance
 from .looks import linear_to_srgb, Look
 from .shapes import sample_object, Shape, unusual_measures
+from .strangers import sample_stranger
 from .unusual import made_unusual
 from .unusual import STREAM as UNUSUAL_STREAM
 from ..core.types import FRAME_MARGIN
@@ -35,7 +36,8 @@ from ..core.types import FRAME_MARGIN
 #: Perspective strengths (radius over distance) that views are drawn from, log-uniformly.
 KAPPA_RANGE = (0.05, 0.30)
 #: Instances of these streams never share a seed: training never draws an evaluation object.
-STREAMS = {'training': 0, 'evaluation': 1, 'demo': 2, 'backgrounds': 3, 'occluders': 4}
+STREAMS = {'training': 0, 'evaluation': 1, 'demo': 2, 'backgrounds': 3, 'occluders': 4,
+           'strangers': 5}
 MAX_DEPTH = 4
 CLEAR_DEPTH = 12
 """Of objects of glass: front and back wall, inside and outside, and a handle behind them."""
@@ -230,9 +232,13 @@ def _render_geometry(shape: Shape, look: Look, views: _Views,
 
 def render_instance(category: str, seed: int, instance: int, settings: RenderSettings,
                     stream: str = 'training') -> dict[str, np.ndarray | dict]:
-    """Renders all views of one random object; the arrays and ``meta`` as dataset.py stores them."""
+    """Renders all views of one random object; the arrays and ``meta`` as dataset.py stores them.
+
+    stream: 'strangers' for a kind that no training set has (strangers/), else one of the family's.
+    """
     rng = instance_rng(seed, instance, stream)
-    shape, look = sample_object(category, rng)
+    shape, look = (sample_stranger(category, instance, rng) if stream == 'strangers'
+                   else sample_object(category, rng))
     if stream == 'training':
         beside = instance_rng(seed, instance, stream, UNUSUAL_STREAM)
         unusual = beside.random() < settings.unusual
@@ -300,6 +306,6 @@ def render_object(shape: Shape, look: Look, rng: np.random.Generator, settings: 
 
 
 def render_and_store_instance(folder: Path, category: str, seed: int, settings: RenderSettings,
-                              instance: int) -> None:
+                              stream: str, instance: int) -> None:
     """One job of ``nabs-pose render CATEGORY``."""
-    write_instance(folder, instance, render_instance(category, seed, instance, settings))
+    write_instance(folder, instance, render_instance(category, seed, instance, settings, stream))

@@ -33,6 +33,13 @@ COLUMNS = {
     'together_depth_error_median': 'of four crops: depth error'}
 
 
+#: Of the figures of strangers.
+STRANGER_COLUMNS = {
+    'rotation_median_deg': 'best proposal, median deg', 'within_10_deg': 'within 10 deg',
+    'within_20_deg': 'within 20 deg', 'best4_within_20_deg': 'best of 4 within 20 deg',
+    'axis_median_deg': 'axis, median deg', 'mask_iou_median': 'mask IoU'}
+
+
 def rendered_models(folder: Path, data: Path,
                     categories: Sequence[str] | None = None) -> list[Path]:
     """Models in ``folder`` whose categories were rendered to ``data``; PoseError where none was."""
@@ -49,19 +56,27 @@ def rendered_models(folder: Path, data: Path,
 def measure_models(data: Path, backgrounds: Path | None, models: Path | None = None,
                    categories: Sequence[str] | None = None, sheets: Path | None = None,
                    progress: Callable[[str], None] = print,
-                   write_cards: bool = False, rounds: int = ROUNDS) -> dict[str, Any]:
+                   write_cards: bool = False, rounds: int = ROUNDS,
+                   strangers: Path | None = None) -> dict[str, Any]:
     """JSON-ready figures of every category that has a model and a folder in ``data``.
 
     sheets: folder for a picture a category: crop, mask, true view, synthesis and its depth.
     write_cards: the figures, and what is usual for codes, become those of the models' own cards,
     which averaged weights lack.
-    rounds: of validation, each with other crops. Raises PoseError where nothing can be measured.
+    rounds: of validation, each with other crops. strangers: folder of what "nabs-pose render
+    --strangers" made, one folder a category; of those that are there, ``strangers`` of a category's
+    figures tells how kinds are read that training never saw. Raises PoseError where nothing can be
+    measured.
     """
     from ..training.codes import usual_codes
     from ..training.instances import TrainingViews
-    from ..training.validate import CROPS, sample_sheet, validate
+    from ..training.validate import CROPS, read_strangers, sample_sheet, validate
 
     paths = rendered_models(models or models_dir(), data, categories)
+    if strangers is not None and not any((strangers / p.stem).is_dir() for p in paths):
+        raise PoseError(f'{strangers} has no folder of {", ".join(p.stem for p in paths)}: render '
+                        f'some with "nabs-pose render CATEGORY --strangers --out '
+                        f'{strangers}/CATEGORY".')
     found = {}
     for path in paths:
         progress(f'measuring {path.stem}')
@@ -74,6 +89,12 @@ def measure_models(data: Path, backgrounds: Path | None, models: Path | None = N
         figures = validate(model, held_out, model.card.symmetry == 'free_z', rounds)
         found[path.stem] = {'instances': len(held_out.rgba), 'crops': rounds * CROPS,
                             'data_hash': held_out.fingerprint, **figures}
+        if strangers is not None and (strangers / path.stem).is_dir():
+            never_seen = TrainingViews.load(strangers / path.stem, backgrounds, 'validation')
+            found[path.stem]['strangers'] = {
+                'instances': len(never_seen.rgba), 'crops': rounds * CROPS,
+                'data_hash': never_seen.fingerprint,
+                **read_strangers(model, never_seen, model.card.symmetry == 'free_z', rounds)}
         if write_cards:
             model.card = replace(model.card, figures=figures)
             save_model(model, path)

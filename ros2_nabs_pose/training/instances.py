@@ -22,7 +22,7 @@ from ..core.checkpoint import ModelCard, SizePrior
 from ..core.types import PoseError
 from ..data.backgrounds import load_backgrounds
 from ..data.categories import category_of, ORIGIN_AXIS, SYMMETRY_FREE_Z
-from ..data.dataset import load_instances
+from ..data.dataset import load_instances, read_recipe
 from ..data.unusual import is_unusual
 
 FLAT_DEG, STEEP_DEG = 55.0, 70.0
@@ -121,8 +121,16 @@ class TrainingViews:
     @classmethod
     def load(cls, folder: Path, backgrounds: Path | None, split: str,
              device: str = 'cpu') -> TrainingViews:
-        """Read a rendered category; ``split`` is 'train' or 'validation' (other instances)."""
-        found = load_instances(folder, split)
+        """Read a rendered category; ``split`` is 'train' or 'validation' (other instances).
+
+        Of strangers (data/strangers/) all are for validation; PoseError where they are to be
+        learned from.
+        """
+        strangers = bool(read_recipe(folder).get('strangers'))
+        if strangers and split == 'train':
+            raise PoseError(f'{folder} holds strangers, to measure models on: train on what '
+                            '"nabs-pose render" makes without --strangers.')
+        found = load_instances(folder, 'all' if strangers else split)
         radius = found.radius_m.astype(np.float32)
         size = found.size_m.astype(np.float32) / radius[:, None]
         center = np.asarray([m['box_center_m'] for m in found.meta], np.float32) / radius[:, None]

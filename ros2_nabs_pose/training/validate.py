@@ -283,6 +283,30 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
     }
 
 
+@torch.no_grad()
+def read_strangers(model: CategoryModel, data: TrainingViews, free_about_z: bool,
+                   rounds: int = 1) -> dict[str, float]:
+    """The encoder's first figures on kinds that training never saw (data/strangers/).
+
+    As ``validate`` has them, of crops composed alike, but of all instances of ``data``.
+    """
+    model.eval()
+    rotation, best4, axis, iou = [], [], [], []
+    for place in range(rounds):
+        for example in _examples(model, data, BATCHES, SEED + place):
+            crops = example.crops
+            seen = crops.front_visible > FRONT_SEEN
+            errors = torch.rad2deg(angle_apart(example.proposals, crops.R[:, None], free_about_z))
+            rotation.append(errors[seen, 0])
+            best4.append(errors[seen].amin(1))
+            axis.append(torch.rad2deg(angle_apart(example.proposals[:, :1], crops.R[:, None],
+                                                  True))[:, 0])
+            iou.append(_overlap(example.whole.mask_logits > 0.0, crops.mask > 0.5))
+    return {'rotation_median_deg': median(rotation), 'within_10_deg': _share(rotation, 10.0),
+            'within_20_deg': _share(rotation, 20.0), 'best4_within_20_deg': _share(best4, 20.0),
+            'axis_median_deg': median(axis), 'mask_iou_median': median(iou)}
+
+
 def _tile(image: Tensor) -> np.ndarray:
     """(3, S, S) in [0, 1] -> (2 S, 2 S, 3) uint8 BGR."""
     array = (image.clamp(0.0, 1.0).permute(1, 2, 0).cpu().numpy() * 255.0).astype(np.uint8)

@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 from dataclasses import replace
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from ros2_nabs_pose.core.checkpoint import (
 from ros2_nabs_pose.core.encoder import Encoder
 from ros2_nabs_pose.core.generator import Generator
 from ros2_nabs_pose.core.types import PoseError
-from ros2_nabs_pose.evaluation.models import COLUMNS, measure_models
+from ros2_nabs_pose.evaluation.models import COLUMNS, measure_models, STRANGER_COLUMNS
 from ros2_nabs_pose.training.codes import usual_codes
 from ros2_nabs_pose.training.instances import TrainingViews
 
@@ -63,6 +64,26 @@ def test_every_figure_is_measured_and_a_sheet_drawn(rendered):
     assert figures['psnr_lit_db_median'] > figures['psnr_db_median']
     assert (rendered / 'models/mug.safetensors').read_bytes() == before
     assert (rendered / 'sheets' / 'mug.png').stat().st_size > 1000
+
+
+def test_strangers_are_measured_beside_what_was_held_out(rendered, capsys):
+    strangers = rendered / 'strangers'
+    strangers.mkdir()
+    shutil.copytree(rendered / 'data/mug', strangers / 'mug')
+    (strangers / 'mug' / 'dataset.json').write_text(json.dumps(
+        {'what': 'mug', 'format_version': 1, 'strangers': True}))
+    out = rendered / 'm.json'
+    command = ['benchmark', 'models', '--data', str(rendered / 'data'), '--models',
+               str(rendered / 'models'), '--json', str(out), '--rounds', '1', '--strangers']
+    assert main([*command, str(strangers)]) == 0
+    found = json.loads(out.read_text())['categories']['mug']
+    # The same pictures: the same figures, but of all instances and not the last alone.
+    assert found['strangers']['instances'] == 12 and found['instances'] == 1
+    assert set(STRANGER_COLUMNS) <= set(found['strangers'])
+    assert found['strangers']['mask_iou_median'] == pytest.approx(found['mask_iou_median'], abs=0.1)
+    assert 'Kinds that training never saw' in capsys.readouterr().out
+    assert main([*command, str(rendered / 'nowhere')]) != 0
+    assert 'nabs-pose render CATEGORY --strangers' in capsys.readouterr().err
 
 
 def test_cards_are_written_when_asked_for(rendered):

@@ -197,7 +197,7 @@ def _upper_end(p: MugParameters) -> tuple[float, float]:
     return min(p.handle_top * p.height_m, p.height_m - half_depth - 0.004), half_depth
 
 
-def _handle(p: MugParameters) -> Mesh:
+def handle_of(p: MugParameters) -> Mesh:
     """The handle as a closed sweep whose ends sit inside the wall (z from the body's bottom)."""
     h = p.height_m
     top, half_depth = _upper_end(p)
@@ -280,7 +280,7 @@ def build(p: MugParameters, fittings: Fittings | None = None) -> Shape:
     outer = _outer_profile(p)
     inner = _inner_profile(p, outer)
     h = p.height_m
-    meshes = {**_wall(p, fittings.band_m, outer, inner), 'handle': (_handle(p), 'handle')}
+    meshes = {**_wall(p, fittings.band_m, outer, inner), 'handle': (handle_of(p), 'handle')}
     if fittings.drink > 0.0:
         meshes['drink'] = (_drink(p, fittings.drink, inner), 'drink')
     if lid is not None:
