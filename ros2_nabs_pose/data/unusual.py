@@ -28,7 +28,12 @@ STREAM = 7
 """Of random numbers, beside those of rendering.STREAMS."""
 TAPER, BULGE, BEND = 0.16, 0.14, 0.12
 """Standard deviations of what maps do at the ends or in the middle of an object's box, as shares of
-its size there; twice as much at most."""
+its size there, where there is no axis; twice as much at most."""
+WAVES = (0.22, 0.18, 0.12)
+"""Standard deviations of the log of how much wider what has an axis gets: towards one end, in the
+middle against both ends, and in one half against the other."""
+SIDED, SIDES = 0.3, (4, 9)
+"""Share of what has an axis that gets flat sides, and how many, least and one more than most."""
 REACH, THICK = (0.65, 1.5), (0.6, 1.8)
 """Factors, least and most, of how far a front part (a mug's handle) stands out, and of its width.
 """
@@ -49,10 +54,10 @@ def made_unusual(shape: Shape, look: Look, symmetry: str, origin: str,
     """Shape and look of an object, made unusual; its ``parameters`` say so.
 
     symmetry, origin: the category's (categories.py). What has an axis keeps it: maps widen and
-    narrow it on its way up, further parts are rings and perhaps a block at the side. A front part,
-    such as a mug's handle, reaches farther or less far and is wider or narrower; beside it there
-    is no block. What has no axis is bulged and bent as well, and gets blocks. The front point goes
-    where the maps take it.
+    narrow it on its way up and may give it flat sides, further parts are rings and perhaps a block
+    at the side. A front part, such as a mug's handle, reaches farther or less far and is wider or
+    narrower; beside it there is no block. What has no axis is bulged and bent, and gets blocks.
+    The front point goes where the maps take it.
     """
     has_axis = symmetry == SYMMETRY_FREE_Z or origin == ORIGIN_AXIS
     if shape.front_part is not None:
@@ -102,12 +107,22 @@ def _map(rng: np.random.Generator, has_axis: bool) -> _Map:
     def draw(std: float) -> float:
         return std * float(np.clip(rng.normal(), -2.0, 2.0))
 
-    taper, bulge = draw(TAPER), draw(BULGE)
     if has_axis:
+        waves = [draw(std) for std in WAVES]
+        sides = int(rng.integers(*SIDES)) if rng.random() < SIDED else 0
+        sharp, start = float(rng.uniform(0.4, 1.0)), float(rng.uniform(0.0, 2.0 * np.pi))
+
         def about_axis(u: np.ndarray) -> np.ndarray:
-            factor = 1.0 + taper * u[:, 2] + bulge * (1.0 - u[:, 2] ** 2)
+            height = np.clip(u[:, 2], -1.0, 1.0)
+            factor = np.exp(waves[0] * height + waves[1] * np.cos(np.pi * height)
+                            + waves[2] * np.sin(np.pi * height))
+            if sides:
+                part = 2.0 * np.pi / sides
+                off = np.mod(np.arctan2(u[:, 1], u[:, 0]) - start, part) - 0.5 * part
+                factor = factor * (np.cos(0.5 * part) / np.cos(off)) ** sharp
             return u * np.stack([factor, factor, np.ones_like(factor)], 1)
         return about_axis
+    taper, bulge = draw(TAPER), draw(BULGE)
     narrower, rounder, bend = draw(TAPER), draw(BULGE), draw(BEND)
 
     def anywhere(u: np.ndarray) -> np.ndarray:

@@ -35,6 +35,9 @@ GRIPPED = {'slr': 1.0, 'bridge': 1.0, 'mirrorless': 0.6, 'compact': 0.6}
 PLATED = {'film': 1.0, 'retro': 1.0, 'compact': 0.25, 'mirrorless': 0.3, 'instant': 0.2}
 
 
+UNUSUAL_SIDES_M = (0.035, 0.14)
+
+
 @dataclass(frozen=True)
 class CameraParameters:
     """Everything that makes one camera's shape; lengths in metres.
@@ -122,7 +125,10 @@ def sample_parameters(rng: np.random.Generator) -> CameraParameters:
 def unusual(shape: Shape, rng: np.random.Generator) -> Shape:
     """The camera with a body of any proportions, and a lens of any size almost anywhere on it."""
     p = CameraParameters(**shape.parameters)
-    depth, width, height = (spread(rng, x, 0.28) for x in (p.depth_m, p.width_m, p.height_m))
+    if p.slope == 0.0 and rng.random() < 0.6:  # boxes of any proportions, deeper than wide, too
+        depth, width, height = np.exp(rng.uniform(*np.log(UNUSUAL_SIDES_M), 3)).tolist()
+    else:
+        depth, width, height = (spread(rng, x, 0.28) for x in (p.depth_m, p.width_m, p.height_m))
     radius = spread(rng, p.lens_radius_m, 0.25, 0.006, 0.47 * min(height, width))
     lens_z = p.lens_z_m * height / p.height_m
     if p.slope > 0.0 and not p.slope_back:

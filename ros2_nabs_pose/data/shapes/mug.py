@@ -312,8 +312,8 @@ def unusual(shape: Shape, rng: np.random.Generator) -> Shape:
     lid = Lid(**made['lid']) if made['lid'] is not None else None
     deep = spread(rng, p.section_depth_m, 0.3, 0.003, 0.016)
     p = replace(
-        p, height_m=spread(rng, p.height_m, 0.25, 0.045, 0.2),
-        radius_m=spread(rng, p.radius_m, 0.18, 0.025, 0.07),
+        p, height_m=spread(rng, p.height_m, 0.32, 0.04, 0.2),
+        radius_m=spread(rng, p.radius_m, 0.22, 0.025, 0.075),
         taper=float(np.clip(p.taper + rng.normal(0.0, 0.15), -0.25, 0.5)),
         bulge=float(np.clip(p.bulge + rng.normal(0.0, 0.08), -0.2, 0.3)),
         handle_top=float(rng.uniform(0.6, 0.95)), handle_bottom=float(rng.uniform(0.08, 0.45)),
