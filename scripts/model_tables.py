@@ -124,6 +124,8 @@ def strangers(folder: Path) -> str:
     report: dict[str, Any] = json.loads((folder / 'models.json').read_text())
     rows = {name: figures['strangers'] for name, figures in report['categories'].items()
             if 'strangers' in figures}
+    if not rows:
+        return '(Not measured yet: models.json was measured without --strangers.)\n'
     return _figures_table(rows, ['instances', 'crops'])
 
 

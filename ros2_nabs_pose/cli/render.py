@@ -93,9 +93,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument('--lights', type=positive, default=3, metavar='N',
                         help='light set-ups of each object (default: %(default)s)')
     parser.add_argument('--unusual', type=_share, default=0.0, metavar='SHARE',
-                        help='of the objects (of meshes: copies) that are bent out of shape and '
-                        'get further parts, so that a model learns to read kinds that nobody '
-                        'rendered; 0.4 is a good share (default: 0)')
+                        help='of the objects (of meshes: copies) that get measures no shop '
+                        'sells, are bent out of shape and get further parts, so that a model '
+                        'learns to read other kinds, too: 0.4, for example (default: 0)')
     parser.add_argument('--strangers', action='store_true',
                         help='kinds that no training set has, to measure on with "nabs-pose '
                         'benchmark models --strangers"; nothing can be trained on them')
@@ -125,9 +125,12 @@ def _check(args: argparse.Namespace, families: Collection[str]) -> None:
     from ..data.dataset import DatasetError
     from ..data.strangers import STRANGERS
 
-    if args.strangers and (args.what not in STRANGERS or args.unusual or args.meshes):
+    if args.strangers and (args.what not in STRANGERS or args.unusual or args.meshes
+                           or args.preview):
         raise DatasetError('--strangers stands alone, with one of '
                            f"{', '.join(sorted(STRANGERS))}")
+    if args.unusual and args.what in (BACKGROUNDS, *SCENES):
+        raise DatasetError(f"--unusual is for what is learned from, not for '{args.what}'")
     if args.meshes is not None:
         if args.what in (BACKGROUNDS, *SCENES):
             raise DatasetError(f"--meshes are of a category: name one in place of '{args.what}'")
@@ -162,7 +165,7 @@ def run(args: argparse.Namespace) -> int:
         raise DatasetError(str(error)) from error
     if args.preview:
         return _preview(args)
-    folder = args.out or Path('data') / args.what
+    folder = args.out or Path('data/strangers' if args.strangers else 'data') / args.what
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -231,7 +234,9 @@ def _render_data(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, st
     notes = {note: shares[args.what] for note, shares, _ in later
              if args.what in shares and not args.strangers}
     known = read_recipe(folder)
-    recipe |= {'strangers': True} if args.strangers else unusual_entry(args.unusual, known)
+    recipe |= unusual_entry(args.unusual, known)
+    if args.strangers or 'strangers' in known:
+        recipe['strangers'] = args.strangers
     for note, _, news in later:
         if note in notes and note not in known and any(folder.glob('instance-*.npz')):
             print(f'The objects in {folder} were rendered before {news}, and are kept: for what a '

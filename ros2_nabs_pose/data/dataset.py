@@ -54,6 +54,12 @@ class InstanceSet:
     def __len__(self) -> int:
         return len(self.rgba)
 
+    def chosen(self, keep: np.ndarray) -> InstanceSet:
+        """Those whose ``keep`` (N,) is set."""
+        arrays = {k: getattr(self, k)[keep] for k in (*ARRAYS, CLEAR)}
+        return InstanceSet(**arrays, meta=tuple(m for m, k in zip(self.meta, keep, strict=True)
+                                                if k))
+
     @property
     def size_m(self) -> np.ndarray:
         """(N, 3) extents of the bounding boxes."""

@@ -38,8 +38,10 @@ REACH, THICK = (0.65, 1.5), (0.6, 1.8)
 """Factors, least and most, of how far a front part (a mug's handle) stands out, and of its width.
 """
 BLOCKS, SIDE_BLOCKS, RINGS = (1, 5), (0, 2), (0, 3)
-"""Further parts, least and one more than most: blocks of what has no axis, and beside an axis (not
-where there is a front part, which they might be taken for); rings about an axis."""
+"""Further parts, least and one more than most: blocks of what has no axis, blocks beside the axis
+of what may be spun about it (a mug's might be taken for its handle), and rings about an axis."""
+SECTORS = 16
+"""Around an axis, in which it is looked for how wide a body is."""
 LARGEST_BLOCK = 0.65
 """Of the object's size along each side; half of that beside an axis."""
 RECOLOURED = 0.25
@@ -55,17 +57,17 @@ def made_unusual(shape: Shape, look: Look, symmetry: str, origin: str,
 
     symmetry, origin: the category's (categories.py). What has an axis keeps it: maps widen and
     narrow it on its way up and may give it flat sides, further parts are rings and perhaps a block
-    at the side. A front part, such as a mug's handle, reaches farther or less far and is wider or
-    narrower; beside it there is no block. What has no axis is bulged and bent, and gets blocks.
-    The front point goes where the maps take it.
+    at the side of what has no front. A front part, such as a mug's handle, reaches farther or less
+    far and is wider or narrower. What has no axis is bulged and bent, and gets blocks. The front
+    point goes where the maps take it.
     """
     has_axis = symmetry == SYMMETRY_FREE_Z or origin == ORIGIN_AXIS
-    if shape.front_part is not None:
+    if shape.front_part is not None and len(shape.parts) > 1:
         shape = _other_front(shape, rng)
     shape = _mapped(shape, _map(rng, has_axis), has_axis)
     if has_axis:
         extra = _rings(shape, rng)
-        if shape.front_part is None:
+        if symmetry == SYMMETRY_FREE_Z:
             extra |= _blocks(shape, rng, int(rng.integers(*SIDE_BLOCKS)), 0.5 * LARGEST_BLOCK)
     else:
         extra = _blocks(shape, rng, int(rng.integers(*BLOCKS)), LARGEST_BLOCK)
@@ -136,10 +138,18 @@ def _map(rng: np.random.Generator, has_axis: bool) -> _Map:
     return anywhere
 
 
+def _body(shape: Shape) -> np.ndarray:
+    """(N, 3) vertices of all parts but the front one; of all where there is no other."""
+    return np.concatenate([part.mesh.vertices for name, part in shape.parts.items()
+                           if name != shape.front_part or len(shape.parts) == 1])
+
+
 def _mapped(shape: Shape, move: _Map, has_axis: bool) -> Shape:
-    """The shape under a map of its box, which is taken to be about the axis where there is one."""
-    half = 0.5 * np.maximum(shape.size_m, 1e-6)
-    middle = shape.box_center_m * ((0.0, 0.0, 1.0) if has_axis else 1.0)
+    """The shape under a map of its box; where there is an axis, of its body's about the axis."""
+    points = _body(shape) if has_axis else shape.vertices
+    low, high = points.min(0), points.max(0)
+    half = 0.5 * np.maximum(high - low, 1e-6)
+    middle = 0.5 * (low + high) * ((0.0, 0.0, 1.0) if has_axis else 1.0)
 
     def there(points: np.ndarray) -> np.ndarray:
         return middle + half * move((np.atleast_2d(points) - middle) / half)
@@ -165,12 +175,16 @@ def _other_front(shape: Shape, rng: np.random.Generator) -> Shape:
     assert shape.front_part is not None
     part = shape.parts[shape.front_part]
     reach, width = (float(np.exp(rng.uniform(*np.log(span)))) for span in (REACH, THICK))
-    root = float(part.mesh.vertices[:, 0].min())
+    x, y, z = part.mesh.vertices.T
+    middle = 0.5 * float(y.min() + y.max())
+    # Where it is joined on, at its lower and its upper end, so that it stays joined.
+    lower = z <= 0.5 * (z.min() + z.max())
+    ends = [np.flatnonzero(half)[x[half].argmin()] for half in (lower, ~lower) if half.any()]
 
     def there(points: np.ndarray) -> np.ndarray:
-        # From where it is joined on, so that it stays joined.
-        return np.stack([root + reach * (points[:, 0] - root), width * points[:, 1],
-                         points[:, 2]], 1)
+        root = np.interp(points[:, 2], z[ends], x[ends])
+        return np.stack([root + reach * (points[:, 0] - root),
+                         middle + width * (points[:, 1] - middle), points[:, 2]], 1)
 
     front = Part(_mesh_mapped(part.mesh, there), part.material)
     return replace(shape, parts=shape.parts | {shape.front_part: front},
@@ -179,19 +193,22 @@ def _other_front(shape: Shape, rng: np.random.Generator) -> Shape:
 
 def _rings(shape: Shape, rng: np.random.Generator) -> dict[str, Part]:
     """Collars around what has an axis, open in the middle so that vessels stay open."""
-    body = np.concatenate([part.mesh.vertices for name, part in shape.parts.items()
-                           if name != shape.front_part])
+    body = _body(shape)
     low, high = float(body[:, 2].min()), float(body[:, 2].max())
     height = high - low
     radius = np.linalg.norm(body[:, :2], axis=1)
+    sector = np.floor(np.arctan2(body[:, 1], body[:, 0]) / (2.0 * np.pi) * SECTORS)
     rings = {}
     for k in range(int(rng.integers(*RINGS))):
         tall = height * float(rng.uniform(0.04, 0.2))
         at = float(rng.uniform(low, high - tall))
         beside = (body[:, 2] > at - 0.25 * tall) & (body[:, 2] < at + 1.25 * tall)
-        if not beside.any():
+        # As wide as it is on most sides: spouts and handles stand out through it.
+        reaches = [float(radius[beside & (sector == s)].max())
+                   for s in np.unique(sector[beside])]
+        if not reaches or np.median(reaches) < 0.05 * radius.max():
             continue
-        inner = float(radius[beside].max())
+        inner = float(np.median(reaches))
         out = float(rng.uniform(0.01, 0.12)) * inner
         # Once around its section, the outside to the right: up, in, down, and out again.
         profile = np.array([(0.0, at), (0.0, at + tall), (out + 1e-4, at + tall),
@@ -202,7 +219,7 @@ def _rings(shape: Shape, rng: np.random.Generator) -> dict[str, Part]:
 
 def _blocks(shape: Shape, rng: np.random.Generator, count: int,
             largest: float) -> dict[str, Part]:
-    """Boxes, drums and knobs that sit on, and half in, the object's surface."""
+    """Boxes, drums and knobs, half in and half out of the object's surface."""
     size = shape.size_m
     points, low = shape.vertices, shape.vertices.min(0)
     blocks = {}
@@ -220,11 +237,9 @@ def _blocks(shape: Shape, rng: np.random.Generator, count: int,
         else:
             d = 0.5 * min(a, b)
             mesh = facing(prism(circle(d), -0.5 * c, 0.5 * c, edge), axis)
-        # On the point of the surface that is nearest to one of the box's; moved inwards a little,
-        # so that it is joined on.
+        # About the point of the surface that is nearest to one of the box's, so joined on.
         outside = rng.random(3)
         outside[int(rng.integers(3))] = float(rng.random() < 0.5)
         at = points[np.linalg.norm(points - (low + outside * size), axis=1).argmin()]
-        at = at - 0.25 * across * np.sign(at) * rng.random(3)
         blocks[f'block {k}'] = Part(mesh.moved(at), f'block {k}')
     return blocks

@@ -12,6 +12,7 @@ from typing import Any
 from . import ROUNDS
 from ..core.checkpoint import load_model, save_model
 from ..core.types import PoseError
+from ..data.dataset import read_recipe
 from ..resources import models_dir
 
 #: Keys of the figures, and what they are called in tables.
@@ -53,6 +54,19 @@ def rendered_models(folder: Path, data: Path,
     return paths
 
 
+def require_strangers(folder: Path, categories: Sequence[str]) -> None:
+    """PoseError where the folder has nothing of these categories, or not what was made for it."""
+    there = [name for name in categories if (folder / name).is_dir()]
+    if not there:
+        raise PoseError(f'{folder} has no folder of {", ".join(categories)}: render some with '
+                        f'"nabs-pose render CATEGORY --strangers --out {folder}/CATEGORY".')
+    for name in there:
+        recipe = read_recipe(folder / name)
+        if not recipe.get('strangers') or recipe.get('what') != name:
+            raise PoseError(f'{folder / name} holds no strangers of {name}: it was not rendered '
+                            f'with "nabs-pose render {name} --strangers".')
+
+
 def measure_models(data: Path, backgrounds: Path | None, models: Path | None = None,
                    categories: Sequence[str] | None = None, sheets: Path | None = None,
                    progress: Callable[[str], None] = print,
@@ -73,10 +87,8 @@ def measure_models(data: Path, backgrounds: Path | None, models: Path | None = N
     from ..training.validate import CROPS, read_strangers, sample_sheet, validate
 
     paths = rendered_models(models or models_dir(), data, categories)
-    if strangers is not None and not any((strangers / p.stem).is_dir() for p in paths):
-        raise PoseError(f'{strangers} has no folder of {", ".join(p.stem for p in paths)}: render '
-                        f'some with "nabs-pose render CATEGORY --strangers --out '
-                        f'{strangers}/CATEGORY".')
+    if strangers is not None:
+        require_strangers(strangers, [p.stem for p in paths])
     found = {}
     for path in paths:
         progress(f'measuring {path.stem}')
@@ -91,6 +103,7 @@ def measure_models(data: Path, backgrounds: Path | None, models: Path | None = N
                             'data_hash': held_out.fingerprint, **figures}
         if strangers is not None and (strangers / path.stem).is_dir():
             never_seen = TrainingViews.load(strangers / path.stem, backgrounds, 'validation')
+            never_seen.require_size(model.generator.config.resolution)
             found[path.stem]['strangers'] = {
                 'instances': len(never_seen.rgba), 'crops': rounds * CROPS,
                 'data_hash': never_seen.fingerprint,

@@ -123,14 +123,18 @@ class TrainingViews:
              device: str = 'cpu') -> TrainingViews:
         """Read a rendered category; ``split`` is 'train' or 'validation' (other instances).
 
-        Of strangers (data/strangers/) all are for validation; PoseError where they are to be
-        learned from.
+        Of those to validate on, unusual ones are left out if there are others, so that figures say
+        what they said without them. Of strangers (data/strangers/) all are for validation;
+        PoseError where they are to be learned from.
         """
         strangers = bool(read_recipe(folder).get('strangers'))
         if strangers and split == 'train':
             raise PoseError(f'{folder} holds strangers, to measure models on: train on what '
                             '"nabs-pose render" makes without --strangers.')
         found = load_instances(folder, 'all' if strangers else split)
+        usual = np.array([not is_unusual(m) for m in found.meta])
+        if split == 'validation' and usual.any() and not usual.all():
+            found, usual = found.chosen(usual), usual[usual]
         radius = found.radius_m.astype(np.float32)
         size = found.size_m.astype(np.float32) / radius[:, None]
         center = np.asarray([m['box_center_m'] for m in found.meta], np.float32) / radius[:, None]
@@ -148,7 +152,7 @@ class TrainingViews:
             R_view=tensor(found.R_cam_obj), perspective=tensor(found.kappa),
             front_visible=tensor(found.front_visible), size=tensor(size), center=tensor(center),
             log_radius=tensor(np.log(radius)),
-            usual=tensor(np.array([not is_unusual(m) for m in found.meta])), backgrounds=pool,
+            usual=tensor(usual), backgrounds=pool,
             fingerprint=fingerprint(found.rgba, found.R_cam_obj),
             recipe=json.loads((folder / 'dataset.json').read_text()))
 

@@ -293,15 +293,16 @@ def read_strangers(model: CategoryModel, data: TrainingViews, free_about_z: bool
     model.eval()
     rotation, best4, axis, iou = [], [], [], []
     for place in range(rounds):
-        for example in _examples(model, data, BATCHES, SEED + place):
-            crops = example.crops
+        for _, crops in _crops(data, BATCHES, SEED + place):
+            first = model.encoder(crops.image, crops.focal)
+            whole = read(model, crops.image, staged('cold').readings, crops.focal)
+            _, proposals = read_as_fitted(model, crops, first, 4)
             seen = crops.front_visible > FRONT_SEEN
-            errors = torch.rad2deg(angle_apart(example.proposals, crops.R[:, None], free_about_z))
+            errors = torch.rad2deg(angle_apart(proposals, crops.R[:, None], free_about_z))
             rotation.append(errors[seen, 0])
             best4.append(errors[seen].amin(1))
-            axis.append(torch.rad2deg(angle_apart(example.proposals[:, :1], crops.R[:, None],
-                                                  True))[:, 0])
-            iou.append(_overlap(example.whole.mask_logits > 0.0, crops.mask > 0.5))
+            axis.append(torch.rad2deg(angle_apart(proposals[:, :1], crops.R[:, None], True))[:, 0])
+            iou.append(_overlap(whole.mask_logits > 0.0, crops.mask > 0.5))
     return {'rotation_median_deg': median(rotation), 'within_10_deg': _share(rotation, 10.0),
             'within_20_deg': _share(rotation, 20.0), 'best4_within_20_deg': _share(best4, 20.0),
             'axis_median_deg': median(axis), 'mask_iou_median': median(iou)}

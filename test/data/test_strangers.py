@@ -60,6 +60,7 @@ def test_frames_are_those_of_the_categories():
     for shape, _ in strangers('bottle', 20):
         body = shape.parts['body'].mesh.vertices
         np.testing.assert_allclose(0.5 * (body[:, :2].min(0) + body[:, :2].max(0)), 0.0, atol=1e-6)
+        assert shape.box_center_m[2] == pytest.approx(0.0, abs=1e-9)
 
 
 def test_the_command_renders_them_and_nothing_is_trained_on_them(tmp_path, capsys):
@@ -72,6 +73,9 @@ def test_the_command_renders_them_and_nothing_is_trained_on_them(tmp_path, capsy
     with pytest.raises(PoseError, match='holds strangers, to measure models on'):
         TrainingViews.load(out, None, 'train')
     capsys.readouterr()
+    # Nor do they turn into what is learned from when the folder is rendered to once more.
+    assert main([part for part in call if part != '--strangers']) != 0
+    assert 'strangers differ' in capsys.readouterr().err
     assert main([*call[:-2], '--unusual', '0.4', '--out', str(tmp_path / 'new')]) != 0
     assert '--strangers stands alone' in capsys.readouterr().err
     assert main(['render', 'can', '--strangers', '--out', str(tmp_path / 'can')]) != 0

@@ -82,6 +82,8 @@ def test_strangers_are_measured_beside_what_was_held_out(rendered, capsys):
     assert set(STRANGER_COLUMNS) <= set(found['strangers'])
     assert found['strangers']['mask_iou_median'] == pytest.approx(found['mask_iou_median'], abs=0.1)
     assert 'Kinds that training never saw' in capsys.readouterr().out
+    assert main([*command, str(rendered / 'data')]) != 0
+    assert 'holds no strangers of mug' in capsys.readouterr().err
     assert main([*command, str(rendered / 'nowhere')]) != 0
     assert 'nabs-pose render CATEGORY --strangers' in capsys.readouterr().err
 

@@ -35,6 +35,7 @@ GRIPPED = {'slr': 1.0, 'bridge': 1.0, 'mirrorless': 0.6, 'compact': 0.6}
 PLATED = {'film': 1.0, 'retro': 1.0, 'compact': 0.25, 'mirrorless': 0.3, 'instant': 0.2}
 
 
+#: Least and most of an unusual camera's body along each side.
 UNUSUAL_SIDES_M = (0.035, 0.14)
 
 
@@ -126,7 +127,8 @@ def unusual(shape: Shape, rng: np.random.Generator) -> Shape:
     """The camera with a body of any proportions, and a lens of any size almost anywhere on it."""
     p = CameraParameters(**shape.parameters)
     if p.slope == 0.0 and rng.random() < 0.6:  # boxes of any proportions, deeper than wide, too
-        depth, width, height = np.exp(rng.uniform(*np.log(UNUSUAL_SIDES_M), 3)).tolist()
+        low, high = np.log(UNUSUAL_SIDES_M)
+        depth, width, height = np.exp(rng.uniform(low, high, 3)).tolist()
     else:
         depth, width, height = (spread(rng, x, 0.28) for x in (p.depth_m, p.width_m, p.height_m))
     radius = spread(rng, p.lens_radius_m, 0.25, 0.006, 0.47 * min(height, width))

@@ -20,6 +20,7 @@ ASPECTS = (16 / 10, 16 / 9, 3 / 2)
 HINGES = ('bar', 'pair', 'hidden')
 #: Hinge angles, degrees between deck and screen, that are drawn.
 ANGLE_RANGE_DEG = (60.0, 150.0)
+#: The same of unusual ones.
 UNUSUAL_ANGLES_DEG = (35.0, 175.0)
 
 

@@ -320,6 +320,9 @@ def unusual(shape: Shape, rng: np.random.Generator) -> Shape:
         handle_exponent=float(np.exp(rng.uniform(*np.log((1.8, 10.0))))),
         skew=float(rng.normal(0.0, 0.2)), reach_m=spread(rng, p.reach_m, 0.2, deep + 0.012),
         section_width_m=spread(rng, p.section_width_m, 0.35, 0.004, 0.03), section_depth_m=deep)
+    # Ends nearer to each other than the handle is thick would fold into each other.
+    apart = (2.0 * deep + 0.012) / p.height_m
+    p = replace(p, handle_bottom=max(min(p.handle_bottom, p.handle_top - apart), 0.05))
     return build(p, Fittings(made['band_m'], made['drink'], lid))
 
 

@@ -31,12 +31,12 @@ def _turned(points: list[tuple[float, float]]) -> Mesh:
 
 
 def _bottle(parts: _Parts) -> Shape:
-    """The origin half way up body and cap."""
-    body = np.concatenate([mesh.vertices for name, (mesh, _) in parts.items()
-                           if name in ('body', 'cap')])
-    lift = np.array([0.0, 0.0, -0.5 * (body[:, 2].min() + body[:, 2].max())])
+    """The origin on the body's axis, half way up all parts."""
+    points = np.concatenate([mesh.vertices for mesh, _ in parts.values()])
+    lift = np.array([0.0, 0.0, -0.5 * (points[:, 2].min() + points[:, 2].max())])
     return Shape(category='bottle', front_part=None,
-                 front_point_m=np.array([body[:, 0].max(), 0.0, 0.0]), parameters={},
+                 front_point_m=np.array([parts['body'][0].vertices[:, 0].max(), 0.0, 0.0]),
+                 parameters={},
                  parts={name: Part(mesh.moved(lift), paint)
                         for name, (mesh, paint) in parts.items()})
 

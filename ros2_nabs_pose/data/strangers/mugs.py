@@ -76,7 +76,7 @@ def faceted(rng: np.random.Generator) -> Shape:
     """With five to eight walls."""
     p = mug.sample_parameters(rng)
     sides = int(rng.integers(5, 9))
-    angle = (np.arange(sides) + (0.0 if sides % 2 else 0.5)) / sides * 2.0 * np.pi
+    angle = (np.arange(sides) + 0.5) / sides * 2.0 * np.pi  # the handle at the middle of a wall
     return _prismatic(p, rounded_polygon(
         p.radius_m * np.stack([np.cos(angle), np.sin(angle)], 1), 0.003))
 
