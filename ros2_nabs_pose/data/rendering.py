@@ -27,10 +27,11 @@ from .glass import glass_of, over_backdrop, perhaps_clear, TIMES_SAMPLES
 from .glass import STREAM as GLASS_STREAM
 from .lighting import sample_environment, sample_exposure, sample_white_balance
 from .looks import linear_to_srgb, Look
-from .shapes import sample_object, Shape, unusual_measures
+from .shapes import sample_object, Shape
 from .strangers import sample_stranger
 from .unusual import made_unusual
 from .unusual import STREAM as UNUSUAL_STREAM
+from .unusual_measures import unusual_measures
 from ..core.types import FRAME_MARGIN
 
 #: Perspective strengths (radius over distance) that views are drawn from, log-uniformly.

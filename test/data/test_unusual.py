@@ -14,7 +14,7 @@ from ros2_nabs_pose.cli.main import main
 from ros2_nabs_pose.data.categories import CATEGORIES
 from ros2_nabs_pose.data.dataset import DatasetError, read_instance, write_recipe
 from ros2_nabs_pose.data.rendering import instance_rng, render_instance, RenderSettings
-from ros2_nabs_pose.data.shapes import FAMILIES, sample_object, unusual_measures
+from ros2_nabs_pose.data.shapes import FAMILIES, sample_object
 from ros2_nabs_pose.data.unusual import (
     _map,
     BEND,
@@ -27,6 +27,7 @@ from ros2_nabs_pose.data.unusual import (
     unusual_entry,
     WAVES,
 )
+from ros2_nabs_pose.data.unusual_measures import unusual_measures
 
 SMALL = RenderSettings(views=2, size_px=16, samples=1, lights=1)
 

@@ -13,8 +13,7 @@ from .surfaces import Mesh
 from ..looks import Look
 
 #: Categories that have a shape family; each names its module, which has ``sample(rng)`` for the
-#: shape and ``sample_look(rng, shape)`` for what it is painted with. Some have ``unusual(shape,
-#: rng)``, too: the shape built anew with measures that no shop sells.
+#: shape and ``sample_look(rng, shape)`` for what it is painted with.
 FAMILIES = {name: f'.{name}' for name in ('bottle', 'bowl', 'camera', 'can', 'laptop', 'mug')}
 
 
@@ -60,21 +59,6 @@ class Shape:
     def box_center_m(self) -> np.ndarray:
         """(3,) centre of the bounding box in the object frame."""
         return 0.5 * (self.vertices.min(axis=0) + self.vertices.max(axis=0))
-
-
-def unusual_measures(shape: Shape, rng: np.random.Generator) -> Shape:
-    """The shape with other measures, as far as its family has any; else as it is."""
-    family = import_module(FAMILIES[shape.category], __name__)
-    return family.unusual(shape, rng) if hasattr(family, 'unusual') else shape
-
-
-def spread(rng: np.random.Generator, value: float, std: float, low: float = 0.0,
-           high: float = np.inf) -> float:
-    """The value times a factor of that standard deviation of its log (twice it at most), within
-    bounds.
-    """
-    factor = np.exp(std * np.clip(rng.normal(), -2.0, 2.0))
-    return float(np.clip(value * factor, low, high))
 
 
 def sample_object(category: str, rng: np.random.Generator) -> tuple[Shape, Look]:

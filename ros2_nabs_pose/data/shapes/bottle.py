@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from . import Part, Shape, spread
+from . import Part, Shape
 from .lofts import fillet, loft
 from .surfaces import Mesh, oriented, resample, revolve, sweep_xz
 from ..labels import brand_color, label_texture, sample_palette
@@ -283,28 +283,6 @@ def build(p: BottleParameters) -> Shape:
 def sample(rng: np.random.Generator) -> Shape:
     """A random bottle."""
     return build(sample_parameters(rng))
-
-
-def unusual(shape: Shape, rng: np.random.Generator) -> Shape:
-    """The bottle with body, shoulders, neck and cap of any proportions; jugs and tubes are wider
-    or narrower, higher or lower alone.
-    """
-    p = BottleParameters(**shape.parameters)
-    wider, half = spread(rng, 1.0, 0.25), p.half_m
-    p = replace(p, half_m=wider * half, height_m=spread(rng, p.height_m, 0.25))
-    if p.kind in ('jug', 'tube'):
-        return build(replace(p, neck_half_m=wider * p.neck_half_m, aside_m=wider * p.aside_m))
-    if rng.random() < 0.4:
-        p = replace(p, exponent=float(rng.uniform(2.0, 8.0)))
-    if rng.random() < 0.3:
-        p = replace(p, depth=float(rng.uniform(0.4, 1.0)))
-    body = float(rng.uniform(0.35, 0.88))
-    waist = float(rng.uniform(0.1, 0.35)) if rng.random() < 0.3 else p.waist
-    return build(replace(
-        p, body=body, neck=spread(rng, p.neck, 0.5, 0.0, 0.95 - body),
-        neck_half_m=float(rng.uniform(0.2, 0.85)) * p.half_m * p.depth, waist=waist,
-        waist_at=float(rng.uniform(0.25, 0.75)), shoulder=float(rng.uniform(0.0, 1.0)),
-        cap_m=spread(rng, p.cap_m, 0.3), cap_wide=spread(rng, p.cap_wide, 0.2, 0.95, 2.0)))
 
 
 def _glass(rng: np.random.Generator) -> np.ndarray:

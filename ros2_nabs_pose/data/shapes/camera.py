@@ -7,17 +7,17 @@ y points to the camera's left (as for whoever holds it), so grip and shutter rel
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from . import Part, Shape, spread
+from . import Part, Shape
 from .camera_paint import sample_look
 from .camera_parts import faces, lens, top
 from .solids import facing, prism, rounded_box, rounded_polygon, superellipse
 from .surfaces import Mesh
 
-__all__ = ['build', 'CameraParameters', 'sample', 'sample_look', 'sample_parameters', 'unusual']
+__all__ = ['build', 'CameraParameters', 'sample', 'sample_look', 'sample_parameters']
 
 KINDS = ('compact', 'mirrorless', 'slr', 'film', 'retro', 'bridge', 'instant')
 KIND_WEIGHTS = (0.24, 0.14, 0.20, 0.14, 0.11, 0.06, 0.11)
@@ -33,10 +33,6 @@ KIND_SIZES = {'compact': (0.026, 0.100, 0.059, 0.018, 0.021),
 HUMPED = {'slr': 1.0, 'film': 1.0, 'bridge': 1.0, 'mirrorless': 0.6}
 GRIPPED = {'slr': 1.0, 'bridge': 1.0, 'mirrorless': 0.6, 'compact': 0.6}
 PLATED = {'film': 1.0, 'retro': 1.0, 'compact': 0.25, 'mirrorless': 0.3, 'instant': 0.2}
-
-
-#: Least and most of an unusual camera's body along each side.
-UNUSUAL_SIDES_M = (0.035, 0.14)
 
 
 @dataclass(frozen=True)
@@ -121,32 +117,6 @@ def sample_parameters(rng: np.random.Generator) -> CameraParameters:
         slope_back=slope_back,
         tray_m=float(rng.uniform(0.008, 0.03)) if wedge and rng.random() < 0.7 else 0.0,
         block_m=float(rng.uniform(0.012, 0.03)) if instant and rng.random() < 0.4 else 0.0)
-
-
-def unusual(shape: Shape, rng: np.random.Generator) -> Shape:
-    """The camera with a body of any proportions, and a lens of any size almost anywhere on it."""
-    p = CameraParameters(**shape.parameters)
-    if p.slope == 0.0 and rng.random() < 0.6:  # boxes of any proportions, deeper than wide, too
-        low, high = np.log(UNUSUAL_SIDES_M)
-        depth, width, height = np.exp(rng.uniform(low, high, 3)).tolist()
-    else:
-        depth, width, height = (spread(rng, x, 0.28) for x in (p.depth_m, p.width_m, p.height_m))
-    radius = spread(rng, p.lens_radius_m, 0.25, 0.006, 0.47 * min(height, width))
-    lens_z = p.lens_z_m * height / p.height_m
-    if p.slope > 0.0 and not p.slope_back:
-        radius = min(radius, 0.4 * (1.0 - p.slope) * height)
-        lens_z = max((0.5 - p.slope) * height - radius - 0.003, -0.5 * height + 1.15 * radius)
-    elif p.slope == 0.0 and rng.random() < 0.5:
-        lens_z = float(rng.uniform(-0.95, 0.95)) * (0.5 * height - radius)
-    lens_y = p.lens_y_m * width / p.width_m
-    if rng.random() < 0.4:
-        lens_y = float(rng.uniform(-0.95, 0.95)) * (0.5 * width - radius)
-    return build(replace(
-        p, depth_m=depth, width_m=width, height_m=height, lens_radius_m=radius, lens_y_m=lens_y,
-        lens_z_m=lens_z, lens_m=spread(rng, p.lens_m, 0.5, 0.004, 0.16),
-        corner_m=min(p.corner_m, 0.48 * min(depth, width)), grip_m=spread(rng, p.grip_m, 0.4),
-        hump_m=spread(rng, p.hump_m, 0.5), hump_y_m=lens_y + p.hump_y_m - p.lens_y_m,
-        flash_y_m=p.flash_y_m * width / p.width_m, block_m=spread(rng, p.block_m, 0.5)))
 
 
 def _body(p: CameraParameters) -> Mesh:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from . import Part, Shape, spread
+from . import Part, Shape
 from .laptop_paint import paint_laptop
 from .surfaces import Mesh, oriented
 from ..looks import Look
@@ -20,8 +20,6 @@ ASPECTS = (16 / 10, 16 / 9, 3 / 2)
 HINGES = ('bar', 'pair', 'hidden')
 #: Hinge angles, degrees between deck and screen, that are drawn.
 ANGLE_RANGE_DEG = (60.0, 150.0)
-#: The same of unusual ones.
-UNUSUAL_ANGLES_DEG = (35.0, 175.0)
 
 
 @dataclass(frozen=True)
@@ -239,23 +237,6 @@ def build(p: LaptopParameters) -> Shape:
 def sample(rng: np.random.Generator) -> Shape:
     """A random laptop."""
     return build(sample_parameters(rng))
-
-
-def unusual(shape: Shape, rng: np.random.Generator) -> Shape:
-    """The laptop opened by any angle, its lid and base of any proportions and thickness."""
-    p = LaptopParameters(**shape.parameters)
-    p = replace(
-        p, angle_deg=float(rng.uniform(*UNUSUAL_ANGLES_DEG)),
-        screen_width_m=spread(rng, p.screen_width_m, 0.15),
-        screen_height_m=spread(rng, p.screen_height_m, 0.18),
-        bezel_side_m=spread(rng, p.bezel_side_m, 0.6), bezel_top_m=spread(rng, p.bezel_top_m, 0.6),
-        bezel_bottom_m=spread(rng, p.bezel_bottom_m, 0.6))
-    lid = spread(rng, 1.2 * p.lid_m, 0.5, 0.003, 0.03)
-    rear = spread(rng, 1.2 * p.rear_m, 0.5, 0.004, 0.06)
-    return build(replace(
-        p, depth_m=spread(rng, p.lid_height_m, 0.15), lid_m=lid, rear_m=rear,
-        front_m=rear * p.front_m / shape.parameters['rear_m'],
-        hinge_radius_m=0.5 * lid + p.hinge_radius_m - 0.5 * shape.parameters['lid_m']))
 
 
 def sample_look(rng: np.random.Generator, shape: Shape) -> Look:

@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from . import Part, Shape, spread
+from . import Part, Shape
 from .lids import build_lid, Lid, sample_lid
 from .surfaces import Mesh, resample, revolve, sweep_xz
 from ..looks import contrasting, Look, metal_color, Paint, sample_vessel_look, srgb_to_linear
@@ -303,27 +303,6 @@ def sample(rng: np.random.Generator) -> Shape:
     p = sample_parameters(rng)
     lidded = bool(rng.random() < LID_SHARE)
     return build(p, sample_fittings(rng.spawn(1)[0], p, lidded))
-
-
-def unusual(shape: Shape, rng: np.random.Generator) -> Shape:
-    """The mug with a body and a handle of any proportions."""
-    made = shape.parameters
-    p = MugParameters(**{f.name: made[f.name] for f in fields(MugParameters)})
-    lid = Lid(**made['lid']) if made['lid'] is not None else None
-    deep = spread(rng, p.section_depth_m, 0.3, 0.003, 0.016)
-    p = replace(
-        p, height_m=spread(rng, p.height_m, 0.32, 0.04, 0.2),
-        radius_m=spread(rng, p.radius_m, 0.22, 0.025, 0.075),
-        taper=float(np.clip(p.taper + rng.normal(0.0, 0.15), -0.25, 0.5)),
-        bulge=float(np.clip(p.bulge + rng.normal(0.0, 0.08), -0.2, 0.3)),
-        handle_top=float(rng.uniform(0.6, 0.95)), handle_bottom=float(rng.uniform(0.08, 0.45)),
-        handle_exponent=float(np.exp(rng.uniform(*np.log((1.8, 10.0))))),
-        skew=float(rng.normal(0.0, 0.2)), reach_m=spread(rng, p.reach_m, 0.2, deep + 0.012),
-        section_width_m=spread(rng, p.section_width_m, 0.35, 0.004, 0.03), section_depth_m=deep)
-    # Ends nearer to each other than the handle is thick would fold into each other.
-    apart = (2.0 * deep + 0.012) / p.height_m
-    p = replace(p, handle_bottom=max(min(p.handle_bottom, p.handle_top - apart), 0.05))
-    return build(p, Fittings(made['band_m'], made['drink'], lid))
 
 
 #: sRGB of what is drunk from mugs: black coffee, with milk, foam, tea, green tea, milk, cocoa,
