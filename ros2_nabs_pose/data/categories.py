@@ -15,6 +15,11 @@ ORIGIN_AXIS = 'axis_half_height'
 ORIGIN_BOX = 'box_center'
 
 
+def about_axis(symmetry: str, origin: str) -> bool:
+    """Whether objects are bodies about their own z, as mugs and bottles are."""
+    return symmetry == SYMMETRY_FREE_Z or origin == ORIGIN_AXIS
+
+
 @dataclass(frozen=True)
 class Category:
     """One category.

@@ -59,8 +59,8 @@ def write_mesh_preview(path: Path, source: MeshSource, inspection: Inspection, s
     for k, (text, _, _) in enumerate(VIEWS):
         _write(head, text, _LABEL_PX + k * SIZE_PX + 5, 16, 0.36)
     names = list(inspection.sizes_m)
-    rows = [row(source, name, seed, odd)
-            for name in tqdm(names, 'drawing', unit='mesh', disable=None)
+    rows = [row(source, name, seed + k * odd, odd)  # each bent in another way
+            for k, name in enumerate(tqdm(names, 'drawing', unit='mesh', disable=None))
             for odd in ((False, True) if unusual else (False,))]
     written = []
     for page, first in enumerate(range(0, len(rows), ROWS)):

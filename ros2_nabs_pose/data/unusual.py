@@ -18,7 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .categories import ORIGIN_AXIS, ORIGIN_BOX, SYMMETRY_FREE_Z
+from .categories import about_axis, ORIGIN_BOX, SYMMETRY_FREE_Z
 from .looks import GLASS, Look, Paint, sample_color
 from .shapes import Part, Shape
 from .shapes.solids import circle, facing, loft, prism, rounded_box, superellipse
@@ -61,7 +61,7 @@ def made_unusual(shape: Shape, look: Look, symmetry: str, origin: str,
     far and is wider or narrower. What has no axis is bulged and bent, and gets blocks. The front
     point goes where the maps take it.
     """
-    has_axis = symmetry == SYMMETRY_FREE_Z or origin == ORIGIN_AXIS
+    has_axis = about_axis(symmetry, origin)
     if shape.front_part is not None and len(shape.parts) > 1:
         shape = _other_front(shape, rng)
     shape = _mapped(shape, _map(rng, has_axis), has_axis)

@@ -21,7 +21,7 @@ from .stretching import grown, outermost, some_sides, STRETCHED, stretched
 from ..core.checkpoint import ModelCard, SizePrior
 from ..core.types import PoseError
 from ..data.backgrounds import load_backgrounds
-from ..data.categories import category_of, ORIGIN_AXIS, SYMMETRY_FREE_Z
+from ..data.categories import about_axis, category_of
 from ..data.dataset import load_instances, read_recipe
 from ..data.unusual import is_unusual
 
@@ -188,7 +188,7 @@ class TrainingViews:
             known = category_of(self.recipe.get('what', ''), self.recipe)
         except KeyError:
             return True
-        return known.origin == ORIGIN_AXIS or known.symmetry == SYMMETRY_FREE_Z
+        return about_axis(known.symmetry, known.origin)
 
     @cached_property
     def _known_outermost(self) -> dict[int, Tensor]:

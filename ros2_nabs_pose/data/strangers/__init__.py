@@ -2,8 +2,8 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """Strangers: kinds of objects that no training set has, to measure what a model makes of them.
 
-A new kind joins neither the families (``data/shapes``) nor what makes objects unusual
-(``data/unusual.py``), and what is rendered here is never trained on: ``TrainingViews`` refuses it.
+They belong to no family (``data/shapes``), and what is rendered here is never trained on:
+``TrainingViews`` refuses it. What is made unusual (``data/unusual.py``) comes near some of them.
 Their frames are their categories'.
 """
 
