@@ -125,8 +125,7 @@ def _check(args: argparse.Namespace, families: Collection[str]) -> None:
     from ..data.dataset import DatasetError
     from ..data.strangers import STRANGERS
 
-    if args.strangers and (args.what not in STRANGERS or args.unusual or args.meshes
-                           or args.preview):
+    if args.strangers and (args.what not in STRANGERS or args.unusual or args.meshes):
         raise DatasetError('--strangers stands alone, with one of '
                            f"{', '.join(sorted(STRANGERS))}")
     if args.unusual and args.what in (BACKGROUNDS, *SCENES):
@@ -190,7 +189,8 @@ def _preview(args: argparse.Namespace) -> int:
                            'and look at them')
     if args.meshes is not None:
         return render_meshes.preview(args)
-    write_preview(args.preview, args.what, args.seed, unusual=args.unusual)
+    write_preview(args.preview, args.what, args.seed, unusual=args.unusual,
+                  stream='strangers' if args.strangers else 'training')
     print(f'wrote {args.preview}')
     return 0
 

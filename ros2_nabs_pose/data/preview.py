@@ -55,10 +55,12 @@ def contact_row(data: dict, axes: bool = True) -> np.ndarray:
 
 
 def write_preview(path: Path, category: str, seed: int, instances: int = 8, views: int = 8,
-                  size_px: int = 112, samples: int = 24, unusual: float = 0.0) -> None:
-    """Renders and writes a contact sheet: one row an instance, axes drawn in."""
+                  size_px: int = 112, samples: int = 24, unusual: float = 0.0,
+                  stream: str = 'training') -> None:
+    """Renders and writes a contact sheet: one row an instance of a stream, axes drawn in."""
     settings = RenderSettings(views, size_px, samples, lights=2, unusual=unusual)
-    rows = [contact_row(render_instance(category, seed, k, settings)) for k in range(instances)]
+    rows = [contact_row(render_instance(category, seed, k, settings, stream))
+            for k in range(instances)]
     write_sheet(path, np.concatenate(rows))
 
 

@@ -170,4 +170,13 @@ def test_preview_draws_the_axes(tmp_path):
     assert (image[50, 76] == 128).all()
     preview.write_preview(tmp_path / 'new' / 'sheet.png', 'mug', 1, instances=2, views=2,
                           size_px=32, samples=2)
-    assert cv2.imread(str(tmp_path / 'new' / 'sheet.png')).shape == (64, 64, 3)
+    sheets = [cv2.imread(str(tmp_path / 'new' / 'sheet.png'))]
+    assert sheets[0].shape == (64, 64, 3)
+    for what in ({'unusual': 1.0}, {'stream': 'strangers'}):
+        preview.write_preview(tmp_path / 'other.png', 'mug', 1, instances=2, views=2, size_px=32,
+                              samples=2, **what)
+        sheets.append(cv2.imread(str(tmp_path / 'other.png')))
+    # Three sheets that differ in every row.
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        apart = np.abs(sheets[a].astype(int) - sheets[b]).reshape(2, -1)
+        assert (apart.mean(1) > 2.0).all()
