@@ -205,13 +205,12 @@ def workers(args: argparse.Namespace) -> int:
 def _render_data(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, str]]:
     """Views of a category, or backgrounds; returns the failed jobs."""
     from ..data.backgrounds import background_path, render_and_store
-    from ..data.dataset import instance_path, read_recipe, write_recipe
+    from ..data.dataset import instance_path, later_entries, read_recipe, write_recipe
     from ..data.glass import SHARES
     from ..data.jobs import run_jobs, shard
     from ..data.rendering import render_and_store_instance, RenderSettings
     from ..data.shapes.bottle import KIND_WEIGHTS, KINDS
     from ..data.shapes.mug import LID_SHARE
-    from ..data.unusual import unusual_entry
 
     size = args.size or _DEFAULT_SIZE.get(args.what, 64)
     recipe = {'what': args.what, 'seed': args.seed, 'size_px': size, 'count': args.instances}
@@ -234,9 +233,7 @@ def _render_data(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, st
     notes = {note: shares[args.what] for note, shares, _ in later
              if args.what in shares and not args.strangers}
     known = read_recipe(folder)
-    recipe |= unusual_entry(args.unusual, known)
-    if args.strangers or 'strangers' in known:
-        recipe['strangers'] = args.strangers
+    recipe |= later_entries(known, unusual=args.unusual, strangers=args.strangers)
     for note, _, news in later:
         if note in notes and note not in known and any(folder.glob('instance-*.npz')):
             print(f'The objects in {folder} were rendered before {news}, and are kept: for what a '

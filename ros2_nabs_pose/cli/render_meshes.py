@@ -85,9 +85,8 @@ def render(args: argparse.Namespace, folder: Path) -> list[tuple[tuple, str]]:
 def _prepare(args: argparse.Namespace, folder: Path, source: MeshSource, inspection: Inspection,
              size: int, copies: int) -> list[tuple[str, int]]:
     """Number the meshes and write the recipe; returns (file, instance) of every copy."""
-    from ..data.dataset import instance_number, read_recipe, write_recipe
+    from ..data.dataset import instance_number, later_entries, read_recipe, write_recipe
     from ..data.mesh_dataset import numbered, recipe_entries
-    from ..data.unusual import unusual_entry
 
     known = inspection.category(source)
     licences = Counter(source.manifest.settings(name).licence or 'not stated'
@@ -95,7 +94,8 @@ def _prepare(args: argparse.Namespace, folder: Path, source: MeshSource, inspect
     write_recipe(folder, {
         'what': args.what, 'seed': args.seed, 'size_px': size, 'views': args.views,
         'samples': args.samples, 'lights': args.lights, 'copies': copies,
-        **recipe_entries(source), **unusual_entry(args.unusual, read_recipe(folder))}, notes={
+        **recipe_entries(source),
+        **later_entries(read_recipe(folder), unusual=args.unusual)}, notes={
             'meshes': len(inspection.sizes_m), 'licences': dict(sorted(licences.items())),
             'size_mean_m': known.size_mean_m, 'size_std_m': known.size_std_m})
     numbers = numbered(folder, source)

@@ -109,6 +109,14 @@ def write_recipe(folder: Path, recipe: dict, notes: dict | None = None) -> None:
     write_text_whole(path, json.dumps({**recipe, **(notes or {})}, indent=2) + '\n')
 
 
+def later_entries(known: dict, **values: object) -> dict:
+    """What a recipe says of options that came to recipes later, by what is ``known`` of the folder.
+
+    Nothing where an option is off and the folder never said anything of it, as older ones do not.
+    """
+    return {name: value for name, value in values.items() if value or name in known}
+
+
 def read_recipe(folder: Path | str) -> dict:
     """What ``write_recipe`` wrote, or nothing where there is no (readable) ``dataset.json``."""
     try:

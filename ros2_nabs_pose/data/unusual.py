@@ -81,11 +81,6 @@ def made_unusual(shape: Shape, look: Look, symmetry: str, origin: str,
     return shape, replace(look, paints=paints, pattern=f'unusual {look.pattern}')
 
 
-def unusual_entry(share: float, known: dict) -> dict:
-    """What a dataset's recipe says of the share; nothing where it never said anything of it."""
-    return {'unusual': share} if share or 'unusual' in known else {}
-
-
 def is_unusual(meta: dict) -> bool:
     """Whether a stored instance, by its meta, was made unusual."""
     return bool(meta.get('shape', {}).get('unusual', False))
@@ -206,9 +201,9 @@ def _rings(shape: Shape, rng: np.random.Generator) -> dict[str, Part]:
         # As wide as it is on most sides: spouts and handles stand out through it.
         reaches = [float(radius[beside & (sector == s)].max())
                    for s in np.unique(sector[beside])]
-        if not reaches or np.median(reaches) < 0.05 * radius.max():
+        inner = float(np.median(reaches)) if reaches else 0.0
+        if inner < 0.05 * radius.max():
             continue
-        inner = float(np.median(reaches))
         out = float(rng.uniform(0.01, 0.12)) * inner
         # Once around its section, the outside to the right: up, in, down, and out again.
         profile = np.array([(0.0, at), (0.0, at + tall), (out + 1e-4, at + tall),

@@ -18,7 +18,7 @@ ANGLES_DEG = (35.0, 175.0)
 
 
 def _spread(rng: np.random.Generator, value: float, std: float, low: float = 0.0,
-           high: float = np.inf) -> float:
+            high: float = np.inf) -> float:
     """The value times a factor of that standard deviation of its log (twice it at most), within
     bounds.
     """
@@ -31,8 +31,8 @@ def _bottle(shape: Shape, rng: np.random.Generator) -> Shape:
     or narrower, higher or lower alone.
     """
     p = bottle.BottleParameters(**shape.parameters)
-    wider, half = _spread(rng, 1.0, 0.25), p.half_m
-    p = replace(p, half_m=wider * half, height_m=_spread(rng, p.height_m, 0.25))
+    wider = _spread(rng, 1.0, 0.25)
+    p = replace(p, half_m=wider * p.half_m, height_m=_spread(rng, p.height_m, 0.25))
     if p.kind in ('jug', 'tube'):
         return bottle.build(replace(p, neck_half_m=wider * p.neck_half_m,
                                     aside_m=wider * p.aside_m))
@@ -89,8 +89,8 @@ def _laptop(shape: Shape, rng: np.random.Generator) -> Shape:
     rear = _spread(rng, 1.2 * p.rear_m, 0.5, 0.004, 0.06)
     return laptop.build(replace(
         p, depth_m=_spread(rng, p.lid_height_m, 0.15), lid_m=lid, rear_m=rear,
-        front_m=rear * p.front_m / shape.parameters['rear_m'],
-        hinge_radius_m=0.5 * lid + p.hinge_radius_m - 0.5 * shape.parameters['lid_m']))
+        front_m=rear * p.front_m / p.rear_m,
+        hinge_radius_m=0.5 * lid + p.hinge_radius_m - 0.5 * p.lid_m))
 
 
 def _mug(shape: Shape, rng: np.random.Generator) -> Shape:

@@ -54,8 +54,11 @@ def rendered_models(folder: Path, data: Path,
     return paths
 
 
-def require_strangers(folder: Path, categories: Sequence[str]) -> None:
-    """PoseError where the folder has nothing of these categories, or not what was made for it."""
+def strangers_in(folder: Path, categories: Sequence[str]) -> list[str]:
+    """Those of the categories that the folder has strangers of.
+
+    PoseError where there are none, or something else.
+    """
     there = [name for name in categories if (folder / name).is_dir()]
     if not there:
         raise PoseError(f'{folder} has no folder of {", ".join(categories)}: render some with '
@@ -65,6 +68,7 @@ def require_strangers(folder: Path, categories: Sequence[str]) -> None:
         if not recipe.get('strangers') or recipe.get('what') != name:
             raise PoseError(f'{folder / name} holds no strangers of {name}: it was not rendered '
                             f'with "nabs-pose render {name} --strangers".')
+    return there
 
 
 def measure_models(data: Path, backgrounds: Path | None, models: Path | None = None,
@@ -87,8 +91,7 @@ def measure_models(data: Path, backgrounds: Path | None, models: Path | None = N
     from ..training.validate import CROPS, read_strangers, sample_sheet, validate
 
     paths = rendered_models(models or models_dir(), data, categories)
-    if strangers is not None:
-        require_strangers(strangers, [p.stem for p in paths])
+    never_seen = [] if strangers is None else strangers_in(strangers, [p.stem for p in paths])
     found = {}
     for path in paths:
         progress(f'measuring {path.stem}')
@@ -101,13 +104,13 @@ def measure_models(data: Path, backgrounds: Path | None, models: Path | None = N
         figures = validate(model, held_out, model.card.symmetry == 'free_z', rounds)
         found[path.stem] = {'instances': len(held_out.rgba), 'crops': rounds * CROPS,
                             'data_hash': held_out.fingerprint, **figures}
-        if strangers is not None and (strangers / path.stem).is_dir():
-            never_seen = TrainingViews.load(strangers / path.stem, backgrounds, 'validation')
-            never_seen.require_size(model.generator.config.resolution)
+        if strangers is not None and path.stem in never_seen:
+            others = TrainingViews.load(strangers / path.stem, backgrounds, 'validation')
+            others.require_size(model.generator.config.resolution)
             found[path.stem]['strangers'] = {
-                'instances': len(never_seen.rgba), 'crops': rounds * CROPS,
-                'data_hash': never_seen.fingerprint,
-                **read_strangers(model, never_seen, model.card.symmetry == 'free_z', rounds)}
+                'instances': len(others.rgba), 'crops': rounds * CROPS,
+                'data_hash': others.fingerprint,
+                **read_strangers(model, others, model.card.symmetry == 'free_z', rounds)}
         if write_cards:
             model.card = replace(model.card, figures=figures)
             save_model(model, path)

@@ -12,7 +12,7 @@ import torch
 
 from ros2_nabs_pose.cli.main import main
 from ros2_nabs_pose.data.categories import CATEGORIES
-from ros2_nabs_pose.data.dataset import DatasetError, read_instance, write_recipe
+from ros2_nabs_pose.data.dataset import DatasetError, later_entries, read_instance, write_recipe
 from ros2_nabs_pose.data.rendering import instance_rng, render_instance, RenderSettings
 from ros2_nabs_pose.data.shapes import FAMILIES, sample_object
 from ros2_nabs_pose.data.unusual import (
@@ -24,7 +24,6 @@ from ros2_nabs_pose.data.unusual import (
     SIDES,
     STREAM,
     TAPER,
-    unusual_entry,
     WAVES,
 )
 from ros2_nabs_pose.data.unusual_measures import unusual_measures
@@ -263,11 +262,11 @@ def test_the_command_makes_them_and_a_folder_holds_one_share(tmp_path, capsys):
 
 
 def test_folders_of_before_stay_what_they_are(tmp_path):
-    assert unusual_entry(0.0, {}) == {}
-    assert unusual_entry(0.0, {'unusual': 0.4}) == {'unusual': 0.0}
-    write_recipe(tmp_path, {'what': 'can', **unusual_entry(0.0, {})})
+    assert later_entries({}, unusual=0.0) == {}
+    assert later_entries({'unusual': 0.4}, unusual=0.0) == {'unusual': 0.0}
+    write_recipe(tmp_path, {'what': 'can', **later_entries({}, unusual=0.0)})
     with pytest.raises(DatasetError, match='unusual differ'):
-        write_recipe(tmp_path, {'what': 'can', **unusual_entry(0.4, {})})
+        write_recipe(tmp_path, {'what': 'can', **later_entries({}, unusual=0.4)})
 
 
 def test_what_is_unusual_tells_nothing_of_a_categorys_size(tmp_path):
