@@ -93,9 +93,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument('--lights', type=positive, default=3, metavar='N',
                         help='light set-ups of each object (default: %(default)s)')
     parser.add_argument('--unusual', type=_share, default=0.0, metavar='SHARE',
-                        help='of the objects (of meshes: copies) that get measures no shop '
-                        'sells, are bent out of shape and get further parts, so that a model '
-                        'learns to read other kinds, too: 0.4, for example (default: 0)')
+                        help='of the objects (of meshes: copies) that are of rarer kinds, get '
+                        'measures no shop sells, are bent out of shape and get further parts, so '
+                        'that a model learns to read other kinds, too: 0.4, for example '
+                        '(default: 0)')
     parser.add_argument('--strangers', action='store_true',
                         help='kinds that no training set has, to measure on with "nabs-pose '
                         'benchmark models --strangers"; nothing can be trained on them')

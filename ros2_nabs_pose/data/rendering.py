@@ -23,6 +23,7 @@ import numpy as np
 from . import mitsuba_scene as ms
 from .categories import get_category
 from .dataset import write_instance
+from .further import BENT_SHARE, FURTHER, FURTHER_SHARE, sample_further
 from .glass import glass_of, over_backdrop, perhaps_clear, TIMES_SAMPLES
 from .glass import STREAM as GLASS_STREAM
 from .lighting import sample_environment, sample_exposure, sample_white_balance
@@ -242,10 +243,14 @@ def render_instance(category: str, seed: int, instance: int, settings: RenderSet
                    else sample_object(category, rng))
     if stream == 'training':
         beside = instance_rng(seed, instance, stream, UNUSUAL_STREAM)
-        unusual = beside.random() < settings.unusual
-        shape = unusual_measures(shape, beside) if unusual else shape
+        unusual = bent = beside.random() < settings.unusual
+        if unusual and category in FURTHER and beside.random() < FURTHER_SHARE:
+            shape, look = sample_further(category, beside)
+            bent = beside.random() < BENT_SHARE
+        elif unusual:
+            shape = unusual_measures(shape, beside)
         shape, look = perhaps_clear(shape, look, instance_rng(seed, instance, stream, GLASS_STREAM))
-        if unusual:
+        if bent:
             known = get_category(category)
             shape, look = made_unusual(shape, look, known.symmetry, known.origin, beside)
     origin = {'category': category, 'seed': seed, 'stream': stream, 'instance': instance}

@@ -4,8 +4,9 @@
 
 A model that has seen a few kinds of a category alone reads a pose off what these kinds have in
 common, and fails on the next kind. So a share of what is rendered may be made unusual: bent out of
-shape by smooth maps of space, and with further parts. Poses stay what they were: no map moves the
-axes, an axis of symmetry stays one, and a front stays in front.
+shape by smooth maps of space, and with further parts. Families build theirs with other measures
+before (unusual_measures.py), or a rarer kind takes the object's place (further). Poses stay what
+they were: no map moves the axes, an axis of symmetry stays one, and a front stays in front.
 
 Whether an instance is unusual, and how, is drawn from a stream of its own, so that all others stay
 as they are.
