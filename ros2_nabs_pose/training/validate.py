@@ -5,14 +5,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 import math
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,6 +18,7 @@ from .compose import compose, Crops, facing_first, FRONT_SEEN, Views
 from .engine import own_random_numbers
 from .instances import TrainingViews
 from .painting import repainted
+from .sheets import depth_shade, on_white, write_sheet
 from ..core.checkpoint import CategoryModel
 from ..core.cuts import limited, tight_zoom, turn_upright
 from ..core.encoder import Encoding
@@ -41,8 +39,6 @@ MOST_HIDDEN = 0.3
 """Share of an object that something in front may hide, in the crops that figures are made of;
 training goes a little beyond it (``surroundings.MOST_HIDDEN``)."""
 SEED = 20
-SHOWN = 24
-"""Views on a sheet."""
 STANDING_RAD = math.radians(30.0)
 
 
@@ -207,6 +203,13 @@ def _where(values: list[Tensor], holds: list[Tensor]) -> list[Tensor]:
     return [v[h] for v, h in zip(values, holds, strict=True)]
 
 
+def _errors(proposals: Tensor, crops: Crops, free_about_z: bool) -> tuple[Tensor, Tensor]:
+    """Of proposals (B, K, 3, 3), degrees: (N, K) where the front is seen; (B,) the first axes."""
+    R, seen = crops.R[:, None], crops.front_visible > FRONT_SEEN
+    return (torch.rad2deg(angle_apart(proposals, R, free_about_z))[seen],
+            torch.rad2deg(angle_apart(proposals[:, :1], R, True))[:, 0])
+
+
 @torch.no_grad()
 def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
              rounds: int = 1) -> dict[str, float]:
@@ -230,22 +233,19 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
     rotation, best4, axis, iou, first_look, standing = [], [], [], [], [], []
     drawing: dict[str, list[Tensor]] = defaultdict(list)
 
-    def errors_of(proposals: Tensor, R: Tensor, axis_alone: bool = free_about_z) -> Tensor:
-        return torch.rad2deg(angle_apart(proposals, R[:, None], axis_alone))
-
     examples = (example for place in range(rounds)
                 for example in _examples(model, data, BATCHES, SEED + place))
     for example in examples:
         views, crops, proposals = example.views, example.crops, example.proposals
-        axis.append(errors_of(proposals, crops.R, True)[:, 0])
-        errors = errors_of(proposals, crops.R)
-        seen = crops.front_visible > FRONT_SEEN
-        rotation.append(errors[seen, 0])
-        best4.append(errors[seen].amin(1))
-        first_look.append(errors_of(first_rotations(example.first, 1, free_about_z)[0],
-                                    crops.R)[seen, 0])
+        errors, axes = _errors(proposals, crops, free_about_z)
+        axis.append(axes)
+        rotation.append(errors[:, 0])
+        best4.append(errors.amin(1))
+        looked = first_rotations(example.first, 1, free_about_z)[0]
+        first_look.append(_errors(looked, crops, free_about_z)[0][:, 0])
         turn = crops.R @ views.R_view.transpose(1, 2)
-        standing.append((torch.atan2(turn[:, 1, 0], turn[:, 0, 0]).abs() < STANDING_RAD)[seen])
+        standing.append((torch.atan2(turn[:, 1, 0], turn[:, 0, 0]).abs() < STANDING_RAD)[
+            crops.front_visible > FRONT_SEEN])
         iou.append(_overlap(example.whole.mask_logits > 0.0, crops.mask > 0.5))
         for kind, picture in (('', example.drawn), ('together_', example.together)):
             for name, found in drawing_errors(picture, views).items():
@@ -258,9 +258,9 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
             for _, crops in _crops(data, batches, SEED + place, **kind):
                 first = model.encoder(crops.image, crops.focal)
                 _, proposals = read_as_fitted(model, crops, first, 1)
-                seen = crops.front_visible > FRONT_SEEN
-                axes.append(errors_of(proposals, crops.R, True)[:, 0])
-                rotations.append(errors_of(proposals, crops.R)[seen, 0])
+                errors, of_axes = _errors(proposals, crops, free_about_z)
+                axes.append(of_axes)
+                rotations.append(errors[:, 0])
         return rotations, axes
 
     cut_rotation, cut_axis = errors_among(CUT_BATCHES, cut_off=1.0)
@@ -297,38 +297,14 @@ def read_strangers(model: CategoryModel, data: TrainingViews, free_about_z: bool
             first = model.encoder(crops.image, crops.focal)
             whole = read(model, crops.image, staged('cold').readings, crops.focal)
             _, proposals = read_as_fitted(model, crops, first, 4)
-            seen = crops.front_visible > FRONT_SEEN
-            errors = torch.rad2deg(angle_apart(proposals, crops.R[:, None], free_about_z))
-            rotation.append(errors[seen, 0])
-            best4.append(errors[seen].amin(1))
-            axis.append(torch.rad2deg(angle_apart(proposals[:, :1], crops.R[:, None], True))[:, 0])
+            errors, axes = _errors(proposals, crops, free_about_z)
+            rotation.append(errors[:, 0])
+            best4.append(errors.amin(1))
+            axis.append(axes)
             iou.append(_overlap(whole.mask_logits > 0.0, crops.mask > 0.5))
     return {'rotation_median_deg': median(rotation), 'within_10_deg': _share(rotation, 10.0),
             'within_20_deg': _share(rotation, 20.0), 'best4_within_20_deg': _share(best4, 20.0),
             'axis_median_deg': median(axis), 'mask_iou_median': median(iou)}
-
-
-def _tile(image: Tensor) -> np.ndarray:
-    """(3, S, S) in [0, 1] -> (2 S, 2 S, 3) uint8 BGR."""
-    array = (image.clamp(0.0, 1.0).permute(1, 2, 0).cpu().numpy() * 255.0).astype(np.uint8)
-    return cv2.resize(array[..., ::-1], None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
-
-
-def on_white(stacked: Tensor) -> Tensor:
-    """Pictures (B, 3, S, S) of views (B, 5, S, S)."""
-    return stacked[:, :3] + 1.0 - stacked[:, 3:4]
-
-
-def depth_shade(stacked: Tensor) -> Tensor:
-    """Depths of views (B, 5, S, S) as pictures (B, 3, S, S): the nearer the brighter."""
-    return (0.5 - 0.5 * stacked[:, 4:]).expand(-1, 3, -1, -1) * stacked[:, 3:4]
-
-
-def write_sheet(shown: Sequence[Tensor], path: Path) -> None:
-    """A picture of rows of ``SHOWN`` things, in three columns; each of ``shown`` (B, 3, S, S)."""
-    strips = [np.hstack([_tile(x[b]) for x in shown]) for b in range(SHOWN)]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), np.hstack([np.vstack(strips[i::3]) for i in range(3)]))
 
 
 def sample_sheet(model: CategoryModel, data: TrainingViews, path: Path) -> None:

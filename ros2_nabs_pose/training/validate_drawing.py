@@ -16,19 +16,9 @@ from .codes import agreed
 from .compose import Views
 from .engine import own_random_numbers
 from .instances import TrainingViews
+from .sheets import depth_shade, on_white, write_sheet
 from .teacher import clean_input, CleanEncoder
-from .validate import (
-    BATCHES,
-    depth_shade,
-    draw,
-    drawing_errors,
-    INSTANCES,
-    median,
-    on_white,
-    SEED,
-    VIEWS,
-    write_sheet,
-)
+from .validate import BATCHES, draw, drawing_errors, INSTANCES, median, SEED, VIEWS
 from ..core.checkpoint import CategoryModel
 
 
