@@ -35,10 +35,11 @@ def _solid(points: _Points, rounding: float = 0.003, square: float = 2.0) -> Mes
     return loft(r, r, z, 2.0 + (square - 2.0) * wide, (z - z.min()) / np.ptp(z))
 
 
-def _label(rng: np.random.Generator, r: float, low: float, high: float,
+def _label(rng: np.random.Generator, r: float, rounding: float, high: float,
            square: float = 2.0) -> _Parts:
-    """A sleeve on most straight walls."""
-    if rng.random() < 0.3:
+    """A sleeve on most straight walls, which end in rounded edges at 0 and high."""
+    low, high = rounding, high - rounding
+    if rng.random() < 0.3 or high - low < 0.01:
         return {}
     z = low + np.sort(rng.uniform((0.05, 0.6), (0.4, 0.95))) * (high - low)
     half = np.full(2, r + 0.0004)
@@ -78,11 +79,11 @@ def swing_top(rng: np.random.Generator) -> Shape:
     r, h, n = _about(rng, 0.036), _about(rng, 0.215, 0.18), _about(rng, 0.0135, 0.12)
     low, e, top = float(rng.uniform(0.45, 0.66)) * h, _square(rng), h + _about(rng, 0.018)
     out, hold, half = 1.35 * n, h - 0.026, _about(rng, 0.0016, 0.2)
-    tail = hold - _about(rng, 0.035)
+    tail, edge = hold - _about(rng, 0.035), float(rng.uniform(0.006, 0.03))
     parts = {
         'body': (_solid([(r, 0.0), (r, low), (1.1 * n, 0.78 * h), (n, h - 0.012),
                          (1.2 * n, h - 0.01), (1.2 * n, h)],
-                        float(rng.uniform(0.006, 0.03)), e), 'body'),
+                        edge, e), 'body'),
         'gasket': (cylinder(1.05 * n, h - 0.001, h + 0.004, 0.001), 'rubber'),
         'cap': (_solid([(0.95 * n, h + 0.003), (0.95 * n, h + 0.009), (0.6 * n, top)], 0.004),
                 'cap'),
@@ -91,20 +92,20 @@ def swing_top(rng: np.random.Generator) -> Shape:
         'collar': (_ring(1.08 * n, half, 2, 0.0, 0.0, hold), 'trim'),
         'lever': (_bar([(out, hold + 0.012), (out + 0.012, hold), (out + 0.008, tail)], half, 1.5),
                   'trim')}
-    return _bottle(parts | _label(rng, r, 0.0, low, e))
+    return _bottle(parts | _label(rng, r, edge, low, e))
 
 
 def growler(rng: np.random.Generator) -> Shape:
     """A wide jug with a ring for one finger at its neck."""
     r, h, n = _about(rng, 0.062), _about(rng, 0.22), _about(rng, 0.018, 0.15)
     low, foot = float(rng.uniform(0.5, 0.64)) * h, float(rng.uniform(0.74, 0.84)) * h
-    e = _square(rng)
+    e, edge = _square(rng), float(rng.uniform(0.008, 0.05))
     ring, half = _about(rng, 0.015), _about(rng, 0.0045, 0.15)
     parts = {'body': (_solid([(r, 0.0), (r, low), (1.1 * n, foot), (n, h)],
-                             float(rng.uniform(0.008, 0.05)), e), 'body'),
+                             edge, e), 'body'),
              'ring': (_ring(ring, half, 1, n + 0.85 * ring, 0.0, foot + 0.6 * ring), 'body'),
              'cap': (cylinder(1.15 * n, h - 0.012, h + 0.006, 0.0015), 'cap')}
-    return _bottle(parts | _label(rng, r, 0.0, low, e))
+    return _bottle(parts | _label(rng, r, edge, low, e))
 
 
 def hip_flask(rng: np.random.Generator) -> Shape:
@@ -178,13 +179,14 @@ def dropper(rng: np.random.Generator) -> Shape:
     """Small, with a rubber bulb on its cap."""
     r, h, n, e = _about(rng, 0.018), _about(rng, 0.06), _about(rng, 0.009, 0.12), _square(rng, 0.3)
     low, top, bulb = float(rng.uniform(0.65, 0.85)) * h, h + 0.006, _about(rng, 0.028)
+    edge = float(rng.uniform(0.002, 0.012))
     parts = {'body': (_solid([(r, 0.0), (r, low), (min(n, 0.8 * r), 0.9 * h),
-                              (min(n, 0.8 * r), h)], float(rng.uniform(0.002, 0.012)), e), 'body'),
+                              (min(n, 0.8 * r), h)], edge, e), 'body'),
              'cap': (cylinder(1.2 * n, h - 0.008, top, 0.001), 'cap'),
              'bulb': (_solid([(0.8 * n, top - 0.001), (0.72 * n, top + 0.25 * bulb),
                               (float(rng.uniform(0.75, 1.15)) * n, top + 0.5 * bulb),
                               (0.55 * n, top + bulb)], 0.006), 'rubber')}
-    return _bottle(parts | _label(rng, r, 0.0, low, e))
+    return _bottle(parts | _label(rng, r, edge, low, e))
 
 
 def canister(rng: np.random.Generator) -> Shape:
@@ -192,8 +194,8 @@ def canister(rng: np.random.Generator) -> Shape:
     w, d, h = _about(rng, 0.13), _about(rng, 0.075), _about(rng, 0.19)
     edge, n = float(rng.uniform(0.05, 0.2)) * d, min(_about(rng, 0.015), 0.3 * d)
     rise, y, spout = _about(rng, 0.03), 0.46 * w - n - edge, _about(rng, 0.02)
-    far, near = -0.38 * w, y - 1.6 * n
-    middle, aside = np.array((0.0, 0.0, 0.5 * h)), np.array((0.0, -y, 0.0))
+    far, near = -0.38 * w, y - 1.6 * n - 0.006
+    middle, aside = np.array((0.0, 0.0, 0.5 * h)), np.array((0.0, y, 0.0))
     lean = float(rng.uniform(0.0, 0.5)) * rise
     bar = [(far, h - 0.004), (far + lean, h + rise), (near - lean, h + rise), (near, h - 0.004)]
     parts = {'body': (rounded_box(np.array((d, w, h)), edge, 0.8 * edge).moved(middle), 'body'),
@@ -292,16 +294,18 @@ def milk(rng: np.random.Generator) -> Shape:
     r, h, e = _about(rng, 0.043), _about(rng, 0.2), _square(rng, 0.35)
     n, t = float(rng.uniform(0.55, 0.8)) * r, float(rng.uniform(0.002, 0.004))
     low, neck, lip = float(rng.uniform(0.45, 0.62)) * h, float(rng.uniform(0.7, 0.8)) * h, 0.003
-    flare = n * float(rng.uniform(1.0, 1.35))
+    flare, edge = n * float(rng.uniform(1.0, 1.35)), 0.02
     parts = {'body': (_solid([
         (r, 0.0), (r, low), (n, neck), (n, 0.9 * h), (flare, h - 2.0 * lip),
         (flare + lip, h - lip), (flare, h), (flare - t, h - lip), (n - t, 0.9 * h), (n - t, neck),
-        (r - t, low), (r - t, t)], 0.02, e), 'body')}
+        (r - t, low), (r - t, t)], edge, e), 'body')}
     if rng.random() < 0.6:
-        level = low * float(rng.uniform(0.4, 0.95))
-        wide = r - 1.3 * t
-        parts['drink'] = (_solid([(wide, 1.3 * t), (wide, level)], 0.001, e), 'drink')
-    return _bottle(parts | _label(rng, r, 0.0, low, e))
+        wide, bottom = r - 1.3 * t, 1.3 * t
+        level = max(low * float(rng.uniform(0.4, 0.95)), bottom + 1.5 * edge)
+        # Within the rounded edge at the bottom.
+        parts['drink'] = (_solid([(wide - edge, bottom), (wide, bottom + edge), (wide, level)],
+                                 0.001, e), 'drink')
+    return _bottle(parts | _label(rng, r, edge, low, e))
 
 
 KINDS = {'swing-top': swing_top, 'growler': growler, 'hip flask': hip_flask, 'sports': sports,

@@ -18,18 +18,20 @@ _Parts = dict[str, tuple[Mesh, str]]
 
 
 def _about(rng: np.random.Generator, value: float, std: float = 0.15) -> float:
+    """A log-normal measure, two standard deviations away at most."""
     return value * float(np.exp(std * np.clip(rng.normal(), -2.0, 2.0)))
 
 
 def _box(size: tuple[float, float, float], at: tuple[float, float, float],
          corner: float = 0.004, axis: int = 2) -> Mesh:
+    """A box of that size about a point; corner: radius of its edges along an axis."""
     edge = min(0.0025, 0.3 * min(size))
     return rounded_box(np.array(size), min(corner, 0.45 * min(size)), edge, axis).moved(
         np.array(at))
 
 
 def _optics(rng: np.random.Generator, name: str, at: tuple[float, float, float], radius: float,
-            long: float, hooded: float = 0.1) -> _Parts:
+            long: float, hooded: float) -> _Parts:
     """A lens as the family's cameras have it, along x from a point; its name before its parts'."""
     p = replace(camera.sample_parameters(rng), depth_m=2.0 * at[0], lens_y_m=at[1],
                 lens_z_m=at[2], lens_radius_m=radius, lens_m=long, flare=_about(rng, 1.0, 0.08),
@@ -58,9 +60,14 @@ def _knobs(rng: np.random.Generator, d: float, w: float, over: float) -> _Parts:
     return parts
 
 
-def _camera(rng: np.random.Generator, parts: _Parts, tip: tuple[float, float, float]) -> Shape:
-    """The box of all parts about the origin, in the colours of any of the family's kinds."""
+def _camera(rng: np.random.Generator, parts: _Parts, beside: tuple[float, float]) -> Shape:
+    """The box of all parts about the origin, in the colours of any of the family's kinds.
+
+    beside: y and z of the middle of its lens or lenses.
+    """
     points = np.concatenate([mesh.vertices for mesh, _ in parts.values()])
+    tip = (max(float(mesh.vertices[:, 0].max()) for name, (mesh, _) in parts.items()
+               if name.endswith((' rim', ' hood', ' glass'))), *beside)
     middle = 0.5 * (points.min(0) + points.max(0))
     return Shape(category='camera', front_part=None, front_point_m=np.array(tip) - middle,
                  parts={name: Part(mesh.moved(-middle), paint)
@@ -86,7 +93,7 @@ def cine(rng: np.random.Generator) -> Shape:
             reel = cylinder(0.26 * d, -0.012, 0.012, 0.002, 1)
             parts[name] = (reel.moved(np.array([x, 0.0, 0.5 * h + 0.22 * d])), 'plate')
     parts |= _optics(rng, 'zoom', (0.5 * d, 0.0, z), r, long, 0.4)
-    return _camera(rng, parts, (0.5 * d + long, 0.0, z))
+    return _camera(rng, parts, (0.0, z))
 
 
 def stereo(rng: np.random.Generator) -> Shape:
@@ -101,20 +108,20 @@ def stereo(rng: np.random.Generator) -> Shape:
     r = min(r, 0.9 * apart)
     for name, y in (('left', apart), ('right', -apart)):
         parts |= _optics(rng, name, (0.5 * d, y, 0.0), r, long, 0.0)
-    return _camera(rng, parts, (0.5 * d + long, 0.0, 0.0))
+    return _camera(rng, parts, (0.0, 0.0))
 
 
 def reporter(rng: np.random.Generator) -> Shape:
-    """A reflex on a second grip, as high as wide, or behind a lens longer than all of it."""
+    """On a second grip, as high as wide, behind a lens longer than all of it, or both."""
     p = camera.sample_parameters(rng)
     while p.kind not in ('slr', 'film', 'mirrorless'):
         p = camera.sample_parameters(rng)
-    p = replace(p, flash_y_m=0.0)
-    if rng.random() < 0.5:
+    tall = rng.random() < 0.5
+    if tall:
         taller = float(rng.uniform(1.35, 1.75))
         p = replace(p, height_m=taller * p.height_m,
                     lens_z_m=p.lens_z_m + 0.5 * (taller - 1.0) * p.height_m)
-    if rng.random() < 0.7:
+    if not tall or rng.random() < 0.4:
         p = replace(p, lens_m=float(rng.uniform(0.11, 0.26)),
                     lens_radius_m=min(_about(rng, 0.036), 0.47 * p.height_m),
                     flare=float(rng.uniform(1.0, 1.5)), rings=int(rng.integers(4, 6)))
@@ -137,7 +144,7 @@ def action(rng: np.random.Generator) -> Shape:
         parts['foot'] = (_box((0.012, 0.02, 0.025), (0.0, 0.0, -0.5 * h - 0.01)), 'dark')
     parts |= _back(rng, -0.5 * d, w, h) | _knobs(rng, d, w, 0.5 * h)
     parts |= _optics(rng, 'lens', (0.5 * d + out - 0.003, y, z), r, 0.006, 0.0)
-    return _camera(rng, parts, (0.5 * d + out + 0.003, y, z))
+    return _camera(rng, parts, (y, z))
 
 
 def bullet(rng: np.random.Generator) -> Shape:
@@ -157,7 +164,7 @@ def bullet(rng: np.random.Generator) -> Shape:
     parts['plate'] = (cylinder(0.9 * r, -0.004, 0.004, 0.001).moved(
         np.array([-0.2 * long, 0.0, up * (arm + 1.5 * r)])), 'plate')
     parts |= _optics(rng, 'lens', (0.5 * long, 0.0, 0.0), 0.55 * r, 0.008, 0.0)
-    return _camera(rng, parts, (0.5 * long + 0.008, 0.0, 0.0))
+    return _camera(rng, parts, (0.0, 0.0))
 
 
 def desk(rng: np.random.Generator) -> Shape:
@@ -181,7 +188,7 @@ def desk(rng: np.random.Generator) -> Shape:
                       else _box((0.06, 0.05, 0.01), (-0.012, 0.0, low))), 'plate')
     r = float(rng.uniform(0.35, 0.65)) * half
     parts |= _optics(rng, 'lens', (front - 0.004, 0.0, 0.0), r, 0.010, 0.0)
-    return _camera(rng, parts, (front + 0.006, 0.0, 0.0))
+    return _camera(rng, parts, (0.0, 0.0))
 
 
 def technical(rng: np.random.Generator) -> Shape:
@@ -205,7 +212,7 @@ def technical(rng: np.random.Generator) -> Shape:
     long = _about(rng, 0.02, 0.3)
     r = float(rng.uniform(0.7, 0.95)) * 0.42 * tip * min(w, h)
     parts |= _optics(rng, 'lens', (0.5 * d + deep - 0.002, 0.0, 0.0), r, long, 0.0)
-    return _camera(rng, parts, (0.5 * d + deep + long, 0.0, 0.0))
+    return _camera(rng, parts, (0.0, 0.0))
 
 
 def housing(rng: np.random.Generator) -> Shape:
@@ -227,7 +234,7 @@ def housing(rng: np.random.Generator) -> Shape:
             parts[f'{name} arm'] = (_box((0.02, 0.07, 0.014), (0.0, side * (0.5 * w + 0.02),
                                                                -0.38 * h)), 'plate')
     parts |= _back(rng, -0.5 * d, w, h) | _knobs(rng, d, w, 0.5 * h)
-    return _camera(rng, parts, (0.5 * d + 0.02 + 0.8 * r, y, 0.0))
+    return _camera(rng, parts, (y, 0.0))
 
 
 def cinema(rng: np.random.Generator) -> Shape:
@@ -255,7 +262,7 @@ def cinema(rng: np.random.Generator) -> Shape:
     if rng.random() < 0.5:
         parts['battery'] = (_box((0.05, 0.8 * w, 0.8 * h), (-0.5 * d - 0.02, 0.0, 0.0)), 'plate')
     parts |= _optics(rng, 'lens', (0.5 * d, 0.0, 0.0), r, long, 0.0)
-    return _camera(rng, parts, (tip, 0.0, 0.0))
+    return _camera(rng, parts, (0.0, 0.0))
 
 
 def upright(rng: np.random.Generator) -> Shape:
@@ -270,7 +277,7 @@ def upright(rng: np.random.Generator) -> Shape:
                               'plate')}
     parts |= _back(rng, -0.5 * d, w, h) | _knobs(rng, d, w, 0.5 * h)
     parts |= _optics(rng, 'lens', (0.5 * d, y, z), r, long, 0.0)
-    return _camera(rng, parts, (0.5 * d + long, y, z))
+    return _camera(rng, parts, (y, z))
 
 
 def toy(rng: np.random.Generator) -> Shape:
@@ -281,14 +288,14 @@ def toy(rng: np.random.Generator) -> Shape:
     r, long = float(rng.uniform(0.25, 0.42)) * min(w, h), _about(rng, 0.016, 0.4)
     parts['ring'] = (cylinder(1.12 * r, 0.5 * d - 0.002, 0.5 * d + 0.006, 0.002, 0), 'plate')
     if rng.random() < 0.6:
+        high = 0.42 * h if rng.random() < 0.5 else 0.0
         for name, side in (('left', 1.0), ('right', -1.0)):
             ear = cylinder(0.16 * w, -0.3 * d, 0.3 * d, 0.003, 0)
-            high = 0.42 * h if rng.random() < 0.5 else 0.0
             parts[f'{name} ear'] = (ear.moved(np.array([
                 0.0, side * (0.38 if high else 0.53) * w, high])), 'plate')
     parts |= _back(rng, -0.5 * d, w, h)
     parts |= _optics(rng, 'lens', (0.5 * d, 0.0, 0.0), r, long, 0.0)
-    return _camera(rng, parts, (0.5 * d + long, 0.0, 0.0))
+    return _camera(rng, parts, (0.0, 0.0))
 
 
 KINDS = {'cine': cine, 'stereo': stereo, 'reporter': reporter, 'action': action,
