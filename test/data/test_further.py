@@ -117,10 +117,9 @@ def test_they_are_rendered_in_their_share_and_others_stay():
     settings = [RenderSettings(1, 16, 1, 1, unusual=share) for share in (0.0, 0.5, 1.0)]
     found, bent = 0, 0
     for k in range(40):
-        made = [render_instance('camera', 5, k, s) for s in settings]
-        plain, some, all_odd = (of['meta'] for of in made)
-        usual, odd = made[0], made[1]
-        assert np.array_equal(usual['rgba'], odd['rgba']) != is_unusual(some)
+        usual, mixed, odd = (render_instance('camera', 5, k, s) for s in settings)
+        plain, some, all_odd = (of['meta'] for of in (usual, mixed, odd))
+        assert np.array_equal(usual['rgba'], mixed['rgba']) != is_unusual(some)
         assert not is_unusual(plain) and is_unusual(all_odd)
         # What is made unusual is made so whatever the share, and the rest is as it was.
         assert some['shape'] == (all_odd['shape'] if is_unusual(some) else plain['shape'])

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..looks import Look
-from ..shapes import camera, Part, Shape
+from ..shapes import boxed, camera, Shape
 from ..shapes.camera_parts import lens
 from ..shapes.solids import circle, cylinder, facing, prism, rounded_box, superellipse, turned
 from ..shapes.surfaces import Mesh
@@ -65,14 +65,10 @@ def _camera(rng: np.random.Generator, parts: _Parts, beside: tuple[float, float]
 
     beside: y and z of the middle of its lens or lenses.
     """
-    points = np.concatenate([mesh.vertices for mesh, _ in parts.values()])
-    tip = (max(float(mesh.vertices[:, 0].max()) for name, (mesh, _) in parts.items()
-               if name.endswith((' rim', ' hood', ' glass'))), *beside)
-    middle = 0.5 * (points.min(0) + points.max(0))
-    return Shape(category='camera', front_part=None, front_point_m=np.array(tip) - middle,
-                 parts={name: Part(mesh.moved(-middle), paint)
-                        for name, (mesh, paint) in parts.items()},
-                 parameters={'kind': str(rng.choice(camera.KINDS)), 'hump_m': 0.0, 'plate': 0.0})
+    front = max(float(mesh.vertices[:, 0].max()) for name, (mesh, _) in parts.items()
+                if name.endswith((' rim', ' hood', ' glass')))
+    return boxed('camera', parts, np.array((front, *beside)),
+                 {'kind': str(rng.choice(camera.KINDS)), 'hump_m': 0.0, 'plate': 0.0})
 
 
 def cine(rng: np.random.Generator) -> Shape:

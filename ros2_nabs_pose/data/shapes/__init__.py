@@ -61,6 +61,19 @@ class Shape:
         return 0.5 * (self.vertices.min(axis=0) + self.vertices.max(axis=0))
 
 
+def boxed(category: str, meshes: dict[str, tuple[Mesh, str]], front_m: np.ndarray,
+          parameters: dict) -> Shape:
+    """A shape of (mesh, material) by name, moved so that the box of all is about the origin.
+
+    front_m: (3,) the front point, before that. There is no front part.
+    """
+    points = np.concatenate([mesh.vertices for mesh, _ in meshes.values()])
+    middle = 0.5 * (points.min(0) + points.max(0))
+    return Shape(category=category, front_part=None, front_point_m=front_m - middle,
+                 parts={name: Part(mesh.moved(-middle), material)
+                        for name, (mesh, material) in meshes.items()}, parameters=parameters)
+
+
 def sample_object(category: str, rng: np.random.Generator) -> tuple[Shape, Look]:
     """A random object of the category; KeyError with one sentence when it has no family."""
     if category not in FAMILIES:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from . import Part, Shape
+from . import boxed, Shape
 from .camera_paint import sample_look
 from .camera_parts import faces, lens, top
 from .solids import facing, prism, rounded_box, rounded_polygon, superellipse
@@ -156,12 +156,8 @@ def build(p: CameraParameters) -> Shape:
         meshes['tray'] = (tray.moved(np.array([0.5 * (d + p.tray_m) - 0.01, 0.0,
                                                0.5 * (tall - h)])), 'plate')
     meshes |= lens(p) | top(p) | faces(p)
-    points = np.concatenate([mesh.vertices for mesh, _ in meshes.values()])
-    middle = 0.5 * (points.min(0) + points.max(0))
-    parts = {name: Part(mesh.moved(-middle), material) for name, (mesh, material) in meshes.items()}
-    tip = np.array([0.5 * d + p.lens_m + p.hood_m, p.lens_y_m, p.lens_z_m]) - middle
-    return Shape(category='camera', parts=parts, front_part=None, front_point_m=tip,
-                 parameters=asdict(p))
+    tip = np.array([0.5 * d + p.lens_m + p.hood_m, p.lens_y_m, p.lens_z_m])
+    return boxed('camera', meshes, tip, asdict(p))
 
 
 def sample(rng: np.random.Generator) -> Shape:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..looks import Look
-from ..shapes import camera, Part, Shape
+from ..shapes import boxed, camera, Shape
 from ..shapes.solids import cylinder, facing, prism, rounded_box, superellipse, turned
 from ..shapes.surfaces import Mesh
 
@@ -42,12 +42,8 @@ def _lens(name: str, at: tuple[float, float, float], radius: float, length: floa
 
 def _camera(parts: _Parts, tip: tuple[float, float, float], painted_as: str) -> Shape:
     """The box of all parts about the origin. painted_as: the family's kind whose colours it has."""
-    points = np.concatenate([mesh.vertices for mesh, _ in parts.values()])
-    middle = 0.5 * (points.min(0) + points.max(0))
-    return Shape(category='camera', front_part=None, front_point_m=np.array(tip) - middle,
-                 parts={name: Part(mesh.moved(-middle), paint)
-                        for name, (mesh, paint) in parts.items()},
-                 parameters={'kind': painted_as, 'hump_m': 0.0, 'plate': 0.0})
+    return boxed('camera', parts, np.array(tip),
+                 {'kind': painted_as, 'hump_m': 0.0, 'plate': 0.0})
 
 
 def two_lenses(rng: np.random.Generator) -> Shape:
