@@ -126,7 +126,9 @@ def strangers(folder: Path) -> str:
             if 'strangers' in figures}
     if not rows:
         return '(Not measured yet: models.json was measured without --strangers.)\n'
-    return _figures_table(rows, ['instances', 'crops'])
+    return _figures_table(rows, ['instances', 'crops']) + '\n' + _figures_table(
+        {f'{name}: {kind}': figures for name, row in rows.items()
+         for kind, figures in row.get('kinds', {}).items()}, ['crops'])
 
 
 def generators(folder: Path) -> str:

@@ -44,7 +44,8 @@ from ..core.types import PoseError
 from ..training.compose import compose, FRONT_SEEN
 from ..training.engine import own_random_numbers
 from ..training.instances import TrainingViews
-from ..training.validate import MOST_HIDDEN, second_look
+from ..training.second_look import second_look
+from ..training.validate import MOST_HIDDEN
 
 SEED = 21
 WARM_DEG = (5.0, 10.0)

@@ -20,7 +20,7 @@ from ..core.refiner import Refiner
 from ..core.rotations import rotation_z
 from ..core.sights import doubted, likelier
 from ..core.starts import make_starts
-from ..training.validate import second_look
+from ..training.second_look import second_look
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,8 @@ class TrainingViews:
     rgba: (N, V, S, S, 4) uint8. depth: (N, V, S, S) float16, radii. front: (N, V, S, S) uint8.
     clear: (N, V, S, S) uint8, what shows through them, or None where nothing does.
     R_view: (N, V, 3, 3). perspective, front_visible: (N, V). size, center: (N, 3) radii.
-    log_radius: (N,) log metres. usual: (N,) bool, not made unusual (data/unusual.py).
+    log_radius: (N,) log metres. usual: (N,) bool, not made unusual (data/unusual.py). kinds: of
+    strangers (data/strangers/) the N names of their kinds, else empty.
     backgrounds: (M, 3, H, W) uint8 or None.
     """
 
@@ -111,6 +112,7 @@ class TrainingViews:
     backgrounds: Tensor | None
     fingerprint: str
     recipe: dict[str, Any]
+    kinds: tuple[str, ...] = ()
 
     def require_size(self, size_px: int) -> None:
         """PoseError in one sentence where the views are of another edge than ``size_px``."""
@@ -154,7 +156,8 @@ class TrainingViews:
             log_radius=tensor(np.log(radius)),
             usual=tensor(usual), backgrounds=pool,
             fingerprint=fingerprint(found.rgba, found.R_cam_obj),
-            recipe=json.loads((folder / 'dataset.json').read_text()))
+            recipe=json.loads((folder / 'dataset.json').read_text()),
+            kinds=tuple(m['shape']['stranger'] for m in found.meta) if strangers else ())
 
     def card(self, category: str) -> ModelCard:
         """The model card's fixed part: the category's symmetry and its usual instances' sizes.

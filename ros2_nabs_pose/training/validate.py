@@ -18,14 +18,14 @@ from .compose import compose, Crops, facing_first, FRONT_SEEN, Views
 from .engine import own_random_numbers
 from .instances import TrainingViews
 from .painting import repainted
+from .second_look import read_as_fitted
 from .sheets import depth_shade, on_white, write_sheet
 from ..core.checkpoint import CategoryModel
-from ..core.cuts import limited, tight_zoom, turn_upright
 from ..core.encoder import Encoding
 from ..core.losses import gain_and_bias
 from ..core.presets import staged
-from ..core.readings import read, turned
-from ..core.rotations import angle_apart, rotation_z
+from ..core.readings import read
+from ..core.rotations import angle_apart
 from ..core.starts import first_rotations
 
 INSTANCES, VIEWS, BATCHES = 8, 4, 12
@@ -70,8 +70,11 @@ def draw(model: CategoryModel, code: Tensor, views: Views) -> Tensor:
 
 
 def _crops(data: TrainingViews, batches: int, seed: int, cut_off: float = 0.0,
-           painted: bool = False, stretched: bool = False) -> list[tuple[Views, Crops]]:
-    """The same every time for a seed: the global random state is kept as it was."""
+           painted: bool = False, stretched: bool = False) -> list[tuple[Tensor, Views, Crops]]:
+    """Batches of B crops, the instance (B,) of each, and the views.
+
+    The same every time for a seed: the global random state is kept as it was.
+    """
     with own_random_numbers(seed, data.rgba.device):
         found = []
         for _ in range(batches):
@@ -81,8 +84,9 @@ def _crops(data: TrainingViews, batches: int, seed: int, cut_off: float = 0.0,
             if painted:
                 every = torch.ones_like(views.perspective, dtype=torch.bool)
                 views, _ = repainted(views, data.backgrounds, every)
-            found.append((views, compose(views, data.backgrounds, cut_off=cut_off,
-                                         most_hidden=MOST_HIDDEN)))
+            found.append((index.repeat_interleave(VIEWS), views,
+                          compose(views, data.backgrounds, cut_off=cut_off,
+                                  most_hidden=MOST_HIDDEN)))
         return found
 
 
@@ -90,7 +94,7 @@ def _crops(data: TrainingViews, batches: int, seed: int, cut_off: float = 0.0,
 def _examples(model: CategoryModel, data: TrainingViews, batches: int,
               seed: int = SEED) -> list[Example]:
     found = []
-    for views, crops in _crops(data, batches, seed):
+    for _, views, crops in _crops(data, batches, seed):
         first = model.encoder(crops.image, crops.focal)
         whole = read(model, crops.image, staged('cold').readings, crops.focal)
         fitted, proposals = read_as_fitted(model, crops, first, 4)
@@ -98,68 +102,6 @@ def _examples(model: CategoryModel, data: TrainingViews, batches: int,
         found.append(Example(views, crops, first, whole, proposals,
                              draw(model, fitted.mean, views), draw(model, all_tell, views)))
     return found
-
-
-def upright(image: Tensor, axis: Tensor, mask: Tensor,
-            other: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    """Crops (B, 3, S, S) with leaning objects turned upright, the turns and the zooms (B,).
-
-    axis: (B, 3) of the objects, crop camera. mask: (B, 1, S, S) what shows them. other: (B, 2)
-    further turns (rad) and zooms, as of ``core.cuts.OTHER_CUTS``. It is what the pipeline does at
-    its second look (``core.cuts``), but here there is no picture around the crops to cut from:
-    their own pixels are turned. Without ``other`` turns are 0 where nothing leans.
-    """
-    turn = turn_upright(axis)
-    zoom = torch.ones_like(turn)
-    leaning = torch.nonzero(turn)[:, 0]
-    if len(leaning):
-        masks = mask[leaning, 0].cpu().numpy()
-        zoom[leaning] = torch.tensor([limited(tight_zoom(m, t)) for m, t in
-                                      zip(masks, turn[leaning].tolist(), strict=True)]).to(zoom)
-    if other is not None:
-        turn, zoom = turn + other[:, 0], zoom * other[:, 1]
-    moved = torch.nonzero((turn != 0.0) | (zoom != 1.0))[:, 0]
-    if len(moved):
-        image = image.index_copy(0, moved, turned(image[moved], turn[moved], zoom[moved]))
-    return image, turn, zoom
-
-
-@dataclass(frozen=True)
-class SecondLook:
-    """Crops as a fit reads them in the end: what leans turned upright, in several ways.
-
-    image: (B, 3, S, S). turn, zoom: (B,) of the pictures, see ``upright``. focal: (B,) of what they
-    show then, half widths. said: what was read of them, mask and points as they are turned.
-    """
-
-    image: Tensor
-    turn: Tensor
-    zoom: Tensor
-    focal: Tensor
-    said: Encoding
-
-
-def second_look(model: CategoryModel, image: Tensor, focal: Tensor, axis: Tensor, mask: Tensor,
-                readings: int, other: Tensor | None = None) -> SecondLook:
-    """Crops (B, 3, S, S) of focal lengths (B,) read in so many ways, turned as ``upright`` says.
-
-    axis, mask: (B, 3) and (B, 1, S, S) by a first look, or as a track knows them.
-    """
-    image, turn, zoom = upright(image, axis, mask, other)
-    focal = zoom * focal
-    return SecondLook(image, turn, zoom, focal, read(model, image, readings, focal))
-
-
-def read_as_fitted(model: CategoryModel, crops: Crops, first: Encoding, count: int) -> tuple[
-        Encoding, Tensor]:
-    """What a fit begins with: the second look, and rotations (B, count, 3, 3), best first.
-
-    first: the first look. The rotations are of the crops as they came.
-    """
-    look = second_look(model, crops.image, crops.focal, first.axis,
-                       torch.sigmoid(first.mask_logits), staged('cold').readings)
-    R = first_rotations(look.said, count, model.card.symmetry == 'free_z')[0]
-    return look.said, rotation_z(-look.turn)[:, None] @ R
 
 
 def _overlap(a: Tensor, b: Tensor) -> Tensor:
@@ -255,7 +197,7 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
         """Rotation errors where the front is seen, and of all axes, of the first proposals."""
         rotations, axes = [], []
         for place in range(rounds):
-            for _, crops in _crops(data, batches, SEED + place, **kind):
+            for _, _, crops in _crops(data, batches, SEED + place, **kind):
                 first = model.encoder(crops.image, crops.focal)
                 _, proposals = read_as_fitted(model, crops, first, 1)
                 errors, of_axes = _errors(proposals, crops, free_about_z)
@@ -285,15 +227,16 @@ def validate(model: CategoryModel, data: TrainingViews, free_about_z: bool,
 
 @torch.no_grad()
 def read_strangers(model: CategoryModel, data: TrainingViews, free_about_z: bool,
-                   rounds: int = 1) -> dict[str, float]:
+                   rounds: int = 1) -> dict[str, Any]:
     """The encoder's first figures on kinds that training never saw (data/strangers/).
 
-    As ``validate`` has them, of crops composed alike, but of all instances of ``data``.
+    As ``validate`` has them, of crops composed alike, but of all instances of ``data``. kinds: the
+    same of every kind by itself, beside how many crops that show their front (or spin) are of it.
     """
     model.eval()
-    rotation, best4, axis, iou = [], [], [], []
+    rotation, best4, axis, iou, seen, whose = [], [], [], [], [], []
     for place in range(rounds):
-        for _, crops in _crops(data, BATCHES, SEED + place):
+        for index, _, crops in _crops(data, BATCHES, SEED + place):
             first = model.encoder(crops.image, crops.focal)
             whole = read(model, crops.image, staged('cold').readings, crops.focal)
             _, proposals = read_as_fitted(model, crops, first, 4)
@@ -302,9 +245,23 @@ def read_strangers(model: CategoryModel, data: TrainingViews, free_about_z: bool
             best4.append(errors.amin(1))
             axis.append(axes)
             iou.append(_overlap(whole.mask_logits > 0.0, crops.mask > 0.5))
-    return {'rotation_median_deg': median(rotation), 'within_10_deg': _share(rotation, 10.0),
-            'within_20_deg': _share(rotation, 20.0), 'best4_within_20_deg': _share(best4, 20.0),
-            'axis_median_deg': median(axis), 'mask_iou_median': median(iou)}
+            seen.append(crops.front_visible > FRONT_SEEN)
+            whose.append(index)
+
+    def figures(of: list[Tensor]) -> dict[str, float]:
+        of_seen = _where(of, seen)
+        first, best = _where(rotation, of_seen), _where(best4, of_seen)
+        return {'rotation_median_deg': median(first), 'within_10_deg': _share(first, 10.0),
+                'within_20_deg': _share(first, 20.0), 'best4_within_20_deg': _share(best, 20.0),
+                'axis_median_deg': median(_where(axis, of)),
+                'mask_iou_median': median(_where(iou, of))}
+
+    kinds = {}
+    for kind in sorted({*data.kinds}):
+        members = torch.tensor([k == kind for k in data.kinds], device=data.rgba.device)
+        of = [members[index] for index in whose]
+        kinds[kind] = {'crops': int(sum(s.sum() for s in _where(of, seen))), **figures(of)}
+    return {**figures([torch.ones_like(s) for s in seen]), 'kinds': kinds}
 
 
 def sample_sheet(model: CategoryModel, data: TrainingViews, path: Path) -> None:

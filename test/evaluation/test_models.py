@@ -19,6 +19,7 @@ from ros2_nabs_pose.core.checkpoint import (
 from ros2_nabs_pose.core.encoder import Encoder
 from ros2_nabs_pose.core.generator import Generator
 from ros2_nabs_pose.core.types import PoseError
+from ros2_nabs_pose.data.dataset import read_instance, write_instance
 from ros2_nabs_pose.evaluation.models import COLUMNS, measure_models, STRANGER_COLUMNS
 from ros2_nabs_pose.training.codes import usual_codes
 from ros2_nabs_pose.training.instances import TrainingViews
@@ -27,8 +28,6 @@ from ros2_nabs_pose.training.instances import TrainingViews
 @pytest.fixture()
 def rendered(tmp_path):
     """A data folder with one mug, four views, as the renderer stores them, and a raw model."""
-    from ros2_nabs_pose.data.dataset import write_instance
-
     views, size = 4, 64
     rgba = np.zeros((views, size, size, 4), np.uint8)
     rgba[:, 16:48, 16:48] = (200, 40, 40, 255)
@@ -70,6 +69,12 @@ def test_strangers_are_measured_beside_what_was_held_out(rendered, capsys):
     strangers = rendered / 'strangers'
     strangers.mkdir()
     shutil.copytree(rendered / 'data/mug', strangers / 'mug')
+    for k, path in enumerate(sorted((strangers / 'mug').glob('instance-*'))):
+        stored = read_instance(path)
+        stored['meta']['shape'] = {'stranger': 'stein' if k < 8 else 'wire'}
+        if k >= 8:  # four smaller ones
+            stored['rgba'][:, :, :28], stored['rgba'][:, :, 36:] = 0, 0
+        write_instance(strangers / 'mug', k, stored)
     (strangers / 'mug' / 'dataset.json').write_text(json.dumps(
         {'what': 'mug', 'format_version': 1, 'strangers': True}))
     out = rendered / 'm.json'
@@ -77,10 +82,15 @@ def test_strangers_are_measured_beside_what_was_held_out(rendered, capsys):
                str(rendered / 'models'), '--json', str(out), '--rounds', '1', '--strangers']
     assert main([*command, str(strangers)]) == 0
     found = json.loads(out.read_text())['categories']['mug']
-    # The same pictures: the same figures, but of all instances and not the last alone.
+    # Of all instances and not the last alone.
     assert found['strangers']['instances'] == 12 and found['instances'] == 1
     assert set(STRANGER_COLUMNS) <= set(found['strangers'])
-    assert found['strangers']['mask_iou_median'] == pytest.approx(found['mask_iou_median'], abs=0.1)
+    kinds = found['strangers']['kinds']
+    assert sum(kind['crops'] for kind in kinds.values()) == 384 and set(kinds) == {'stein', 'wire'}
+    assert set(STRANGER_COLUMNS) <= set(kinds['wire'])
+    assert kinds['stein']['crops'] == pytest.approx(256, abs=40)
+    # An encoder that learned nothing says the same of all, which is less of what is smaller.
+    assert kinds['wire']['mask_iou_median'] < 0.7 * kinds['stein']['mask_iou_median']
     assert 'Kinds that training never saw' in capsys.readouterr().out
     assert main([*command, str(rendered / 'data')]) != 0
     assert 'holds no strangers of mug' in capsys.readouterr().err

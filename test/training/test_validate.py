@@ -13,7 +13,9 @@ from ros2_nabs_pose.core.memory import CodePrior
 from ros2_nabs_pose.core.rotations import angle_apart, exp_so3
 from ros2_nabs_pose.core.starts import TILTS_RAD
 from ros2_nabs_pose.training import validate as validating
-from ros2_nabs_pose.training.validate import drawing_errors, median, read_as_fitted
+from ros2_nabs_pose.training.second_look import read_as_fitted
+from ros2_nabs_pose.training.second_look import upright as turned_upright
+from ros2_nabs_pose.training.validate import drawing_errors, median
 
 
 def needle(lean, size=64):
@@ -68,7 +70,7 @@ def test_what_leans_is_shown_again_upright_and_turned_back_in_the_answer():
     assert len(looks) == 9  # as it is, turned to and fro; untrained in mirrors, so none
     # What is shown enlarged has a longer focal length, in every look.
     said = reader(image)
-    zooms = validating.upright(image, said.axis, torch.sigmoid(said.mask_logits))[2]
+    zooms = turned_upright(image, said.axis, torch.sigmoid(said.mask_logits))[2]
     assert float(zooms[0]) == 1.0 and (zooms[1:] != 1.0).all()
     torch.testing.assert_close(looked_at, (5.0 * zooms).repeat(3))
     assert torch.equal(looks[0], first[0])  # the first one stands
@@ -136,7 +138,7 @@ def test_what_is_cut_off_painted_or_stretched_is_judged_by_itself(monkeypatch, k
                             front_visible=torch.tensor([1.0, 0.0]))
     monkeypatch.setattr(validating, '_examples', lambda *args: [])
     monkeypatch.setattr(validating, '_crops',
-                        lambda *args, **kinds: [(None, crops)] if kind in kinds else [])
+                        lambda *args, **kinds: [(None, None, crops)] if kind in kinds else [])
     median_of = validating.median
     for name, of in (('median', median_of), ('_share', validating._share)):
         monkeypatch.setattr(validating, name, lambda values, *rest, of=of: (
@@ -152,8 +154,8 @@ def test_what_is_cut_off_painted_or_stretched_is_judged_by_itself(monkeypatch, k
 
 def test_painted_crops_are_the_same_objects_in_other_colours():
     data = tiny_views(8, 5)
-    plain, painted = (validating._crops(data, 1, 3, painted=how)[0][1] for how in (False, True))
-    views = [validating._crops(data, 1, 3, painted=how)[0][0] for how in (False, True)]
+    plain, painted = (validating._crops(data, 1, 3, painted=how)[0][2] for how in (False, True))
+    views = [validating._crops(data, 1, 3, painted=how)[0][1] for how in (False, True)]
     assert torch.equal(views[0].R_view, views[1].R_view)
     assert torch.equal(views[0].stacked[:, 3:], views[1].stacked[:, 3:])
     changed = (views[0].stacked[:, :3] - views[1].stacked[:, :3]).abs().flatten(1).amax(1) > 0.05
@@ -164,7 +166,7 @@ def test_painted_crops_are_the_same_objects_in_other_colours():
 
 def test_stretched_crops_are_other_shapes_of_the_same_objects():
     data = tiny_views(8, 5)
-    plain, stretched = (validating._crops(data, 1, 3, stretched=how)[0][0]
+    plain, stretched = (validating._crops(data, 1, 3, stretched=how)[0][1]
                         for how in (False, True))
     assert torch.equal(plain.front_visible, stretched.front_visible)
     # Every instance is stretched, and so every view, but for what is seen along the one long side.
@@ -201,7 +203,8 @@ def test_four_crops_together_are_drawn_from_what_all_of_them_tell(monkeypatch):
                            sureness=torch.ones(8, 1))
     model = SimpleNamespace(encoder=lambda image, focal: said,
                             card=SimpleNamespace(codes=CodePrior((0.0,), (2.0,))))
-    monkeypatch.setattr(validating, '_crops', lambda *args: [('views', crops_of(torch.ones(8)))])
+    monkeypatch.setattr(validating, '_crops',
+                        lambda *args: [(None, 'views', crops_of(torch.ones(8)))])
     monkeypatch.setattr(validating, 'read', lambda *args: said)
     monkeypatch.setattr(validating, 'read_as_fitted', lambda *args: (said, None))
     monkeypatch.setattr(validating, 'draw', lambda model, code, views: code)
