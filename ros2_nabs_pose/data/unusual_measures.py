@@ -10,6 +10,7 @@ import numpy as np
 
 from .shapes import bottle, camera, laptop, mug, Shape
 from .shapes.lids import Lid
+from .shapes.measures import about
 
 SIDES_M = (0.035, 0.14)
 """Least and most of a camera's body along each side."""
@@ -19,11 +20,8 @@ ANGLES_DEG = (35.0, 175.0)
 
 def _spread(rng: np.random.Generator, value: float, std: float, low: float = 0.0,
             high: float = np.inf) -> float:
-    """The value times a factor of that standard deviation of its log (twice it at most), within
-    bounds.
-    """
-    factor = np.exp(std * np.clip(rng.normal(), -2.0, 2.0))
-    return float(np.clip(value * factor, low, high))
+    """A measure about the value, within bounds."""
+    return float(np.clip(about(rng, value, std), low, high))
 
 
 def _bottle(shape: Shape, rng: np.random.Generator) -> Shape:

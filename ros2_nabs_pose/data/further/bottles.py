@@ -8,8 +8,9 @@ import numpy as np
 
 from ..labels import label_texture, sample_palette
 from ..looks import Look, metal_color, Paint, PATTERNS, sample_color, srgb_to_linear
-from ..shapes import Part, Shape
+from ..shapes import on_axis, Shape
 from ..shapes.lofts import fillet, loft
+from ..shapes.measures import about
 from ..shapes.solids import circle, cylinder, facing, rounded_box, turned
 from ..shapes.surfaces import Mesh, resample, sweep_xz
 
@@ -17,9 +18,8 @@ _Parts = dict[str, tuple[Mesh, str]]
 _Points = list[tuple[float, float]]
 
 
-def _about(rng: np.random.Generator, middle: float, spread: float = 0.2) -> float:
-    """A measure that is log-normal about its middle, without the far ends."""
-    return float(middle * np.exp(spread * np.clip(rng.normal(), -1.8, 1.8)))
+def _about(rng: np.random.Generator, middle: float, std: float = 0.2) -> float:
+    return about(rng, middle, std, 1.8)
 
 
 def _square(rng: np.random.Generator, share: float = 0.25) -> float:
@@ -64,14 +64,8 @@ def _bar(points: _Points, half: float, wide: float = 1.0, tip: float = 1.0,
 
 
 def _bottle(parts: _Parts, material: str = 'any') -> Shape:
-    """The origin on the body's axis, half way up all parts. material: 'steel' is never clear."""
-    z = np.concatenate([mesh.vertices[:, 2] for mesh, _ in parts.values()])
-    lift = np.array([0.0, 0.0, -0.5 * (z.min() + z.max())])
-    return Shape(category='bottle', front_part=None,
-                 front_point_m=np.array([parts['body'][0].vertices[:, 0].max(), 0.0, 0.0]),
-                 parameters={'material': material},
-                 parts={name: Part(mesh.moved(lift), paint)
-                        for name, (mesh, paint) in parts.items()})
+    """material: 'steel' is never clear."""
+    return on_axis('bottle', parts, material=material)
 
 
 def swing_top(rng: np.random.Generator) -> Shape:

@@ -11,15 +11,15 @@ import numpy as np
 from ..looks import Look
 from ..shapes import boxed, camera, Shape
 from ..shapes.camera_parts import lens
+from ..shapes.measures import about
 from ..shapes.solids import circle, cylinder, facing, prism, rounded_box, superellipse, turned
 from ..shapes.surfaces import Mesh
 
 _Parts = dict[str, tuple[Mesh, str]]
 
 
-def _about(rng: np.random.Generator, value: float, std: float = 0.15) -> float:
-    """A log-normal measure, two standard deviations away at most."""
-    return value * float(np.exp(std * np.clip(rng.normal(), -2.0, 2.0)))
+def _about(rng: np.random.Generator, middle: float, std: float = 0.15) -> float:
+    return about(rng, middle, std)
 
 
 def _box(size: tuple[float, float, float], at: tuple[float, float, float],

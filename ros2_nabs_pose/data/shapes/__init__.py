@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 
@@ -71,6 +72,19 @@ def boxed(category: str, meshes: dict[str, tuple[Mesh, str]], front_m: np.ndarra
     middle = 0.5 * (points.min(0) + points.max(0))
     return Shape(category=category, front_part=None, front_point_m=front_m - middle,
                  parts={name: Part(mesh.moved(-middle), material)
+                        for name, (mesh, material) in meshes.items()}, parameters=parameters)
+
+
+def on_axis(category: str, meshes: dict[str, tuple[Mesh, str]], **parameters: Any) -> Shape:
+    """A shape of (mesh, material) by name about its z axis, moved along it to be half way up.
+
+    Its front point is where its ``body`` reaches furthest along x. There is no front part.
+    """
+    z = np.concatenate([mesh.vertices[:, 2] for mesh, _ in meshes.values()])
+    lift = np.array([0.0, 0.0, -0.5 * (z.min() + z.max())])
+    front_m = np.array([meshes['body'][0].vertices[:, 0].max(), 0.0, 0.0])
+    return Shape(category=category, front_part=None, front_point_m=front_m,
+                 parts={name: Part(mesh.moved(lift), material)
                         for name, (mesh, material) in meshes.items()}, parameters=parameters)
 
 

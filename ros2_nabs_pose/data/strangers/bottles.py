@@ -8,7 +8,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from ..looks import Look, Paint, sample_color
-from ..shapes import Part, Shape
+from ..shapes import on_axis, Shape
 from ..shapes.solids import cylinder, rounded_box
 from ..shapes.surfaces import Mesh, revolve, sweep_xz
 
@@ -30,21 +30,10 @@ def _turned(points: list[tuple[float, float]]) -> Mesh:
     return revolve(profile, np.linspace(0.0, 1.0, len(profile)))
 
 
-def _bottle(parts: _Parts) -> Shape:
-    """The origin on the body's axis, half way up all parts."""
-    points = np.concatenate([mesh.vertices for mesh, _ in parts.values()])
-    lift = np.array([0.0, 0.0, -0.5 * (points[:, 2].min() + points[:, 2].max())])
-    return Shape(category='bottle', front_part=None,
-                 front_point_m=np.array([parts['body'][0].vertices[:, 0].max(), 0.0, 0.0]),
-                 parameters={},
-                 parts={name: Part(mesh.moved(lift), paint)
-                        for name, (mesh, paint) in parts.items()})
-
-
 def sprayer(rng: np.random.Generator) -> Shape:
     """A cleaner's bottle with a head and a trigger."""
     h, r = float(rng.normal(0.17, 0.012)), float(rng.normal(0.04, 0.004))
-    return _bottle({
+    return on_axis('bottle', {
         'body': (_turned([(0.95 * r, 0.0), (r, 0.01), (r * rng.uniform(0.85, 1.0), 0.55 * h),
                           (0.9 * r, 0.75 * h), (0.014, h), (0.014, h + 0.02)]), 'body'),
         'cap': (cylinder(0.016, h + 0.01, h + 0.035, 0.001), 'cap'),
@@ -61,9 +50,9 @@ def flacon(rng: np.random.Generator) -> Shape:
     w, d, h = rng.uniform(0.05, 0.075), rng.uniform(0.025, 0.05), float(rng.uniform(0.05, 0.09))
     body = rounded_box(np.array([d, w, h]), float(rng.uniform(0.003, 0.01)), 0.004)
     r, tall = float(rng.uniform(0.010, 0.018)), float(rng.uniform(0.018, 0.035))
-    return _bottle({'body': (body.moved(np.array([0.0, 0.0, 0.5 * h])), 'body'),
-                    'neck': (cylinder(0.7 * r, h - 0.002, h + 0.006, 0.0005), 'trim'),
-                    'cap': (cylinder(r, h + 0.004, h + 0.004 + tall, 0.002), 'cap')})
+    return on_axis('bottle', {'body': (body.moved(np.array([0.0, 0.0, 0.5 * h])), 'body'),
+                              'neck': (cylinder(0.7 * r, h - 0.002, h + 0.006, 0.0005), 'trim'),
+                              'cap': (cylinder(r, h + 0.004, h + 0.004 + tall, 0.002), 'cap')})
 
 
 def amphora(rng: np.random.Generator) -> Shape:
@@ -75,15 +64,15 @@ def amphora(rng: np.random.Generator) -> Shape:
     path = _smooth([(0.3 * r, 0.92 * h), (0.75 * r, 0.93 * h), (r, 0.8 * h), (0.8 * r, 0.66 * h)],
                    30)
     handle = sweep_xz(path, np.full(30, 0.007), np.full(30, 0.006), 2.0)
-    return _bottle(parts | {'handle': (handle, 'body'), 'other handle': (handle.turned(np.pi),
-                                                                         'body')})
+    return on_axis('bottle', parts | {'handle': (handle, 'body'),
+                                      'other handle': (handle.turned(np.pi), 'body')})
 
 
 def peanut(rng: np.random.Generator) -> Shape:
     """Two bellies, one over the other."""
     h, r = float(rng.normal(0.16, 0.012)), float(rng.normal(0.038, 0.004))
     waist = float(rng.uniform(0.55, 0.8))
-    return _bottle({
+    return on_axis('bottle', {
         'body': (_turned([(0.6 * r, 0.0), (0.9 * r, 0.012), (r, 0.22 * h),
                           (0.8 * waist * r, 0.48 * h), (0.9 * r, 0.72 * h), (0.75 * r, 0.9 * h),
                           (0.016, h), (0.016, h + 0.01)]), 'body'),
@@ -98,7 +87,7 @@ def decanter(rng: np.random.Generator) -> Shape:
     ball = _turned([(0.012, h - 0.01), (0.02, h + 0.012), (0.026, h + 0.03), (0.02, h + 0.048),
                     (0.004, h + 0.054)])
     cap = ball if rng.random() < 0.5 else cylinder(0.017, h - 0.02, h + 0.012, 0.002)
-    return _bottle({'body': (body, 'body'), 'cap': (cap, 'cap')})
+    return on_axis('bottle', {'body': (body, 'body'), 'cap': (cap, 'cap')})
 
 
 KINDS = {'sprayer': sprayer, 'flacon': flacon, 'amphora': amphora, 'peanut': peanut,
