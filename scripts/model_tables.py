@@ -78,7 +78,14 @@ def _size(card: dict[str, Any]) -> str:
 
 
 def _render_command(recipe: dict[str, Any], category: str) -> str:
-    """How the data were rendered, or the record itself where it is of meshes."""
+    """How the data were rendered, or the record itself where it is of meshes.
+
+    ``after`` in it is the recipe of instances that were put before them into the same folder.
+    """
+    if 'after' in recipe:
+        first = _render_command(recipe['after'], category)
+        rest = _render_command({k: v for k, v in recipe.items() if k != 'after'}, category)
+        return f'{first}; numbered on after them, in one folder, those of {rest}'
     if not {'count', 'views', 'samples', 'lights', 'seed'} <= set(recipe):
         return f'`{json.dumps(recipe)}`'
     size = '' if recipe['size_px'] == 64 else f' --size {recipe["size_px"]}'
