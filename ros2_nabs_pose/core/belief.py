@@ -11,12 +11,12 @@ import numpy as np
 MIN_OUTLINE = 0.5
 """Overlap of synthesised outline and mask below which a pose is not believed in."""
 
-CONFIDENCE = (-1.53, 0.47, -0.74, 1.47)
+CONFIDENCE = (-1.55, 0.82, -0.69, 1.51)
 """Bias, weights of the outline's overlap, the yaw's spread (1 / rad), the worth's log odds."""
 UNREFINED = (-9.40, 11.93, -1.08)
 """The first three where no refiner knows the category."""
 
-AXIS_SPREAD = (-1.62, -0.31)
+AXIS_SPREAD = (-1.55, -0.32)
 """Log of the spread of the axis' tilt (rad) at even odds, and by log odds of the
 confidence; scripts/calibrate.py's as well."""
 UNREFINED_AXIS_SPREAD = (-1.18, -0.72)
