@@ -77,22 +77,24 @@ def _size(card: dict[str, Any]) -> str:
     return ' x '.join(number(100.0 * v, 0) for v in card['size']['size_m']) + ' cm'
 
 
-def _render_command(recipe: dict[str, Any], category: str) -> str:
+def _render_command(recipe: dict[str, Any], category: str, folder: str | None = None) -> str:
     """How the data were rendered, or the record itself where it is of meshes.
 
-    ``after`` in it is the recipe of instances that were put before them into the same folder.
+    ``after`` in it is the recipe of instances that were put before them into one folder, by hand.
+    folder: of data/ that they go to.
     """
     if 'after' in recipe:
         first = _render_command(recipe['after'], category)
-        rest = _render_command({k: v for k, v in recipe.items() if k != 'after'}, category)
-        return f'{first}; numbered on after them, in one folder, those of {rest}'
+        rest = _render_command({k: v for k, v in recipe.items() if k != 'after'}, category,
+                               f'{category}-more')
+        return f'{first}; and {rest}, put into one folder by hand'
     if not {'count', 'views', 'samples', 'lights', 'seed'} <= set(recipe):
         return f'`{json.dumps(recipe)}`'
     size = '' if recipe['size_px'] == 64 else f' --size {recipe["size_px"]}'
     unusual = f' --unusual {recipe["unusual"]}' if recipe.get('unusual') else ''
     return (f'`nabs-pose render {category} --instances {recipe["count"]} --views {recipe["views"]}'
             f' --samples {recipe["samples"]} --lights {recipe["lights"]}{size}'
-            f' --seed {recipe["seed"]}{unusual} --out data/{category}`')
+            f' --seed {recipe["seed"]}{unusual} --out data/{folder or category}`')
 
 
 def categories(folder: Path) -> str:
@@ -110,7 +112,8 @@ def categories(folder: Path) -> str:
 
 def _figures_table(rows: dict[str, dict[str, Any]], before: list[str]) -> str:
     keys = [key for key in FIGURES if any(key in row for row in rows.values())]
-    return table(['category', *before, *(FIGURES[key][0] for key in keys)], [
+    heads = [key.replace('_', ' ') for key in before]
+    return table(['category', *heads, *(FIGURES[key][0] for key in keys)], [
         [name, *(str(row[key]) for key in before),
          *(FIGURES[key][1](row.get(key)) for key in keys)] for name, row in rows.items()])
 
@@ -133,9 +136,10 @@ def strangers(folder: Path) -> str:
             if 'strangers' in figures}
     if not rows:
         return '(Not measured yet: models.json was measured without --strangers.)\n'
-    return _figures_table(rows, ['instances', 'crops']) + '\n' + _figures_table(
-        {f'{name}: {kind}': figures for name, row in rows.items()
-         for kind, figures in row.get('kinds', {}).items()}, ['crops'])
+    kinds = {f'{name}: {kind}': figures for name, row in rows.items()
+             for kind, figures in row.get('kinds', {}).items()}
+    return _figures_table(rows, ['instances', 'crops']) + (
+        '\n' + _figures_table(kinds, ['front_seen']) if kinds else '')
 
 
 def generators(folder: Path) -> str:

@@ -45,6 +45,16 @@ def test_every_table_is_the_one_its_figures_make():
         assert tables().rewritten(text, ROOT / 'docs/figures') == text
 
 
+def test_cards_tell_of_instances_that_were_put_before_others():
+    recipe = {'count': 8, 'views': 4, 'samples': 2, 'lights': 1, 'size_px': 64, 'seed': 6,
+              'unusual': 0.5, 'after': {'count': 5, 'views': 4, 'samples': 2, 'lights': 1,
+                                        'size_px': 64, 'seed': 3}}
+    assert tables().model_tables._render_command(recipe, 'can') == (
+        '`nabs-pose render can --instances 5 --views 4 --samples 2 --lights 1 --seed 3 '
+        '--out data/can`; and `nabs-pose render can --instances 8 --views 4 --samples 2 --lights 1 '
+        '--seed 6 --unusual 0.5 --out data/can-more`, put into one folder by hand')
+
+
 def test_tables_without_figures_are_left_out_and_say_so(tmp_path):
     for name in tables().FILES:
         assert '<!-- end figures -->' in tables().rewritten((ROOT / name).read_text(), tmp_path)

@@ -197,6 +197,15 @@ def _other_categories(path: Path | None) -> dict[str, Any]:
     return dict(report['categories'])
 
 
+def _kinds(categories: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Names and figures of strangers: each category, and after it its kinds by themselves."""
+    for name, figures in categories.items():
+        if 'strangers' in figures:
+            yield name, figures['strangers']
+            for kind, of_kind in figures['strangers']['kinds'].items():
+                yield f'{name}: {kind}', of_kind
+
+
 def run_models(args: argparse.Namespace) -> int:
     """``benchmark models``."""
     from ..evaluation.models import COLUMNS, measure_models, STRANGER_COLUMNS
@@ -210,8 +219,8 @@ def run_models(args: argparse.Namespace) -> int:
     if args.strangers:
         print('\nKinds that training never saw:\n\n' + table(
             ['category', *STRANGER_COLUMNS.values()], [
-                [name, *(text(figures['strangers'][key], 3) for key in STRANGER_COLUMNS)]
-                for name, figures in report['categories'].items() if 'strangers' in figures]))
+                [name, *(text(figures[key], 3) for key in STRANGER_COLUMNS)]
+                for name, figures in _kinds(report['categories'])]))
     report['categories'] = dict(sorted({**before, **report['categories']}.items()))
     write_report(args.json, report)
     return 0

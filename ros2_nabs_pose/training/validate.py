@@ -71,7 +71,7 @@ def draw(model: CategoryModel, code: Tensor, views: Views) -> Tensor:
 
 def _crops(data: TrainingViews, batches: int, seed: int, cut_off: float = 0.0,
            painted: bool = False, stretched: bool = False) -> list[tuple[Tensor, Views, Crops]]:
-    """Batches of B crops, the instance (B,) of each, and the views.
+    """Batches of B crops: of each its instance (B,), the views that they show, the crops.
 
     The same every time for a seed: the global random state is kept as it was.
     """
@@ -230,8 +230,9 @@ def read_strangers(model: CategoryModel, data: TrainingViews, free_about_z: bool
                    rounds: int = 1) -> dict[str, Any]:
     """The encoder's first figures on kinds that training never saw (data/strangers/).
 
-    As ``validate`` has them, of crops composed alike, but of all instances of ``data``. kinds: the
-    same of every kind by itself, beside how many crops that show their front (or spin) are of it.
+    As ``validate`` has them, of crops composed alike, but of all instances of ``data``; None where
+    no crop tells. kinds: the same of every kind by itself, and ``front_seen``, how many of its
+    crops show their front (or spin freely), by which rotations are judged.
     """
     model.eval()
     rotation, best4, axis, iou, seen, whose = [], [], [], [], [], []
@@ -248,19 +249,20 @@ def read_strangers(model: CategoryModel, data: TrainingViews, free_about_z: bool
             seen.append(crops.front_visible > FRONT_SEEN)
             whose.append(index)
 
-    def figures(of: list[Tensor]) -> dict[str, float]:
+    def figures(of: list[Tensor]) -> dict[str, float | None]:
         of_seen = _where(of, seen)
         first, best = _where(rotation, of_seen), _where(best4, of_seen)
-        return {'rotation_median_deg': median(first), 'within_10_deg': _share(first, 10.0),
-                'within_20_deg': _share(first, 20.0), 'best4_within_20_deg': _share(best, 20.0),
-                'axis_median_deg': median(_where(axis, of)),
-                'mask_iou_median': median(_where(iou, of))}
+        found = {'rotation_median_deg': median(first), 'within_10_deg': _share(first, 10.0),
+                 'within_20_deg': _share(first, 20.0), 'best4_within_20_deg': _share(best, 20.0),
+                 'axis_median_deg': median(_where(axis, of)),
+                 'mask_iou_median': median(_where(iou, of))}
+        return {name: None if math.isnan(value) else value for name, value in found.items()}
 
     kinds = {}
     for kind in sorted({*data.kinds}):
         members = torch.tensor([k == kind for k in data.kinds], device=data.rgba.device)
         of = [members[index] for index in whose]
-        kinds[kind] = {'crops': int(sum(s.sum() for s in _where(of, seen))), **figures(of)}
+        kinds[kind] = {'front_seen': int(sum(s.sum() for s in _where(seen, of))), **figures(of)}
     return {**figures([torch.ones_like(s) for s in seen]), 'kinds': kinds}
 
 

@@ -197,6 +197,29 @@ def test_drawings_are_judged_by_outline_colour_and_depth_each_in_its_own_unit():
     assert median([found['depth_error']]) == pytest.approx(0.0, abs=1e-6)
 
 
+def test_kinds_of_strangers_are_judged_by_themselves(monkeypatch):
+    """Needles 5, 15, 30 and 7 degrees off, two of a kind, the second one's front out of sight."""
+    reader = NeedleReader()
+    image = needle(math.radians(40.0))[None].repeat(4, 1, 1, 1)
+    truth = read_as_fitted(model_of(reader), crops_of(image), reader(image), 1)[1][:, 0]
+    off = exp_so3(torch.deg2rad(torch.tensor([[0.0, 0.0, d] for d in (5.0, 15.0, 30.0, 7.0)])))
+    crops = SimpleNamespace(**vars(crops_of(image)), R=off @ truth, mask=torch.ones(4, 1, 64, 64),
+                            front_visible=torch.tensor([1.0, 0.0, 1.0, 1.0]))
+    monkeypatch.setattr(validating, '_crops',
+                        lambda *args: [(torch.tensor([1, 1, 0, 0]), None, crops)])
+    data = SimpleNamespace(kinds=('tall', 'flat', 'rare'), rgba=torch.zeros(1))
+    found = validating.read_strangers(model_of(reader), data, False)
+    flat, tall, rare = (found['kinds'][kind] for kind in ('flat', 'tall', 'rare'))
+    assert (flat['front_seen'], tall['front_seen'], rare['front_seen']) == (1, 2, 0)
+    assert (flat['within_10_deg'], tall['within_10_deg']) == (1.0, 0.5)
+    assert found['within_10_deg'] == pytest.approx(2.0 / 3.0)
+    assert flat['rotation_median_deg'] == pytest.approx(5.0, abs=0.1)
+    # Axes are judged of all crops, also where the front is out of sight.
+    axes = torch.rad2deg(angle_apart(truth[:, None], crops.R[:, None], True))[:, 0]
+    assert flat['axis_median_deg'] == pytest.approx(float(axes[:2].median()), abs=1e-3)
+    assert rare['within_10_deg'] is None and rare['mask_iou_median'] is None
+
+
 def test_four_crops_together_are_drawn_from_what_all_of_them_tell(monkeypatch):
     """Codes of 1, 2, 3 and 6 with variance 1, usually 0 +- 2: 3 in the mean, 4 * 3 / (1/4 + 3)."""
     said = SimpleNamespace(mean=torch.tensor([[1.0], [2.0], [3.0], [6.0]] * 2),

@@ -78,7 +78,8 @@ def boxed(category: str, meshes: dict[str, tuple[Mesh, str]], front_m: np.ndarra
 def on_axis(category: str, meshes: dict[str, tuple[Mesh, str]], **parameters: Any) -> Shape:
     """A shape of (mesh, material) by name about its z axis, moved along it to be half way up.
 
-    Its front point is where its ``body`` reaches furthest along x. There is no front part.
+    One of them must be the ``body``. The front point is (x, 0, 0), metres, x as far as that
+    reaches. There is no front part.
     """
     z = np.concatenate([mesh.vertices[:, 2] for mesh, _ in meshes.values()])
     lift = np.array([0.0, 0.0, -0.5 * (z.min() + z.max())])
