@@ -157,8 +157,7 @@ class TrainingViews:
             usual=tensor(usual), backgrounds=pool,
             fingerprint=fingerprint(found.rgba, found.R_cam_obj),
             recipe=json.loads((folder / 'dataset.json').read_text()),
-            kinds=(tuple(m.get('shape', {}).get('stranger', '?') for m in found.meta)
-                   if strangers else ()))
+            kinds=tuple(m['shape']['stranger'] for m in found.meta) if strangers else ())
 
     def card(self, category: str) -> ModelCard:
         """The model card's fixed part: the category's symmetry and its usual instances' sizes.

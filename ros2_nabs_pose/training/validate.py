@@ -235,35 +235,30 @@ def read_strangers(model: CategoryModel, data: TrainingViews, free_about_z: bool
     crops show their front (or spin freely), by which rotations are judged.
     """
     model.eval()
-    rotation, best4, axis, iou, seen, whose = [], [], [], [], [], []
+    told = []
     for place in range(rounds):
         for index, _, crops in _crops(data, BATCHES, SEED + place):
             first = model.encoder(crops.image, crops.focal)
             whole = read(model, crops.image, staged('cold').readings, crops.focal)
             _, proposals = read_as_fitted(model, crops, first, 4)
             errors, axes = _errors(proposals, crops, free_about_z)
-            rotation.append(errors[:, 0])
-            best4.append(errors.amin(1))
-            axis.append(axes)
-            iou.append(_overlap(whole.mask_logits > 0.0, crops.mask > 0.5))
-            seen.append(crops.front_visible > FRONT_SEEN)
-            whose.append(index)
+            told.append((errors, axes, _overlap(whole.mask_logits > 0.0, crops.mask > 0.5),
+                         crops.front_visible > FRONT_SEEN, index))
+    errors, axes, iou, seen, whose = (torch.cat(of_all) for of_all in zip(*told, strict=True))
 
-    def figures(of: list[Tensor]) -> dict[str, float | None]:
-        of_seen = _where(of, seen)
-        first, best = _where(rotation, of_seen), _where(best4, of_seen)
+    def figures(of: Tensor) -> dict[str, float | None]:
+        of_seen = errors[of[seen]]
+        first, best = [of_seen[:, 0]], [of_seen.amin(1)]
         found = {'rotation_median_deg': median(first), 'within_10_deg': _share(first, 10.0),
                  'within_20_deg': _share(first, 20.0), 'best4_within_20_deg': _share(best, 20.0),
-                 'axis_median_deg': median(_where(axis, of)),
-                 'mask_iou_median': median(_where(iou, of))}
+                 'axis_median_deg': median([axes[of]]), 'mask_iou_median': median([iou[of]])}
         return {name: None if math.isnan(value) else value for name, value in found.items()}
 
     kinds = {}
-    for kind in sorted({*data.kinds}):
-        members = torch.tensor([k == kind for k in data.kinds], device=data.rgba.device)
-        of = [members[index] for index in whose]
-        kinds[kind] = {'front_seen': int(sum(s.sum() for s in _where(seen, of))), **figures(of)}
-    return {**figures([torch.ones_like(s) for s in seen]), 'kinds': kinds}
+    for kind in sorted(set(data.kinds)):
+        of = torch.tensor([k == kind for k in data.kinds], device=whose.device)[whose]
+        kinds[kind] = {'front_seen': int(seen[of].sum()), **figures(of)}
+    return {**figures(torch.ones_like(seen)), 'kinds': kinds}
 
 
 def sample_sheet(model: CategoryModel, data: TrainingViews, path: Path) -> None:

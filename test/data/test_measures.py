@@ -20,7 +20,7 @@ def test_measures_are_log_normal_about_their_middle_and_never_far_off():
 def test_what_is_on_an_axis_is_moved_along_it_alone():
     cap = cylinder(0.01, 0.2, 0.23, 0.001).moved(np.array((0.002, 0.0, 0.0)))
     shape = on_axis('bottle', {'body': (cylinder(0.03, 0.01, 0.2, 0.002), 'body'),
-                               'cap': (cap, 'cap')}, material='steel')
+                               'cap': (cap, 'cap')}, {'material': 'steel'})
     z = shape.vertices[:, 2]
     assert (z.min(), z.max()) == pytest.approx((-0.11, 0.11))
     assert shape.parts['cap'].mesh.vertices[:, :2] == pytest.approx(cap.vertices[:, :2])

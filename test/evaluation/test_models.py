@@ -85,6 +85,7 @@ def test_strangers_are_measured_beside_what_was_held_out(rendered, capsys):
     # Of all instances and not the last alone.
     assert found['strangers']['instances'] == 12 and found['instances'] == 1
     assert set(STRANGER_COLUMNS) <= set(found['strangers'])
+    assert found['strangers']['mask_iou_median'] == pytest.approx(found['mask_iou_median'], abs=0.1)
     kinds = found['strangers']['kinds']
     assert set(kinds) == {'stein', 'wire'}
     assert sum(kind['front_seen'] for kind in kinds.values()) == 384

@@ -65,7 +65,7 @@ def _bar(points: _Points, half: float, wide: float = 1.0, tip: float = 1.0,
 
 def _bottle(parts: _Parts, material: str = 'any') -> Shape:
     """material: 'steel' is never clear."""
-    return on_axis('bottle', parts, material=material)
+    return on_axis('bottle', parts, {'material': material})
 
 
 def swing_top(rng: np.random.Generator) -> Shape:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
 
 import numpy as np
 
@@ -75,16 +74,18 @@ def boxed(category: str, meshes: dict[str, tuple[Mesh, str]], front_m: np.ndarra
                         for name, (mesh, material) in meshes.items()}, parameters=parameters)
 
 
-def on_axis(category: str, meshes: dict[str, tuple[Mesh, str]], **parameters: Any) -> Shape:
+def on_axis(category: str, meshes: dict[str, tuple[Mesh, str]], parameters: dict,
+            reach_m: float | None = None) -> Shape:
     """A shape of (mesh, material) by name about its z axis, moved along it to be half way up.
 
-    One of them must be the ``body``. The front point is (x, 0, 0), metres, x as far as that
-    reaches. There is no front part.
+    The front point is (reach_m, 0, 0); without it, it is as far along x as the ``body`` reaches.
+    There is no front part.
     """
     z = np.concatenate([mesh.vertices[:, 2] for mesh, _ in meshes.values()])
     lift = np.array([0.0, 0.0, -0.5 * (z.min() + z.max())])
-    front_m = np.array([meshes['body'][0].vertices[:, 0].max(), 0.0, 0.0])
-    return Shape(category=category, front_part=None, front_point_m=front_m,
+    if reach_m is None:
+        reach_m = float(meshes['body'][0].vertices[:, 0].max())
+    return Shape(category=category, front_part=None, front_point_m=np.array([reach_m, 0.0, 0.0]),
                  parts={name: Part(mesh.moved(lift), material)
                         for name, (mesh, material) in meshes.items()}, parameters=parameters)
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from . import Part, Shape
+from . import on_axis, Shape
 from .lofts import fillet, loft
 from .surfaces import Mesh, oriented, resample, revolve, sweep_xz
 from ..labels import brand_color, label_texture, sample_palette
@@ -273,11 +273,7 @@ def build(p: BottleParameters) -> Shape:
     if p.upside_down:
         meshes = {name: (_upside_down(p, mesh, name == 'label'), paint)
                   for name, (mesh, paint) in meshes.items()}
-    heights = np.concatenate([mesh.vertices[:, 2] for mesh, _ in meshes.values()])
-    lift = np.array([0.0, 0.0, -0.5 * (heights.min() + heights.max())])
-    parts = {name: Part(mesh.moved(lift), material) for name, (mesh, material) in meshes.items()}
-    return Shape(category='bottle', parts=parts, front_part=None,
-                 front_point_m=np.array([p.half_m * p.depth, 0.0, 0.0]), parameters=asdict(p))
+    return on_axis('bottle', meshes, asdict(p), p.half_m * p.depth)
 
 
 def sample(rng: np.random.Generator) -> Shape:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from . import Part, Shape
+from . import on_axis, Shape
 from .lofts import fillet
 from .surfaces import box, Mesh, revolve
 from ..labels import brand_color, label_texture, sample_palette
@@ -122,11 +122,7 @@ def build(p: CanParameters, turn_rad: float = 0.0) -> Shape:
                       p.height_m + e), (r - 3.0 * e, p.height_m - 0.4 * e),
                       (0.0, p.height_m - 0.4 * e)], 0.0008)
         meshes['lid'] = (revolve(lid, np.linspace(0.0, 1.0, len(lid))), 'lid')
-    points = np.concatenate([mesh.vertices for mesh, _ in meshes.values()])
-    lift = np.array([0.0, 0.0, -0.5 * (points[:, 2].min() + points[:, 2].max())])
-    parts = {name: Part(mesh.moved(lift), material) for name, (mesh, material) in meshes.items()}
-    return Shape(category='can', parts=parts, front_part=None,
-                 front_point_m=np.array([p.radius_m, 0.0, 0.0]), parameters=asdict(p))
+    return on_axis('can', meshes, asdict(p), p.radius_m)
 
 
 def sample(rng: np.random.Generator) -> Shape:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from . import Part, Shape
+from . import boxed, Shape
 from .laptop_paint import paint_laptop
 from .surfaces import Mesh, oriented
 from ..looks import Look
@@ -226,12 +226,7 @@ def build(p: LaptopParameters) -> Shape:
               'back': (_raised(back, p, axis), 'lid'),
               'screen': (_raised(screen, p, axis), 'screen')}
     meshes |= {name: (mesh, 'hinge') for name, mesh in _hinges(p, axis).items()}
-    every = np.concatenate([mesh.vertices for mesh, _ in meshes.values()])
-    centre = 0.5 * (every.min(axis=0) + every.max(axis=0))
-    parts = {name: Part(mesh.moved(-centre), material) for name, (mesh, material) in meshes.items()}
-    front = np.array([p.depth_m, 0.0, 0.5 * p.front_m]) - centre
-    return Shape(category='laptop', parts=parts, front_part=None, front_point_m=front,
-                 parameters=asdict(p))
+    return boxed('laptop', meshes, np.array([p.depth_m, 0.0, 0.5 * p.front_m]), asdict(p))
 
 
 def sample(rng: np.random.Generator) -> Shape:

@@ -42,7 +42,7 @@ def sprayer(rng: np.random.Generator) -> Shape:
         'nozzle': (cylinder(0.007, 0.06, 0.075, 0.001, 0).moved(np.array([0.0, 0.0, h + 0.055])),
                    'trim'),
         'trigger': (rounded_box(np.array([0.010, 0.014, 0.05]), 0.004, 0.003).moved(
-            np.array([0.042, 0.0, h + 0.018])), 'trim')})
+            np.array([0.042, 0.0, h + 0.018])), 'trim')}, {})
 
 
 def flacon(rng: np.random.Generator) -> Shape:
@@ -52,7 +52,7 @@ def flacon(rng: np.random.Generator) -> Shape:
     r, tall = float(rng.uniform(0.010, 0.018)), float(rng.uniform(0.018, 0.035))
     return on_axis('bottle', {'body': (body.moved(np.array([0.0, 0.0, 0.5 * h])), 'body'),
                               'neck': (cylinder(0.7 * r, h - 0.002, h + 0.006, 0.0005), 'trim'),
-                              'cap': (cylinder(r, h + 0.004, h + 0.004 + tall, 0.002), 'cap')})
+                              'cap': (cylinder(r, h + 0.004, h + 0.004 + tall, 0.002), 'cap')}, {})
 
 
 def amphora(rng: np.random.Generator) -> Shape:
@@ -65,7 +65,7 @@ def amphora(rng: np.random.Generator) -> Shape:
                    30)
     handle = sweep_xz(path, np.full(30, 0.007), np.full(30, 0.006), 2.0)
     return on_axis('bottle', parts | {'handle': (handle, 'body'),
-                                      'other handle': (handle.turned(np.pi), 'body')})
+                                      'other handle': (handle.turned(np.pi), 'body')}, {})
 
 
 def peanut(rng: np.random.Generator) -> Shape:
@@ -76,7 +76,7 @@ def peanut(rng: np.random.Generator) -> Shape:
         'body': (_turned([(0.6 * r, 0.0), (0.9 * r, 0.012), (r, 0.22 * h),
                           (0.8 * waist * r, 0.48 * h), (0.9 * r, 0.72 * h), (0.75 * r, 0.9 * h),
                           (0.016, h), (0.016, h + 0.01)]), 'body'),
-        'cap': (cylinder(0.02, h + 0.004, h + 0.026, 0.002), 'cap')})
+        'cap': (cylinder(0.02, h + 0.004, h + 0.026, 0.002), 'cap')}, {})
 
 
 def decanter(rng: np.random.Generator) -> Shape:
@@ -87,7 +87,7 @@ def decanter(rng: np.random.Generator) -> Shape:
     ball = _turned([(0.012, h - 0.01), (0.02, h + 0.012), (0.026, h + 0.03), (0.02, h + 0.048),
                     (0.004, h + 0.054)])
     cap = ball if rng.random() < 0.5 else cylinder(0.017, h - 0.02, h + 0.012, 0.002)
-    return on_axis('bottle', {'body': (body, 'body'), 'cap': (cap, 'cap')})
+    return on_axis('bottle', {'body': (body, 'body'), 'cap': (cap, 'cap')}, {})
 
 
 KINDS = {'sprayer': sprayer, 'flacon': flacon, 'amphora': amphora, 'peanut': peanut,
